@@ -1,0 +1,180 @@
+"""The process environment, read once and typed.
+
+With nothing set, the project runs from a clean checkout on servers of its own, their files under
+``var/``; ``./dev up`` starts those servers and hands their addresses on through these same
+variables. In production (``INSTACART_ENV=production``) whatever has no safe default must be given.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+ROOT = Path(__file__).resolve().parent.parent
+
+BUCKETS = 10_000
+KEYSPACES = ("customer", "store", "shopper")
+"""Keyspaces that are split over shards. Everything else lives in the database ``default``."""
+
+Ranges = tuple[tuple[int, int, str], ...]
+"""``(first bucket, last bucket, database alias)``, without gaps from 0 to 9999."""
+
+
+class SettingMissing(RuntimeError):
+    """A variable that has no safe default was not given; the message names it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Env:
+    production: bool
+    secret_key: str
+    field_key: str
+    """Secret from which the keys of encrypted columns and keyed hashes are derived."""
+    jwt_key: str
+    """Secret that signs access tokens."""
+    database_urls: dict[str, str]
+    """PostgreSQL address by alias; ``default`` is the global database."""
+    shard_map: dict[str, Ranges]
+    """Bucket ranges by keyspace."""
+    redis_url: str
+    stripe_secret_key: str
+    stripe_publishable_key: str
+    stripe_webhook_secret: str
+    stripe_api_base: str | None
+    """Address of the payments sandbox, or None for Stripe itself."""
+    public_url: str
+    """Where people reach the pages, without a slash at the end."""
+    websocket_url: str
+    """Where browsers open WebSockets, without a slash at the end."""
+    allowed_hosts: tuple[str, ...]
+    demo: bool
+    """The demo city, its one-tap sign-ins and its banner."""
+    var: Path
+    """Folder for everything that is written at run time."""
+    log_level: str
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> "Env":
+        """The environment as the project understands it; raises ``SettingMissing`` with every name that is missing."""
+        production = environ.get("INSTACART_ENV") == "production"
+        missing: list[str] = []
+
+        def value(name: str, embedded: str) -> str:
+            if environ.get(name):
+                return environ[name]
+            if production:
+                missing.append(name)
+            return embedded
+
+        database_urls = _database_urls(value("DATABASE_URLS", ",".join(_embedded_urls())))
+        env = cls(
+            production=production,
+            secret_key=value("SECRET_KEY", "embedded-only-" + "0" * 40),
+            field_key=value("FIELD_KEY", "embedded-only-" + "1" * 40),
+            jwt_key=value("JWT_KEY", "embedded-only-" + "2" * 40),
+            database_urls=database_urls,
+            shard_map=_shard_map(environ.get("SHARD_MAP"), database_urls),
+            redis_url=value("REDIS_URL", "redis://127.0.0.1:6379/0"),
+            stripe_secret_key=value("STRIPE_SECRET_KEY", "sk_test_embedded"),
+            stripe_publishable_key=value("STRIPE_PUBLISHABLE_KEY", "pk_test_embedded"),
+            stripe_webhook_secret=value("STRIPE_WEBHOOK_SECRET", "whsec_embedded"),
+            stripe_api_base=environ.get("STRIPE_API_BASE") or None,
+            public_url=value("PUBLIC_URL", "http://127.0.0.1:8000").rstrip("/"),
+            websocket_url=value("WEBSOCKET_URL", "ws://127.0.0.1:8001").rstrip("/"),
+            allowed_hosts=tuple(value("ALLOWED_HOSTS", "127.0.0.1,localhost,testserver").split(",")),
+            demo=not production and environ.get("INSTACART_DEMO", "1") == "1",
+            var=Path(environ.get("INSTACART_VAR", ROOT / "var")),
+            log_level=environ.get("LOG_LEVEL", "INFO"),
+        )
+        if missing:
+            raise SettingMissing(f"production needs these variables and guesses none of them: {', '.join(missing)}")
+        _refuse_mixed_payments(env)
+        return env
+
+
+def _embedded_urls() -> list[str]:
+    """Databases of a checkout whose servers nobody has named: three of each keyspace on sockets under ``var/``."""
+    urls = [f"default=postgresql://postgres@/global?host={ROOT}/var/postgres/0"]
+    urls += [
+        f"{keyspace}_{n}=postgresql://postgres@/{keyspace}_{n}?host={ROOT}/var/postgres/{n}"
+        for keyspace in KEYSPACES
+        for n in range(3)
+    ]
+    return urls
+
+
+def _database_urls(text: str) -> dict[str, str]:
+    urls: dict[str, str] = {}
+    for entry in filter(None, (part.strip() for part in text.replace("\n", ",").split(","))):
+        alias, _, url = entry.partition("=")
+        if not url.startswith(("postgresql://", "postgres://")):
+            raise SettingMissing(f"DATABASE_URLS: {alias!r} needs an address such as postgresql://user@host/name")
+        urls[alias.strip()] = url
+    if "default" not in urls:
+        raise SettingMissing("DATABASE_URLS: the global database is missing; add default=postgresql://…")
+    return urls
+
+
+def _shard_map(text: str | None, database_urls: Mapping[str, str]) -> dict[str, Ranges]:
+    """``customer:0-4999=customer_0,5000-9999=customer_1;store:…``; unsaid, each keyspace is split evenly."""
+    shard_map = {keyspace: _even_ranges(keyspace, database_urls) for keyspace in KEYSPACES}
+    for part in filter(None, (text or "").split(";")):
+        keyspace, _, ranges = part.strip().partition(":")
+        split = []
+        for entry in ranges.split(","):
+            buckets, _, alias = entry.strip().partition("=")
+            first, _, last = buckets.partition("-")
+            split.append((int(first), int(last), alias))
+        shard_map[keyspace] = tuple(split)
+    for keyspace, found in shard_map.items():
+        _check_ranges(keyspace, found, database_urls)
+    return shard_map
+
+
+def _even_ranges(keyspace: str, database_urls: Mapping[str, str]) -> Ranges:
+    aliases = [alias for alias in database_urls if alias.startswith(f"{keyspace}_")]
+    if not aliases:
+        raise SettingMissing(f"DATABASE_URLS: keyspace {keyspace} has no database; add {keyspace}_0=postgresql://…")
+    share = BUCKETS // len(aliases) // 1000 * 1000 or BUCKETS // len(aliases)  # round numbers are easier to talk about
+    starts = [n * share for n in range(len(aliases))]
+    ends = [start - 1 for start in starts[1:]] + [BUCKETS - 1]
+    return tuple(zip(starts, ends, aliases, strict=True))
+
+
+def _check_ranges(keyspace: str, ranges: Ranges, database_urls: Mapping[str, str]) -> None:
+    expected = 0
+    for first, last, alias in ranges:
+        if first != expected or last < first:
+            raise SettingMissing(f"SHARD_MAP: {keyspace} must cover 0-9999 without gaps; look at {first}-{last}")
+        if alias not in database_urls:
+            raise SettingMissing(f"SHARD_MAP: {keyspace} names {alias!r}, which DATABASE_URLS does not have")
+        expected = last + 1
+    if expected != BUCKETS:
+        raise SettingMissing(f"SHARD_MAP: {keyspace} must end at bucket 9999, not {expected - 1}")
+
+
+def _refuse_mixed_payments(env: Env) -> None:
+    """A live key never meets the sandbox, and production never pays into one."""
+    if env.stripe_api_base is None:
+        return
+    if env.stripe_secret_key.startswith(("sk_live_", "rk_live_")):
+        raise SettingMissing("STRIPE_API_BASE must not be set together with a live Stripe key")
+    if env.production:
+        raise SettingMissing("STRIPE_API_BASE must not be set in production: payments would go to a stand-in")
+
+
+def django_database(url: str) -> dict[str, object]:
+    """``url`` as an entry of Django's DATABASES. A socket folder is given as ``?host=/path``."""
+    parts = urlsplit(url)
+    options = dict(parse_qsl(parts.query))
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.lstrip("/")),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": options.pop("host", parts.hostname or ""),
+        "PORT": options.pop("port", str(parts.port or "")),
+        "CONN_MAX_AGE": 60,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {"connect_timeout": 2, **options},
+    }

@@ -1,0 +1,5 @@
+"""Every app's routes, gathered."""
+
+from django.urls import URLPattern, URLResolver
+
+urlpatterns: list[URLPattern | URLResolver] = []
