@@ -3,9 +3,10 @@
 import os
 
 from celery import Celery
+from django.conf import settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "instacart.settings")
 
 app = Celery("instacart")
-app.config_from_object("django.conf:settings", namespace="CELERY_SETTINGS")
+app.conf.update(settings.CELERY)
 app.autodiscover_tasks()

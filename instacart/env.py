@@ -49,6 +49,8 @@ class Env:
     allowed_hosts: tuple[str, ...]
     demo: bool
     """The demo city, its one-tap sign-ins and its banner."""
+    demo_password: str
+    """Password of every demo account; random for each installation."""
     var: Path
     """Folder for everything that is written at run time."""
     log_level: str
@@ -83,6 +85,7 @@ class Env:
             websocket_url=value("WEBSOCKET_URL", "ws://127.0.0.1:8001").rstrip("/"),
             allowed_hosts=tuple(value("ALLOWED_HOSTS", "127.0.0.1,localhost,testserver").split(",")),
             demo=not production and environ.get("INSTACART_DEMO", "1") == "1",
+            demo_password=environ.get("DEMO_PASSWORD", ""),
             var=Path(environ.get("INSTACART_VAR", ROOT / "var")),
             log_level=environ.get("LOG_LEVEL", "INFO"),
         )

@@ -8,6 +8,13 @@ from instacart.env import ROOT, Env, django_database
 env = Env.read(os.environ)
 
 SECRET_KEY = env.secret_key
+FIELD_KEY = env.field_key
+JWT_KEY = env.jwt_key
+REDIS_URL = env.redis_url
+PUBLIC_URL = env.public_url
+WEBSOCKET_URL = env.websocket_url
+DEMO = env.demo
+DEMO_PASSWORD = env.demo_password
 DEBUG = False
 ALLOWED_HOSTS = list(env.allowed_hosts)
 CSRF_TRUSTED_ORIGINS = [env.public_url]
@@ -37,6 +44,7 @@ INSTALLED_APPS = [
     "django_htmx",
     "channels",
     "sharding",
+    "apps.common",
 ]
 
 MIDDLEWARE = [
@@ -102,6 +110,7 @@ STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
 }
 
+OUTBOX_NUDGE = True
 CELERY = celery_conf.settings(broker_url=env.redis_url)
 
 LOGGING = {

@@ -1,0 +1,119 @@
+"""Graphene over the ORM, with loaders that batch, under plain WSGI.
+
+Queries run on an event loop, which is what lets ``graphene.utils.dataloader`` gather keys; the
+database stays on the request's own thread and connection. Hence two rules:
+
+- a root field or a mutation is wrapped in ``on_db_thread`` and calls a selector or a service;
+- a nested field reads an attribute of what its parent returned, or calls a loader.
+"""
+
+import logging
+from functools import wraps
+from inspect import isawaitable
+
+from asgiref.sync import async_to_sync, sync_to_async
+from django.utils.decorators import method_decorator
+from django.views.decorators.csrf import csrf_exempt, csrf_protect
+from graphene.utils.dataloader import DataLoader
+from graphene_django.views import GraphQLView
+from graphql import FieldNode, FragmentSpreadNode, GraphQLError, ValidationRule
+
+from apps.common.errors import DomainError
+
+logger = logging.getLogger(__name__)
+
+MAX_DEPTH = 10
+
+
+def on_db_thread(resolver):
+    """Let a resolver that uses the ORM run on the request's thread."""
+
+    @wraps(resolver)
+    async def run(*args, **kwargs):
+        return await sync_to_async(resolver, thread_sensitive=True)(*args, **kwargs)
+
+    return run
+
+
+class SelectorLoader(DataLoader):
+    """Batches ``load(key)`` calls into one call of a selector that takes keys and answers by key."""
+
+    def __init__(self, selector):
+        super().__init__()
+        self.selector = selector
+
+    async def batch_load_fn(self, keys):
+        found = await sync_to_async(self.selector, thread_sensitive=True)(keys)
+        return [found.get(key) for key in keys]
+
+
+class DepthLimit(ValidationRule):
+    """Refuse documents deeper than ``MAX_DEPTH`` fields.
+
+    Each fragment is measured once and remembered; without that, a few hundred bytes of fragments
+    that spread each other take seconds.
+    """
+
+    def enter_document(self, document, *_):
+        fragments = {node.name.value: node for node in document.definitions if node.kind == "fragment_definition"}
+        depths = {}
+
+        def depth(node):
+            below = 0
+            for selection in node.selection_set.selections if node.selection_set else ():
+                if isinstance(selection, FragmentSpreadNode):
+                    found = fragment_depth(selection.name.value)
+                else:
+                    found = depth(selection) + isinstance(selection, FieldNode)
+                below = max(below, found)
+            return below
+
+        def fragment_depth(name):
+            if name not in depths:
+                depths[name] = 0  # a fragment that contains itself is another rule's to refuse
+                depths[name] = depth(fragments[name]) if name in fragments else 0
+            return depths[name]
+
+        for operation in document.definitions:
+            if operation.kind == "operation_definition" and depth(operation) > MAX_DEPTH:
+                self.report_error(GraphQLError(f"The query is more than {MAX_DEPTH} fields deep.", operation))
+
+
+@method_decorator(csrf_exempt, name="dispatch")
+class LoadingGraphQLView(GraphQLView):
+    """A GraphQL endpoint for signed-in pages (session and CSRF token) and for apps (bearer token)."""
+
+    validation_rules = (DepthLimit,)
+
+    def __init__(self, *args, authenticate=None, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.authenticate = authenticate
+
+    def dispatch(self, request, *args, **kwargs):
+        answer = super().dispatch
+        if self.authenticate and "Authorization" in request.headers:
+            request.user = self.authenticate(request)
+            return answer(request, *args, **kwargs)
+        if request.COOKIES:
+            return csrf_protect(lambda request: answer(request, *args, **kwargs))(request)
+        return answer(request, *args, **kwargs)
+
+    def execute_graphql_request(self, *args, **kwargs):
+        parent = super().execute_graphql_request
+
+        async def run():
+            result = parent(*args, **kwargs)
+            return await result if isawaitable(result) else result
+
+        return async_to_sync(run)()
+
+    @staticmethod
+    def format_error(error):
+        """A domain error keeps its message and code; anything unforeseen is logged and said plainly."""
+        cause = getattr(error, "original_error", None)
+        if isinstance(cause, DomainError):
+            return {**error.formatted, "extensions": {"code": cause.code}}
+        if isinstance(error, GraphQLError) and cause is None:
+            return error.formatted  # a mistake in the query itself
+        logger.error("graphql.unexpected_error", exc_info=cause or error)
+        return {"message": "Something went wrong on our side.", "extensions": {"code": "internal"}}

@@ -1,0 +1,18 @@
+"""Deliver what the outboxes hold: at once when nudged, and every second in case a nudge was lost."""
+
+from celery import shared_task
+
+import sharding
+from apps.common import clock, outbox
+
+
+@shared_task(name="common.relay")
+def relay(using: str) -> None:
+    while outbox.relay(using=using, now=clock.now()) == outbox.BATCH:
+        pass
+
+
+@shared_task(name="common.relay_all")
+def relay_all() -> None:
+    for alias in sharding.all_aliases():
+        relay(alias)
