@@ -1,0 +1,83 @@
+"""Tables split over PostgreSQL databases, without a query that silently sees only some of them.
+
+The README beside this file starts from an example. Everything a project needs is a name of this module;
+``sharding.testing`` holds what its tests need. The module can be imported before Django's apps are loaded.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from sharding.errors import (
+    BucketMoved,
+    CrossShardQuery,
+    CrossShardTransaction,
+    MisplacedRow,
+    ShardingError,
+    UnroutableQuery,
+)
+from sharding.ids import BUCKETS, bucket_of_id, bucket_of_key
+from sharding.topology import Home, alias_for, alias_of_id, aliases, all_aliases, home, home_of_id
+
+if TYPE_CHECKING:
+    from sharding.fields import ShardAutoField, ShardForeignKey, ShardOneToOneField, ShardRef
+    from sharding.keys import EveryDatabase, ShardKey
+    from sharding.models import ShardedManager, ShardedModel
+    from sharding.querysets import ShardedQuerySet
+    from sharding.transactions import atomic, on_commit, reserve_ids, run
+
+# An app's package is imported while Django's registry is still empty, where a model cannot be defined.
+_LATER = {
+    "ShardAutoField": "fields",
+    "ShardForeignKey": "fields",
+    "ShardOneToOneField": "fields",
+    "ShardRef": "fields",
+    "EveryDatabase": "keys",
+    "ShardKey": "keys",
+    "ShardedManager": "models",
+    "ShardedModel": "models",
+    "ShardedQuerySet": "querysets",
+    "atomic": "transactions",
+    "on_commit": "transactions",
+    "reserve_ids": "transactions",
+    "run": "transactions",
+}
+
+__all__ = [
+    "BUCKETS",
+    "BucketMoved",
+    "CrossShardQuery",
+    "CrossShardTransaction",
+    "EveryDatabase",
+    "Home",
+    "MisplacedRow",
+    "ShardAutoField",
+    "ShardForeignKey",
+    "ShardKey",
+    "ShardOneToOneField",
+    "ShardRef",
+    "ShardedManager",
+    "ShardedModel",
+    "ShardedQuerySet",
+    "ShardingError",
+    "UnroutableQuery",
+    "alias_for",
+    "alias_of_id",
+    "aliases",
+    "all_aliases",
+    "atomic",
+    "bucket_of_id",
+    "bucket_of_key",
+    "home",
+    "home_of_id",
+    "on_commit",
+    "reserve_ids",
+    "run",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module 'sharding' has no attribute {name!r}")
+    found = getattr(import_module(f"sharding.{_LATER[name]}"), name)
+    globals()[name] = found
+    return found

@@ -1,0 +1,21 @@
+from django.apps import AppConfig
+from django.core import checks as django_checks
+from django.db.backends.signals import connection_created
+from django.db.models.signals import post_migrate  # noqa: TID251  the one place Django tells a library "tables are there"
+from typing_extensions import override
+
+from sharding import schema, statements
+
+
+class ShardingConfig(AppConfig):
+    name = "sharding"
+
+    @override
+    def ready(self) -> None:
+        from sharding import checks  # defines a model, which Django allows from here on
+
+        connection_created.connect(statements.watch, dispatch_uid="sharding.statements")
+        post_migrate.connect(schema.after_migrate, sender=self, dispatch_uid="sharding.schema")
+        django_checks.register(checks.check_topology, django_checks.Tags.models)
+        django_checks.register(checks.check_models, django_checks.Tags.models)
+        django_checks.register(checks.check_tables, django_checks.Tags.database)

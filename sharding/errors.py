@@ -1,0 +1,40 @@
+"""Why the library says no. Every message ends with what to write instead."""
+
+from django.db import IntegrityError, OperationalError
+
+
+class ShardingError(Exception):
+    """Base of everything this library raises."""
+
+
+class UnroutableQuery(ShardingError):
+    """Nothing in the query, or on the row, names its shard."""
+
+
+class CrossShardQuery(ShardingError):
+    """The query would have to see, or to change, more than one shard at once."""
+
+
+class CrossShardTransaction(ShardingError):
+    """A second database was touched while a transaction was open on the first."""
+
+
+class MisplacedRow(ShardingError, IntegrityError):
+    """The database refused a row: its id, its key and its co-located references name different buckets,
+    or an update would change the id or the key of a row that exists."""
+
+
+class BucketMoved(ShardingError, OperationalError):
+    """The bucket was moved to another shard meanwhile; ``sharding.run`` tries again there."""
+
+
+BUCKET_MOVED = "40SH1"
+IDENTITY_CHANGED = "40SH2"
+CHECK_VIOLATION = "23514"
+SERIALIZATION_FAILURE = "40001"
+DEADLOCK = "40P01"
+
+
+def sqlstate(error: BaseException) -> str | None:
+    """The SQLSTATE that PostgreSQL gave, of Django's exception or psycopg's."""
+    return getattr(error, "sqlstate", None) or getattr(error.__cause__, "sqlstate", None)

@@ -1,0 +1,144 @@
+"""What a model says about where its rows live, and which of its columns name a bucket."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from django.core.exceptions import FieldDoesNotExist
+from django.db.models import Field, ForeignKey, Model
+
+from sharding import topology
+from sharding.errors import ShardingError, UnroutableQuery
+from sharding.ids import bucket_of_id, bucket_of_key
+
+BucketOf = Callable[[int], int]
+"""``bucket_of_key`` or ``bucket_of_id``: compared by identity, to tell two kinds of numbers apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShardKey:
+    """``sharding = ShardKey("customer", field="customer_id")``: rows live with that key, in that keyspace.
+
+    ``field`` is a column of the table itself. A *root* table names its primary key, whose dense numbers come
+    from the directory; every other table gets ids that carry the bucket.
+    """
+
+    keyspace: str
+    field: str
+
+
+@dataclass(frozen=True, slots=True)
+class EveryDatabase:
+    """``sharding = EveryDatabase()``: the table exists in every database, each with rows of its own.
+
+    Always used with ``.using(alias)``: nothing about such a row says where it is.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A sharded model's columns that matter for placing, looked up once."""
+
+    keyspace: str
+    key: "Field[Any, Any]"
+    pk: "Field[Any, Any]"
+
+    @property
+    def is_root(self) -> bool:
+        return self.key is self.pk
+
+
+def shard_key(model: type[Model]) -> ShardKey | None:
+    """What ``model`` declares, or None where its rows are not split."""
+    declared = getattr(model, "sharding", None)
+    return declared if isinstance(declared, ShardKey) else None
+
+
+@cache
+def layout(model: type[Model]) -> Layout:
+    """The placing columns of a sharded model; raises ``ShardingError`` where its key is not a column of it."""
+    declared = shard_key(model)
+    if declared is None:
+        raise ShardingError(f"{model._meta.label} is not sharded; add sharding = ShardKey(…)")
+    field = key_field(model)
+    if field is None:
+        raise ShardingError(f"{model._meta.label}: ShardKey names {declared.field!r}, which is not a column of it")
+    return Layout(declared.keyspace, field, model._meta.pk)
+
+
+def key_field(model: type[Model]) -> "Field[Any, Any] | None":
+    """The column that ``ShardKey.field`` names, by field name or by column attribute (``customer``/``customer_id``)."""
+    declared = shard_key(model)
+    if declared is None:
+        return None
+    if declared.field == "pk":
+        return model._meta.pk
+    try:
+        found = model._meta.get_field(declared.field)
+    except FieldDoesNotExist:
+        return None
+    return found if isinstance(found, Field) and found.column else None
+
+
+def bucket_function(field: "Field[Any, Any]") -> BucketOf | None:
+    """How a value of this column names a bucket, or None where it does not. Kept on the field: asked for each lookup."""
+    try:
+        return field._sharding_bucket_of  # type: ignore[attr-defined,no-any-return]
+    except AttributeError:
+        found = _bucket_function(field)
+        field._sharding_bucket_of = found  # type: ignore[attr-defined]
+        return found
+
+
+def _bucket_function(field: "Field[Any, Any]") -> BucketOf | None:
+    model = field.model
+    if shard_key(model) is None:
+        return None
+    placed = layout(model)
+    if field is placed.key:
+        return bucket_of_key
+    if is_colocated_reference(field):
+        return bucket_function(field.target_field)  # type: ignore[attr-defined]
+    if field.primary_key and carries_bucket(field):
+        return bucket_of_id
+    return None
+
+
+def carries_bucket(field: "Field[Any, Any]") -> bool:
+    return bool(getattr(field, "carries_bucket", False))
+
+
+def is_colocated_reference(field: "Field[Any, Any]") -> bool:
+    """Whether ``field`` is a ``ShardForeignKey`` to the primary key of a table of the same keyspace."""
+    if not (getattr(field, "is_colocated", False) and isinstance(field, ForeignKey)):
+        return False
+    target = field.remote_field.model
+    if isinstance(target, str):
+        return False
+    here, there = shard_key(field.model), shard_key(target)
+    return here is not None and there is not None and here.keyspace == there.keyspace and field.target_field.primary_key
+
+
+def bucket_of_row(row: Model) -> int | None:
+    """The bucket that the row's key names, else its id; None while it has neither. Makes no query for deferred columns."""
+    placed = layout(type(row))
+    values = row.__dict__
+    try:
+        key = values.get(placed.key.attname)
+        if key is not None:
+            return bucket_of_key(int(key))
+        id = values.get(placed.pk.attname)
+        bucket_of = bucket_function(placed.pk)
+        return None if id is None or bucket_of is None else bucket_of(int(id))
+    except (TypeError, ValueError):
+        return None
+
+
+def alias_of_row(row: Model) -> str:
+    """The database where ``row`` lives or will live; raises ``UnroutableQuery`` while its key is not set."""
+    bucket = bucket_of_row(row)
+    placed = layout(type(row))
+    if bucket is None:
+        raise UnroutableQuery(f"{row._meta.label}: this row has no {placed.key.attname} yet; set it first")
+    return topology.keyspace(placed.keyspace).alias_of[bucket]

@@ -1,0 +1,221 @@
+"""What every shard's database has beside Django's tables: the id clock, and per table a trigger and a CHECK.
+
+* ``sharding_fill_…``, before insert where the id is null: the id, from the row's key.
+* ``sharding_keep_…``, before an update that would change the id or the key: refused with SQLSTATE 40SH2.
+* ``sharding_home_…``, a CHECK: id, key and co-located references name one bucket.
+
+The suffix is a hash of the definition, so that a changed definition is a new object and the old one goes.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from django.apps import apps
+from django.db import connections, router, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import CompositePrimaryKey, Field, Model
+
+from sharding import keys, names
+from sharding.ids import BUCKET_MASK, BUCKET_SHIFT, BUCKETS, EPOCH_MS, TIME_SHIFT, bucket_of_key
+
+AHEAD = 1 << 16
+"""How far the id clock is set ahead when it lags, in ids: 256 of them are a millisecond."""
+
+# The sequence is the clock: its value is ``milliseconds << 8 | count``, so no two ids of a database are equal however
+# many are drawn within a millisecond. When it lags behind the time of day, one session sets it ahead, under a lock
+# that the rolled-back block gives back at once (setval itself is not undone).
+_BASE = f"""
+CREATE SEQUENCE IF NOT EXISTS {names.SEQUENCE};
+
+CREATE OR REPLACE FUNCTION {names.NEXT_ID}(bucket bigint) RETURNS bigint LANGUAGE plpgsql VOLATILE AS $body$
+DECLARE
+  due bigint;
+  drawn bigint;
+BEGIN
+  LOOP
+    due := (floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint - {EPOCH_MS}) << {BUCKET_SHIFT};
+    drawn := nextval('{names.SEQUENCE}');
+    IF drawn >= due THEN
+      RETURN ((drawn >> {BUCKET_SHIFT}) << {TIME_SHIFT}) | (bucket << {BUCKET_SHIFT}) | (drawn & 255);
+    END IF;
+    BEGIN
+      PERFORM pg_advisory_xact_lock({names.ADVISORY_CLASS}, {names.CLOCK_LOCK});
+      PERFORM setval('{names.SEQUENCE}', due + {AHEAD}) FROM {names.SEQUENCE} WHERE last_value < due;
+      RAISE EXCEPTION 'release' USING ERRCODE = '40SH0';
+    EXCEPTION WHEN SQLSTATE '40SH0' THEN
+      NULL;
+    END;
+  END LOOP;
+END
+$body$;
+
+CREATE OR REPLACE FUNCTION {names.REFUSE}() RETURNS trigger LANGUAGE plpgsql AS $body$
+BEGIN
+  RAISE EXCEPTION '%: the id and the shard key of a row never change; make a new row instead', TG_TABLE_NAME
+    USING ERRCODE = '40SH2';
+END
+$body$;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class TableObjects:
+    """What one table needs, by name; the value makes it."""
+
+    triggers: dict[str, tuple[str, ...]]
+    checks: dict[str, tuple[str, ...]]
+
+
+def after_migrate(using: str, **_: Any) -> None:
+    """Receiver of ``post_migrate``."""
+    install(connections[using])
+
+
+def install(connection: BaseDatabaseWrapper) -> None:
+    """Give every sharded table of this database its trigger and CHECK. Repeating it changes nothing and locks nothing."""
+    if connection.vendor != "postgresql":
+        return
+    tables = _sharded_tables(connection)
+    if not tables:
+        return
+    found = _installed(connection, list(tables))
+    statements = [sql for table, wanted in tables.items() for sql in _differences(connection, table, wanted, found)]
+    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [names.ADVISORY_CLASS, names.INSTALL_LOCK])
+        _install_base(cursor)
+        for statement in statements:
+            cursor.execute(statement)
+
+
+def missing(connection: BaseDatabaseWrapper) -> list[tuple[str, str]]:
+    """``(table, object)`` for each trigger or CHECK that a table of this database should have and has not."""
+    tables = _sharded_tables(connection)
+    found = _installed(connection, list(tables))
+    return [
+        (table, name)
+        for table, wanted in tables.items()
+        for name in (*wanted.triggers, *wanted.checks)
+        if (table, name) not in found
+    ]
+
+
+def sharded_models() -> list[type[Model]]:
+    """Every model with a table of its own that declares a ``ShardKey`` naming one of its columns."""
+    return [
+        model
+        for model in apps.get_models(include_auto_created=True)
+        if keys.key_field(model) is not None and model._meta.managed and not model._meta.proxy
+    ]
+
+
+def objects_of(model: type[Model], connection: BaseDatabaseWrapper) -> TableObjects:
+    """What the table of a sharded model needs."""
+    quote = connection.ops.quote_name
+    table = quote(model._meta.db_table)
+    placed = keys.layout(model)
+    key = quote(placed.key.column)
+    identity = list(dict.fromkeys([*(quote(field.column) for field in _pk_columns(model)), key]))
+
+    changed = " OR ".join(f"OLD.{column} IS DISTINCT FROM NEW.{column}" for column in identity)
+    keep = _named(
+        names.KEEP_TRIGGER,
+        f"CREATE TRIGGER {{name}} BEFORE UPDATE OF {', '.join(identity)} ON {table} FOR EACH ROW WHEN ({changed}) "
+        f"EXECUTE FUNCTION {names.REFUSE}()",
+    )
+    triggers = {keep[0]: (keep[1],)}
+    if keys.carries_bucket(placed.pk):
+        id = quote(placed.pk.column)
+        function, create_function = _named(
+            names.FILL_FUNCTION,
+            f"CREATE OR REPLACE FUNCTION {{name}}() RETURNS trigger LANGUAGE plpgsql AS $body$ "
+            f"BEGIN NEW.{id} := {names.NEXT_ID}(NEW.{key} % {BUCKETS}); RETURN NEW; END $body$",
+        )
+        fill, create_fill = _named(
+            names.FILL_TRIGGER,
+            f"CREATE TRIGGER {{name}} BEFORE INSERT ON {table} FOR EACH ROW WHEN (NEW.{id} IS NULL) "
+            f"EXECUTE FUNCTION {function}()",
+        )
+        triggers[fill] = (create_function, create_fill)
+
+    conditions = [f"{key} > 0"]
+    for field in model._meta.concrete_fields:
+        if field is placed.key or not field.column:
+            continue
+        bucket_of = keys.bucket_function(field)
+        if bucket_of is not None:
+            column = quote(field.column)
+            bucket = f"{column} % {BUCKETS}" if bucket_of is bucket_of_key else _bucket_sql(column)
+            conditions.append(f"{bucket} = {key} % {BUCKETS}")
+    # NOT VALID first: the short lock does not wait for a look at every row.
+    check, add_check = _named(
+        names.HOME_CHECK, f"ALTER TABLE {table} ADD CONSTRAINT {{name}} CHECK ({' AND '.join(conditions)}) NOT VALID"
+    )
+    return TableObjects(triggers, {check: (add_check, f"ALTER TABLE {table} VALIDATE CONSTRAINT {check}")})
+
+
+def _bucket_sql(column: str) -> str:
+    return f"(({column} >> {BUCKET_SHIFT}) & {BUCKET_MASK})"
+
+
+def _pk_columns(model: type[Model]) -> "list[Field[Any, Any]]":
+    pk = model._meta.pk
+    return list(pk.fields) if isinstance(pk, CompositePrimaryKey) else [pk]
+
+
+def _named(prefix: str, template: str) -> tuple[str, str]:
+    name = prefix + hashlib.sha256(template.encode()).hexdigest()[:10]
+    return name, template.replace("{name}", name)
+
+
+def _sharded_tables(connection: BaseDatabaseWrapper) -> dict[str, TableObjects]:
+    existing = set(connection.introspection.table_names())
+    return {
+        model._meta.db_table: objects_of(model, connection)
+        for model in sharded_models()
+        if model._meta.db_table in existing and router.allow_migrate_model(connection.alias, model)
+    }
+
+
+def _installed(connection: BaseDatabaseWrapper, tables: list[str]) -> set[tuple[str, str]]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT c.relname, o.name FROM pg_class c JOIN ("
+            "  SELECT tgrelid AS relid, tgname AS name FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D'"
+            "  UNION ALL SELECT conrelid, conname FROM pg_constraint WHERE contype = 'c' AND convalidated"
+            ") o ON o.relid = c.oid "
+            r"WHERE c.relname = ANY(%s) AND pg_table_is_visible(c.oid) AND o.name LIKE 'sharding\_%%'",
+            [tables],
+        )
+        return set(cursor.fetchall())
+
+
+def _differences(
+    connection: BaseDatabaseWrapper, table: str, wanted: TableObjects, found: set[tuple[str, str]]
+) -> list[str]:
+    quoted = connection.ops.quote_name(table)
+    here = {name for where, name in found if where == table}
+    statements = []
+    for name in sorted(here - wanted.triggers.keys() - wanted.checks.keys()):
+        if name.startswith(names.HOME_CHECK):
+            statements.append(f"ALTER TABLE {quoted} DROP CONSTRAINT {name}")
+        else:
+            statements.append(f"DROP TRIGGER {name} ON {quoted}")
+    for name, create in wanted.triggers.items():
+        if name not in here:
+            statements += [f"DROP TRIGGER IF EXISTS {name} ON {quoted}", *create]
+    for name, create in wanted.checks.items():
+        if name not in here:
+            statements += [f"ALTER TABLE {quoted} DROP CONSTRAINT IF EXISTS {name}", *create]
+    return statements
+
+
+def _install_base(cursor: Any) -> None:
+    version = hashlib.sha256(_BASE.encode()).hexdigest()
+    cursor.execute(
+        "SELECT obj_description(p.oid, 'pg_proc') FROM pg_proc p WHERE p.oid = to_regproc(%s)", [names.REFUSE]
+    )
+    row = cursor.fetchone()
+    if row is None or row[0] != version:
+        cursor.execute(_BASE)
+        cursor.execute(f"COMMENT ON FUNCTION {names.REFUSE}() IS '{version}'")

@@ -1,0 +1,49 @@
+"""Every statement on every connection passes here: refusals get their own exceptions, tests get a guard."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.db import IntegrityError, OperationalError
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.utils import Error
+
+from sharding import errors, names
+
+Observer = Callable[[BaseDatabaseWrapper, str], None]
+observers: list[Observer] = []
+"""Called before each statement, on all threads; ``sharding.testing`` adds its guard here."""
+
+
+def watch(connection: BaseDatabaseWrapper, **_: Any) -> None:
+    """Install ``passing`` on a connection, once."""
+    if connection.vendor == "postgresql" and passing not in connection.execute_wrappers:
+        connection.execute_wrappers.insert(0, passing)
+
+
+def passing(execute: Any, sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
+    for observe in observers:
+        observe(context["connection"], sql)
+    try:
+        return execute(sql, params, many, context)
+    except (OperationalError, IntegrityError) as error:
+        ours = translated(error)
+        if ours is None:
+            raise
+        raise ours from error.__cause__
+
+
+def translated(error: Error) -> Error | None:
+    """The library's own exception for what its triggers and constraints said, or None."""
+    state = errors.sqlstate(error)
+    if state == errors.BUCKET_MOVED:
+        return errors.BucketMoved(*error.args)
+    if state == errors.IDENTITY_CHANGED:
+        return errors.MisplacedRow(*error.args)
+    if state == errors.CHECK_VIOLATION:
+        diagnosis = getattr(error.__cause__, "diag", None)
+        if (getattr(diagnosis, "constraint_name", None) or "").startswith(names.HOME_CHECK):
+            return errors.MisplacedRow(
+                f"{diagnosis.table_name}: id, key and co-located references of this row name different buckets; "  # type: ignore[union-attr]
+                "give it the key of the rows it belongs to"
+            )
+    return None

@@ -1,0 +1,114 @@
+"""Transactions on one shard, and what may be repeated or has to wait for their commit."""
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from django.db import OperationalError, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from sharding import errors, keys, names
+from sharding.errors import CrossShardTransaction, ShardingError
+from sharding.models import ShardedModel
+from sharding.topology import Home
+
+Target = Home | ShardedModel | str
+"""What names one database: a home, a row, or the alias itself."""
+
+Answer = TypeVar("Answer")
+
+RETRIED = frozenset({errors.BUCKET_MOVED, errors.SERIALIZATION_FAILURE, errors.DEADLOCK})
+FIRST_PAUSE = 0.02
+"""Seconds; doubled for each further try and spread at random from nothing to twice as much."""
+
+
+def alias_of(target: Target) -> str:
+    """The database that ``target`` names."""
+    if isinstance(target, Home):
+        return target.alias
+    if isinstance(target, ShardedModel):
+        return keys.alias_of_row(target)
+    if isinstance(target, str):
+        return target
+    raise ShardingError(f"{target!r} names no database; give a Home, a row of a sharded model, or an alias")
+
+
+def open_elsewhere(alias: str | None) -> str | None:
+    """A database other than ``alias`` on which this thread has a transaction open, or None.
+
+    The transactions that Django's ``TestCase`` wraps around each test do not count.
+    """
+    for connection in connections.all(initialized_only=True):
+        if connection.alias != alias and is_open(connection):
+            return connection.alias
+    return None
+
+
+def is_open(connection: BaseDatabaseWrapper) -> bool:
+    return any(not block._from_testcase for block in connection.atomic_blocks)
+
+
+@contextmanager
+def atomic(target: Target, *, durable: bool = False) -> Iterator[str]:
+    """A transaction on the target's database; yields its alias. Inside another one of the same database, a savepoint.
+
+    Raises ``CrossShardTransaction`` while a transaction is open on another database: the two could not commit together.
+    """
+    alias = alias_of(target)
+    other = open_elsewhere(alias)
+    if other is not None:
+        raise CrossShardTransaction(
+            f"a transaction on {alias} cannot start inside one on {other}: they would not commit together; leave the "
+            "first, then go on from an event"
+        )
+    with transaction.atomic(using=alias, durable=durable):
+        yield alias
+
+
+def run(target: Target, fn: Callable[[], Answer], *, retries: int = 3) -> Answer:
+    """``fn()`` in a transaction of its own, begun again up to ``retries`` times when it lost a race.
+
+    Lost races are a serialization failure, a deadlock, and a bucket that was moved meanwhile; the target's database is
+    looked up for each try. ``fn`` must be repeatable: what it did outside of the database is done again.
+    Raises ``CrossShardTransaction`` inside an open transaction, because that one would have to begin again too.
+    """
+    already = open_elsewhere(None)
+    if already is not None:
+        raise CrossShardTransaction(
+            f"run() inside an open transaction on {already} could not begin it again; call it outside, or use atomic()"
+        )
+    for attempt in range(retries + 1):
+        try:
+            with atomic(target):
+                return fn()
+        except OperationalError as error:
+            if errors.sqlstate(error) not in RETRIED or attempt == retries:
+                raise
+        pause(random.uniform(0, 2 * FIRST_PAUSE * 2**attempt))  # noqa: S311  spreads retries, guards nothing
+    raise AssertionError("unreachable")
+
+
+pause = time.sleep
+
+
+def on_commit(target: Target, fn: Callable[[], object]) -> None:
+    """Call ``fn`` once the target's open transaction has committed; at once where none is open."""
+    connections[alias_of(target)].on_commit(fn)
+
+
+def reserve_ids(target: Home | ShardedModel, n: int) -> list[int]:
+    """``n`` new ids for rows of the target's key, ascending, from one query to its shard.
+
+    For an id that has to be known before the insert, such as one sent along with a request that may be repeated.
+    """
+    if isinstance(target, Home):
+        bucket: int | None = target.bucket
+    else:
+        bucket = keys.bucket_of_row(target)
+    if bucket is None:
+        raise ShardingError("reserve_ids() needs a Home, or a row whose key is set: an id carries its bucket")
+    with connections[alias_of(target)].cursor() as cursor:
+        cursor.execute(f"SELECT {names.NEXT_ID}(%s) FROM generate_series(1, %s)", [bucket, n])  # noqa: S608
+        return [id for (id,) in cursor.fetchall()]
