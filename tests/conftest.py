@@ -1,11 +1,24 @@
-"""Databases for the whole suite, and the guard that no test may mix them."""
+"""What every test stands on: servers and databases of their own, and the guard that no test may mix databases."""
 
 from collections.abc import Iterator
 
 import pytest
 from pytest_django.plugin import DjangoDbBlocker
 
+from deploy.local import testservers
 from sharding import testing
+
+_STARTED = pytest.StashKey[bool]()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    if not hasattr(session.config, "workerinput"):  # not in the workers of pytest-xdist: their parent did it
+        session.config.stash[_STARTED] = testservers.start()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if session.config.stash.get(_STARTED, False):
+        testservers.stop()
 
 
 @pytest.fixture(scope="session")

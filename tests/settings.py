@@ -1,6 +1,20 @@
-"""The project's settings, and the example apps that tests bring along."""
+"""The project's settings on the servers of ``deploy.local.testservers``, whatever this machine has configured."""
 
-from instacart.settings import *  # noqa: F403
-from instacart.settings import INSTALLED_APPS
+import os
+
+from deploy.local import testservers
+
+for name in ("INSTACART_ENV", "SHARD_MAP", "STRIPE_API_BASE", "STRIPE_SECRET_KEY", "PUBLIC_URL", "WEBSOCKET_URL"):
+    os.environ.pop(name, None)
+os.environ.update(testservers.environment())
+
+from instacart.settings import *  # noqa: E402, F403 (reads the environment set above)
+from instacart.settings import INSTALLED_APPS  # noqa: E402
 
 INSTALLED_APPS = [*INSTALLED_APPS, "tests.sharding.shop"]
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+"""Hundreds of made-up people sign up in the tests; their passwords need not resist anybody."""
+
+OUTBOX_NUDGE = False
+"""No worker runs beside the tests: they relay for themselves."""
