@@ -17,7 +17,7 @@ def once(*, owner: str, key: str, fingerprint: str, using: str, answer: Callable
     """
     keys = IdempotencyKey.objects.using(using)
     with sharding.atomic(using):
-        stored, is_new = keys.get_or_create(owner=owner, key=key, defaults={"fingerprint": fingerprint, "answer": None})
+        stored, is_new = keys.get_or_create(owner=owner, key=key, defaults={"fingerprint": fingerprint, "answer": {}})
         if is_new:
             stored.answer = answer()
             stored.save(using=using, update_fields=["answer"])

@@ -84,6 +84,7 @@ class LoadingGraphQLView(GraphQLView):
     """A GraphQL endpoint for signed-in pages (session and CSRF token) and for apps (bearer token)."""
 
     validation_rules = (DepthLimit,)
+    authenticate = None  # from a request with an Authorization header to its user, AnonymousUser for a bad token
 
     def __init__(self, *args, authenticate=None, **kwargs):
         super().__init__(*args, **kwargs)
