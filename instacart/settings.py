@@ -45,6 +45,10 @@ INSTALLED_APPS = [
     "channels",
     "sharding",
     "apps.common",
+    "apps.stores",
+    "apps.catalog",
+    "apps.inventory",
+    "apps.slots",
 ]
 
 MIDDLEWARE = [

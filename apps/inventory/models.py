@@ -1,0 +1,94 @@
+from typing import Any, ClassVar
+
+from django.db import models
+from typing_extensions import override
+
+from apps.inventory import domain
+from sharding import ShardAutoField, ShardedModel, ShardKey
+
+
+class StockLevel(ShardedModel):
+    """How much of an item lies in the store, and how much of that is promised to orders; in its ``cost_unit``."""
+
+    id = ShardAutoField(primary_key=True)
+    store_id = models.BigIntegerField()
+    item_id = models.BigIntegerField()
+    on_hand = models.DecimalField(max_digits=12, decimal_places=3)
+    reserved = models.DecimalField(max_digits=12, decimal_places=3, default=0)
+
+    sharding: ClassVar = ShardKey("store", field="store_id")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["store_id", "item_id"], name="inventory_level_once"),
+            models.CheckConstraint(condition=models.Q(on_hand__gte=0), name="inventory_level_on_hand"),
+            models.CheckConstraint(
+                condition=models.Q(reserved__gte=0, reserved__lte=models.F("on_hand")), name="inventory_level_reserved"
+            ),
+        ]
+
+    @override
+    def __str__(self) -> str:
+        return f"item {self.item_id}: {self.on_hand}, {self.reserved} reserved"
+
+
+class Reservation(ShardedModel):
+    """What one order was promised of one item. ``held`` runs out at ``expires_at``; ``committed`` does not."""
+
+    id = ShardAutoField(primary_key=True)
+    store_id = models.BigIntegerField()
+    order_id = models.BigIntegerField()
+    item_id = models.BigIntegerField()
+    quantity = models.DecimalField(max_digits=12, decimal_places=3)
+    state = models.CharField(max_length=9, choices=[(state, state) for state in domain.STATES])
+    expires_at = models.DateTimeField()
+
+    sharding: ClassVar = ShardKey("store", field="store_id")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["store_id", "order_id", "item_id"], name="inventory_reservation_once"),
+            models.CheckConstraint(condition=models.Q(quantity__gt=0), name="inventory_reservation_of_something"),
+            models.CheckConstraint(condition=models.Q(state__in=domain.STATES), name="inventory_reservation_state"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["expires_at", "id"], condition=models.Q(state="held"), name="inventory_reservation_expiry"
+            ),
+            models.Index(
+                fields=["store_id", "item_id"],
+                condition=models.Q(state__in=["held", "committed"]),
+                name="inventory_reservation_live",
+            ),
+        ]
+
+    @override
+    def __str__(self) -> str:
+        return f"order {self.order_id}: {self.quantity} of item {self.item_id}, {self.state}"
+
+
+class StockMovement(ShardedModel):
+    """One change of ``on_hand``, kept for ever: their sum is the stock. Rows are only ever added."""
+
+    id = ShardAutoField(primary_key=True)
+    store_id = models.BigIntegerField()
+    item_id = models.BigIntegerField()
+    delta = models.DecimalField(max_digits=12, decimal_places=3)
+    reason = models.CharField(max_length=40)
+    order_id = models.BigIntegerField(null=True, blank=True)
+    at = models.DateTimeField()
+
+    sharding: ClassVar = ShardKey("store", field="store_id")
+
+    class Meta:
+        indexes = [models.Index(fields=["store_id", "item_id", "at"], name="inventory_movement_history")]
+
+    @override
+    def __str__(self) -> str:
+        return f"item {self.item_id}: {self.delta:+} {self.reason}"
+
+    @override
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self._state.adding:
+            raise TypeError("a stock movement is never changed; add one that corrects it")
+        super().save(*args, **kwargs)

@@ -1,0 +1,24 @@
+from collections.abc import Collection, Mapping
+from decimal import Decimal
+
+from apps.inventory import models
+from apps.inventory.types import Level
+
+
+def available(*, store_id: int, item_ids: Collection[int]) -> dict[int, Decimal]:
+    """What can still be promised of each item, in its ``cost_unit``; 0 for one whose stock was never set. 1 query.
+
+    May be out of date by the time it is read: only ``services.reserve`` decides.
+    """
+    found = levels(store_id=store_id, item_ids=item_ids)
+    return {item_id: found[item_id].available if item_id in found else Decimal(0) for item_id in item_ids}
+
+
+def levels(*, store_id: int, item_ids: Collection[int]) -> Mapping[int, Level]:
+    """The stock of those items whose stock was ever set, by item id. 1 query."""
+    wanted = [item_id for item_id in item_ids if 0 < item_id < 2**63]
+    rows = models.StockLevel.objects.filter(store_id=store_id, item_id__in=wanted)
+    return {
+        item_id: Level(on_hand=on_hand, reserved=reserved)
+        for item_id, on_hand, reserved in rows.values_list("item_id", "on_hand", "reserved")
+    }

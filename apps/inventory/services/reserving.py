@@ -1,0 +1,241 @@
+"""Promise stock to orders, and let it go or leave the store.
+
+One statement locks the stock rows of an order in item order, looks at what is free *after* the wait,
+and counts up only what suffices; a CHECK constraint stands behind it.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db import connections
+from django.db.backends.utils import CursorWrapper
+
+import sharding
+from apps.inventory import domain
+from apps.inventory.errors import OutOfStock, ReservationDiffers
+
+REAPED_AT_ONCE = 500
+
+_OF_ORDER = """
+    SELECT item_id, state, quantity FROM inventory_reservation
+    WHERE store_id = %(store)s AND order_id = %(order)s ORDER BY item_id FOR UPDATE
+"""
+# A second call for the same order waits here for the first, and then has no row to add.
+_PROMISE = """
+    INSERT INTO inventory_reservation (store_id, order_id, item_id, quantity, state, expires_at)
+    SELECT %(store)s, %(order)s, item_id, quantity, 'held', %(expires_at)s
+    FROM unnest(%(items)s::bigint[], %(quantities)s::numeric[]) AS wanted (item_id, quantity) ORDER BY item_id
+    ON CONFLICT (store_id, order_id, item_id) DO NOTHING
+"""
+_FORGET = """
+    DELETE FROM inventory_reservation
+    WHERE store_id = %(store)s AND order_id = %(order)s AND state IN ('held', 'released')
+"""
+_TAKE = """
+    WITH wanted AS (
+        SELECT * FROM unnest(%(items)s::bigint[], %(quantities)s::numeric[]) AS wanted (item_id, quantity)
+    ), locked AS MATERIALIZED (
+        SELECT level.id, level.item_id, level.on_hand - level.reserved AS free
+        FROM inventory_stocklevel AS level JOIN wanted USING (item_id)
+        WHERE level.store_id = %(store)s
+        ORDER BY level.item_id FOR UPDATE OF level
+    )
+    UPDATE inventory_stocklevel AS level SET reserved = level.reserved + wanted.quantity
+    FROM locked JOIN wanted USING (item_id)
+    WHERE level.id = locked.id AND locked.free >= wanted.quantity
+    RETURNING level.item_id
+"""
+_GIVE_BACK = """
+    WITH freed AS (
+        SELECT * FROM unnest(%(stores)s::bigint[], %(items)s::bigint[], %(quantities)s::numeric[])
+            AS freed (store_id, item_id, quantity)
+    ), locked AS MATERIALIZED (
+        SELECT level.id, level.store_id, level.item_id
+        FROM inventory_stocklevel AS level JOIN freed USING (store_id, item_id)
+        ORDER BY level.store_id, level.item_id FOR UPDATE OF level
+    )
+    UPDATE inventory_stocklevel AS level SET reserved = level.reserved - freed.quantity
+    FROM locked JOIN freed USING (store_id, item_id) WHERE level.id = locked.id
+"""
+_SET_STATE = """
+    UPDATE inventory_reservation SET state = %(to)s
+    WHERE store_id = %(store)s AND order_id = %(order)s AND state = ANY (%(from)s)
+"""
+_EXPIRE = """
+    UPDATE inventory_reservation SET state = 'released'
+    WHERE id IN (
+        SELECT id FROM inventory_reservation WHERE state = 'held' AND expires_at <= %(now)s
+        ORDER BY expires_at, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+    )
+    RETURNING store_id, order_id, item_id, quantity
+"""
+# What left is what was found, even where the count said there was less: the shortage is noted as a correction.
+_LEAVE = """
+    WITH gone AS (
+        SELECT * FROM unnest(%(items)s::bigint[], %(reserved)s::numeric[], %(taken)s::numeric[])
+            AS gone (item_id, reserved, taken)
+    ), before AS MATERIALIZED (
+        SELECT level.id, level.item_id, level.on_hand, gone.taken, level.reserved - gone.reserved AS still_reserved
+        FROM inventory_stocklevel AS level JOIN gone USING (item_id)
+        WHERE level.store_id = %(store)s
+        ORDER BY level.item_id FOR UPDATE OF level
+    ), changed AS (
+        UPDATE inventory_stocklevel AS level
+        SET reserved = before.still_reserved, on_hand = GREATEST(before.on_hand - before.taken, before.still_reserved)
+        FROM before WHERE level.id = before.id
+        RETURNING level.item_id, before.taken, level.on_hand - (before.on_hand - before.taken) AS short
+    )
+    INSERT INTO inventory_stockmovement (store_id, item_id, delta, reason, order_id, at)
+    SELECT %(store)s, item_id, -taken, 'sold', %(order)s, %(now)s FROM changed WHERE taken > 0
+    UNION ALL
+    SELECT %(store)s, item_id, short, 'correction', %(order)s, %(now)s FROM changed WHERE short > 0
+"""
+
+
+def reserve(
+    *, store_id: int, order_id: int, quantities: Mapping[int, Decimal], expires_at: datetime, now: datetime
+) -> None:
+    """Promise ``quantities`` (by item id, each in its ``cost_unit``) to the order until ``expires_at``: all or nothing.
+
+    Repeating it is harmless, whatever has become of the order since; after a release it reserves
+    anew. 3 statements. Raises ``OutOfStock`` with the items that do not suffice (nothing is reserved
+    then), ``QuantityInvalid``, ``ReservationDiffers`` for other quantities than before.
+    """
+    wanted = domain.checked(quantities, zero=False)
+    if not wanted:
+        return
+    parameters: dict[str, Any] = {
+        "store": store_id,
+        "order": order_id,
+        "items": list(wanted),
+        "quantities": list(wanted.values()),
+        "expires_at": expires_at,
+    }
+    with sharding.atomic(sharding.home("store", store_id)) as alias, connections[alias].cursor() as cursor:
+        found = _reservation(cursor, store_id, order_id)
+        if domain.is_gone([state for state, _ in found.values()]):
+            _give_back(cursor, _reserved(store_id, found))
+            cursor.execute(_FORGET, parameters)
+        elif found:
+            domain.check_same(found, wanted)
+            return
+        cursor.execute(_PROMISE, parameters)
+        if not cursor.rowcount:  # another call for this order ran beside this one, and committed first
+            domain.check_same(_reservation(cursor, store_id, order_id), wanted)
+            return
+        if cursor.rowcount != len(wanted):
+            raise ReservationDiffers("This order has reserved other items or quantities.")
+        cursor.execute(_TAKE, parameters)
+        taken = {item_id for (item_id,) in cursor.fetchall()}
+        if len(taken) != len(wanted):
+            raise OutOfStock(wanted.keys() - taken)  # and the transaction is undone
+
+
+def commit(*, store_id: int, order_id: int) -> None:
+    """Keep the order's reservation for good; repeating it changes nothing. 2 statements.
+
+    Raises ``ReservationNotFound``, and ``ReservationGone`` when it was released or ran out.
+    """
+    with sharding.atomic(sharding.home("store", store_id)) as alias, connections[alias].cursor() as cursor:
+        if domain.must_commit(_states(cursor, store_id, order_id)):
+            _move(cursor, store_id, order_id, to=domain.COMMITTED)
+
+
+def release(*, store_id: int, order_id: int, now: datetime) -> None:
+    """Give the order's reservation back to the shelf. 3 statements.
+
+    Nothing to do for an order without one, or twice. Raises ``ReservationConsumed``.
+    """
+    with sharding.atomic(sharding.home("store", store_id)) as alias, connections[alias].cursor() as cursor:
+        found = _reservation(cursor, store_id, order_id)
+        if not domain.must_release([state for state, _ in found.values()]):
+            return
+        _move(cursor, store_id, order_id, to=domain.RELEASED)
+        _give_back(cursor, _reserved(store_id, found))
+
+
+def consume(*, store_id: int, order_id: int, taken: Mapping[int, Decimal], now: datetime) -> None:
+    """The order's goods leave the store: ``taken`` (by item id) leaves the stock, the reservation ends as a whole.
+
+    ``taken`` may be less than was reserved (not found), more (weighed), or of an item that was not
+    reserved (a replacement). Repeating it changes nothing, whatever it takes. 3 statements. Raises
+    ``ReservationNotFound``, ``ReservationGone``, ``ReservationNotCommitted``, ``QuantityInvalid``.
+    """
+    found_goods = domain.checked(taken, zero=True)
+    with sharding.atomic(sharding.home("store", store_id)) as alias, connections[alias].cursor() as cursor:
+        reserved = _reservation(cursor, store_id, order_id)
+        if not domain.must_consume([state for state, _ in reserved.values()]):
+            return
+        _move(cursor, store_id, order_id, to=domain.CONSUMED)
+        item_ids = sorted(reserved.keys() | found_goods.keys())
+        cursor.execute(
+            _LEAVE,
+            {
+                "store": store_id,
+                "order": order_id,
+                "items": item_ids,
+                "reserved": [reserved[item_id][1] if item_id in reserved else Decimal(0) for item_id in item_ids],
+                "taken": [found_goods.get(item_id, Decimal(0)) for item_id in item_ids],
+                "now": now,
+            },
+        )
+
+
+def release_expired(*, using: str, now: datetime) -> int:
+    """Give back what held reservations in database ``using`` ran out by ``now``; how many orders' it was.
+
+    Reservations that another transaction works on are left to the next time, and so is what is over
+    ``REAPED_AT_ONCE``. 2 statements.
+    """
+    with sharding.atomic(using), connections[using].cursor() as cursor:
+        cursor.execute(_EXPIRE, {"now": now, "limit": REAPED_AT_ONCE})
+        freed: dict[tuple[int, int], Decimal] = {}
+        orders = set()
+        for store_id, order_id, item_id, quantity in cursor.fetchall():
+            freed[store_id, item_id] = freed.get((store_id, item_id), Decimal(0)) + quantity
+            orders.add((store_id, order_id))
+        _give_back(cursor, freed)
+    return len(orders)
+
+
+def _reservation(cursor: CursorWrapper, store_id: int, order_id: int) -> dict[int, tuple[str, Decimal]]:
+    """State and quantity by item id, locked."""
+    cursor.execute(_OF_ORDER, {"store": store_id, "order": order_id})
+    return {item_id: (state, quantity) for item_id, state, quantity in cursor.fetchall()}
+
+
+def _states(cursor: CursorWrapper, store_id: int, order_id: int) -> list[str]:
+    return [state for state, _ in _reservation(cursor, store_id, order_id).values()]
+
+
+def _reserved(store_id: int, found: Mapping[int, tuple[str, Decimal]]) -> dict[tuple[int, int], Decimal]:
+    return {
+        (store_id, item_id): quantity for item_id, (state, quantity) in found.items() if state in domain.RESERVED_STATES
+    }
+
+
+_BEFORE = {
+    domain.COMMITTED: [domain.HELD],
+    domain.CONSUMED: [domain.COMMITTED],
+    domain.RELEASED: [domain.HELD, domain.COMMITTED],
+}
+
+
+def _move(cursor: CursorWrapper, store_id: int, order_id: int, *, to: str) -> None:
+    cursor.execute(_SET_STATE, {"store": store_id, "order": order_id, "to": to, "from": _BEFORE[to]})
+
+
+def _give_back(cursor: CursorWrapper, freed: Mapping[tuple[int, int], Decimal]) -> None:
+    if not freed:
+        return
+    keys = sorted(freed)
+    cursor.execute(
+        _GIVE_BACK,
+        {
+            "stores": [store_id for store_id, _ in keys],
+            "items": [item_id for _, item_id in keys],
+            "quantities": [freed[key] for key in keys],
+        },
+    )

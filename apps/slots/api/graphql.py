@@ -1,0 +1,71 @@
+"""Delivery windows, and the ``Store`` type as a whole: this is the highest app that adds to it."""
+
+import graphene
+
+from apps.catalog.api import graphql as catalog
+from apps.common.api import ids
+from apps.common.api.graphql import on_db_thread
+from apps.common.errors import Invalid
+from apps.common.geo import Point
+from apps.slots import domain
+from apps.slots.api import loaders
+from apps.stores import selectors as stores
+from apps.stores.api import graphql as stores_api
+
+
+class DeliveryWindow(graphene.ObjectType):
+    id = graphene.ID(required=True)
+    starts_at = graphene.DateTime(required=True)
+    ends_at = graphene.DateTime(required=True)
+    kind = graphene.String(required=True, description="immediate or scheduled.")
+    fee_cents = graphene.Int(required=True)
+    cutoff_at = graphene.DateTime(required=True, description="From then on it takes no orders.")
+
+    def resolve_fee_cents(window, info):
+        return window.fee.cents
+
+
+class Store(stores_api.StoreFields, catalog.StoreFields, graphene.ObjectType):
+    """A store, what it sells, and when it delivers."""
+
+    hours = graphene.List(graphene.NonNull(stores_api.OpeningHours), required=True)
+    windows = graphene.List(
+        graphene.NonNull(DeliveryWindow),
+        required=True,
+        lines=graphene.Int(default_value=1, description="Size of the order that has to fit."),
+        description="Windows that still take an order.",
+    )
+
+    async def resolve_hours(store, info):
+        return await loaders.hours(info).load(store.id) or ()
+
+    async def resolve_windows(store, info, lines=1):
+        wanted = max(1, min(lines, 1000))
+        return await loaders.windows(info).load((store.id, domain.minutes_needed(wanted, wanted)))
+
+
+class Query:
+    stores = graphene.List(
+        graphene.NonNull(Store),
+        required=True,
+        lat=graphene.Float(required=True),
+        lng=graphene.Float(required=True),
+        description="Stores that deliver to this place, nearest first.",
+    )
+    store = graphene.Field(Store, id=graphene.ID(required=True))
+
+    @on_db_thread
+    def resolve_stores(root, info, lat, lng):
+        try:
+            point = Point(lat, lng)
+        except ValueError as error:
+            raise Invalid("This is not a place on Earth.") from error
+        return stores.stores_delivering_to(point=point)
+
+    @on_db_thread
+    def resolve_store(root, info, id):
+        return stores.store(store_id=ids.parse(id))
+
+
+class Mutation:
+    """Windows are chosen by placing an order."""

@@ -1,0 +1,62 @@
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+
+from django.db.models import F, Q, QuerySet
+
+import sharding
+from apps.common.money import Money
+from apps.slots import domain, models
+from apps.slots.errors import WindowNotFound
+from apps.slots.types import Window
+from apps.stores import selectors as stores
+
+
+def open_windows(*, store_id: int, now: datetime, minutes: int) -> tuple[Window, ...]:
+    """Windows that take an order of ``minutes`` at ``now``, soonest first. 2 queries."""
+    return open_windows_of(store_ids=[store_id], now=now, minutes=minutes).get(store_id, ())
+
+
+def open_windows_of(*, store_ids: Collection[int], now: datetime, minutes: int) -> Mapping[int, tuple[Window, ...]]:
+    """``open_windows`` of many stores by store id. 1 query per shard that holds one of them, and 1."""
+    by_alias: dict[str, list[int]] = {}
+    for store_id in sorted(set(store_ids)):
+        by_alias.setdefault(sharding.alias_for("store", store_id), []).append(store_id)
+    rows: list[models.DeliveryWindow] = []
+    for alias, ids in by_alias.items():
+        taking = taking_orders(models.DeliveryWindow.objects.using(alias), now=now)
+        free = taking.filter(store_id__in=ids, held_minutes__lte=F("capacity_minutes") - minutes)
+        rows += free.order_by("store_id", "starts_at", "kind")
+    found: dict[int, list[Window]] = {}
+    for window in _windows(rows, store_ids):
+        found.setdefault(window.store_id, []).append(window)
+    return {store_id: tuple(windows) for store_id, windows in found.items()}
+
+
+def window(*, store_id: int, window_id: int) -> Window:
+    """Open or not; raises ``WindowNotFound``, for another store's too. 2 queries."""
+    rows = models.DeliveryWindow.objects.filter(store_id=store_id, pk=window_id)
+    found = list(_windows(rows, [store_id]))
+    if not found:
+        raise WindowNotFound("This store has no such window.")
+    return found[0]
+
+
+def taking_orders(rows: QuerySet[models.DeliveryWindow], *, now: datetime) -> QuerySet[models.DeliveryWindow]:
+    """Before their cut-off; an immediate window takes orders only while it runs."""
+    return rows.filter(Q(kind=domain.SCHEDULED) | Q(starts_at__lte=now), cutoff_at__gt=now)
+
+
+def _windows(rows: Iterable[models.DeliveryWindow], store_ids: Collection[int]) -> Iterable[Window]:
+    known = stores.stores(store_ids=store_ids)
+    for row in rows:
+        currency = known[row.store_id].currency if row.store_id in known else "USD"
+        yield Window(
+            id=row.pk,
+            store_id=row.store_id,
+            starts_at=row.starts_at,
+            ends_at=row.ends_at,
+            kind=row.kind,
+            fee=Money(row.fee_cents, currency),
+            cutoff_at=row.cutoff_at,
+            free_minutes=row.capacity_minutes - row.held_minutes,
+        )

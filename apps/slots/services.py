@@ -1,0 +1,125 @@
+"""Commands on delivery windows. Locks are taken in one order: the order's hold, then the window."""
+
+from datetime import date, datetime
+
+from django.db.models import F
+
+import sharding
+from apps.slots import domain, models, selectors
+from apps.slots.errors import WindowClosed, WindowFull, WindowNotFound
+from apps.slots.types import Plan
+from apps.stores import selectors as stores
+
+REAPED_AT_ONCE = 500
+_USUAL = Plan()
+
+
+def open_windows(
+    *, store_id: int, first_day: date, days: int = domain.DAYS_AHEAD, plan: Plan = _USUAL, now: datetime
+) -> int:
+    """Open the windows of ``days`` days, by the store's hours and clock; how many were new.
+
+    Windows that are there already, or over by ``now``, are left alone, so repeating it is harmless.
+    Raises ``StoreNotFound``, ``WindowInvalid``. 3 queries, however many windows.
+    """
+    domain.checked_plan(plan, days=days)
+    store = stores.store(store_id=store_id)
+    planned = domain.windows(
+        hours=stores.opening_hours(store_id=store_id),
+        timezone=store.timezone,
+        first_day=first_day,
+        days=days,
+        plan=plan,
+    )
+    rows = [
+        models.DeliveryWindow(
+            store_id=store_id,
+            starts_at=window.starts_at,
+            ends_at=window.ends_at,
+            kind=window.kind,
+            capacity_minutes=window.capacity_minutes,
+            cutoff_at=window.cutoff_at,
+            fee_cents=window.fee_cents,
+        )
+        for window in planned
+        if window.ends_at > now
+    ]
+    with sharding.atomic(sharding.home("store", store_id)):
+        there = set(
+            models.DeliveryWindow.objects.filter(
+                store_id=store_id, starts_at__in={row.starts_at for row in rows}
+            ).values_list("kind", "starts_at")
+        )
+        new = [row for row in rows if (row.kind, row.starts_at) not in there]
+        models.DeliveryWindow.objects.bulk_create(new, ignore_conflicts=True)
+    return len(new)
+
+
+def hold(*, store_id: int, window_id: int, order_id: int, minutes: int, expires_at: datetime, now: datetime) -> None:
+    """Keep ``minutes`` of the window for the order until ``expires_at``, by one guarded UPDATE.
+
+    Repeating it is harmless, whatever has become of the order since; after a release it holds anew.
+    5 to 7 queries. Raises ``WindowNotFound`` (another store's too), ``WindowClosed``, ``WindowFull``,
+    ``HoldDiffers`` for an order that holds something else, ``WindowInvalid``; nothing is held then.
+    """
+    domain.checked_minutes(minutes)
+    windows = models.DeliveryWindow.objects.filter(store_id=store_id, pk=window_id)
+    holds = models.WindowHold.objects.filter(store_id=store_id, order_id=order_id)
+    values = {"window_id": window_id, "minutes": minutes, "state": domain.HELD, "expires_at": expires_at}
+    with sharding.atomic(sharding.home("store", store_id)):
+        window = windows.first()
+        if window is None:
+            raise WindowNotFound("This store has no such window.")
+        # A second call for the same order waits here for the first.
+        held, is_new = models.WindowHold.objects.get_or_create(store_id=store_id, order_id=order_id, defaults=values)
+        if not is_new:
+            held = holds.select_for_update().get()
+            if held.state != domain.RELEASED:
+                domain.check_same(held.window_id, held.minutes, window_id=window_id, minutes=minutes)
+                return
+            holds.update(**values)
+        taken = selectors.taking_orders(windows, now=now).filter(held_minutes__lte=F("capacity_minutes") - minutes)
+        if not taken.update(held_minutes=F("held_minutes") + minutes):
+            if selectors.taking_orders(windows, now=now).exists():
+                raise WindowFull("This window is full.")
+            raise WindowClosed("This window takes no orders now.")
+
+
+def confirm(*, store_id: int, order_id: int) -> None:
+    """Keep the order's window for good; repeating it changes nothing. Raises ``HoldNotFound``, ``HoldGone``."""
+    with sharding.atomic(sharding.home("store", store_id)):
+        holds = models.WindowHold.objects.filter(store_id=store_id, order_id=order_id)
+        state = holds.select_for_update().values_list("state", flat=True).first()
+        if domain.must_confirm(state):
+            holds.update(state=domain.CONFIRMED)
+
+
+def release(*, store_id: int, order_id: int) -> None:
+    """Give the order's minutes back; nothing to do for an order that holds none, or twice."""
+    with sharding.atomic(sharding.home("store", store_id)):
+        holds = models.WindowHold.objects.filter(store_id=store_id, order_id=order_id)
+        held = holds.exclude(state=domain.RELEASED).select_for_update().first()
+        if held is None:
+            return
+        holds.update(state=domain.RELEASED)
+        _give_back(held)
+
+
+def release_expired(*, using: str, now: datetime) -> int:
+    """Give back what holds in database ``using`` ran out by ``now``; how many. Locked ones wait for the next time."""
+    with sharding.atomic(using):
+        expired = list(
+            models.WindowHold.objects.using(using)
+            .filter(state=domain.HELD, expires_at__lte=now)
+            .order_by("expires_at", "id")
+            .select_for_update(skip_locked=True)[:REAPED_AT_ONCE]
+        )
+        models.WindowHold.objects.using(using).filter(pk__in=[row.pk for row in expired]).update(state=domain.RELEASED)
+        for row in sorted(expired, key=lambda row: row.window_id):
+            _give_back(row)
+    return len(expired)
+
+
+def _give_back(held: models.WindowHold) -> None:
+    windows = models.DeliveryWindow.objects.filter(store_id=held.store_id, pk=held.window_id)
+    windows.update(held_minutes=F("held_minutes") - held.minutes)

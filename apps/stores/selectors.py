@@ -1,0 +1,103 @@
+import math
+from collections.abc import Collection, Mapping
+
+from django.db.models import FloatField, QuerySet
+from django.db.models.expressions import F
+from django.db.models.functions import Cast
+
+from apps.common.geo import Point
+from apps.common.money import Money
+from apps.stores import domain, models
+from apps.stores.errors import StoreNotFound
+from apps.stores.types import OpeningHours, Store, Zone
+
+_METRES_PER_DEGREE = 111_000
+
+
+def store(*, store_id: int) -> Store:
+    """Raises ``StoreNotFound``. 1 query."""
+    found = stores(store_ids=[store_id]).get(store_id)
+    if found is None:
+        raise StoreNotFound("There is no such store.")
+    return found
+
+
+def store_by_code(*, code: str) -> Store:
+    """Raises ``StoreNotFound``. 1 query."""
+    row = _rows().filter(code=code.strip().lower()).first()
+    if row is None:
+        raise StoreNotFound(f"There is no store with the code {code}.")
+    return _store(row)
+
+
+def stores(*, store_ids: Collection[int]) -> dict[int, Store]:
+    """Those of ``store_ids`` that exist, by id. 1 query."""
+    return {row.pk: _store(row) for row in _rows().filter(pk__in=store_ids)}
+
+
+def stores_delivering_to(*, point: Point) -> tuple[Store, ...]:
+    """The stores whose circle holds ``point``, nearest first, paused ones among them. 1 query.
+
+    The database sifts by latitude (and, away from the poles, longitude), each store with its own
+    radius; the distance itself decides afterwards.
+    """
+    reach = Cast(F("delivery_radius_m"), FloatField()) / _METRES_PER_DEGREE
+    near = _rows().filter(lat__gte=point.lat - reach, lat__lte=point.lat + reach)
+    shrink = math.cos(math.radians(min(abs(point.lat) + 1, 89.0)))
+    if abs(point.lng) < 179:
+        near = near.filter(lng__gte=point.lng - reach / shrink, lng__lte=point.lng + reach / shrink)
+    found = [candidate for row in near if domain.delivers_to(candidate := _store(row), point)]
+    return tuple(sorted(found, key=lambda store: (domain.distance_m(store.point, point), store.id)))
+
+
+def zones() -> tuple[Zone, ...]:
+    """1 query."""
+    return tuple(_zone(row) for row in models.Zone.objects.order_by("id"))
+
+
+def stores_of_zone(*, zone_id: int) -> tuple[Store, ...]:
+    """By id; none for an unknown zone. 1 query."""
+    return tuple(_store(row) for row in _rows().filter(zone_id=zone_id).order_by("id"))
+
+
+def opening_hours(*, store_id: int) -> tuple[OpeningHours, ...]:
+    """From Monday on; a weekday that is missing is a closed one. 1 query."""
+    return tuple(opening_hours_of(store_ids=[store_id]).get(store_id, ()))
+
+
+def opening_hours_of(*, store_ids: Collection[int]) -> Mapping[int, tuple[OpeningHours, ...]]:
+    """``opening_hours`` of many stores by store id. 1 query."""
+    found: dict[int, list[OpeningHours]] = {}
+    for row in models.StoreHours.objects.filter(store_id__in=store_ids).order_by("store_id", "weekday"):
+        hours = OpeningHours(weekday=row.weekday, opens=row.opens, closes=row.closes)
+        found.setdefault(row.store_id, []).append(hours)
+    return {store_id: tuple(hours) for store_id, hours in found.items()}
+
+
+def _rows() -> QuerySet[models.Store]:
+    return models.Store.objects.select_related("retailer")
+
+
+def _store(row: models.Store) -> Store:
+    return Store(
+        id=row.pk,
+        retailer_id=row.retailer_id,
+        retailer_name=row.retailer.name,
+        code=row.code,
+        name=row.name,
+        address=row.address,
+        city=row.city,
+        state=row.state,
+        postcode=row.postcode,
+        point=Point(row.lat, row.lng),
+        timezone=row.timezone,
+        currency=row.currency,
+        zone_id=row.zone_id,
+        delivery_radius_m=row.delivery_radius_m,
+        minimum_basket=Money(row.minimum_basket_cents, row.currency),
+        is_paused=row.is_paused,
+    )
+
+
+def _zone(row: models.Zone) -> Zone:
+    return Zone(id=row.pk, name=row.name, point=Point(row.lat, row.lng), radius_m=row.radius_m)
