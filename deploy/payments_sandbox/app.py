@@ -93,7 +93,7 @@ class App:
         request_id = f"req_{time.time_ns():x}"
         headers = {
             "Request-Id": request_id,
-            "Stripe-Version": request.headers.get("stripe-version", _ApiVersion.CURRENT),
+            "Stripe-Version": "".join(request.headers.get("stripe-version", _ApiVersion.CURRENT).split()),
         }
         found = routes.found(request.method, request.path)
         if found is None:
@@ -149,7 +149,7 @@ class App:
             kept = self._keys.known(key, request.path, request.body) if key else None
             if kept is not None:
                 return *kept, True
-            text = request.query if request.method == "GET" else request.body.decode()
+            text = request.query if request.method == "GET" else request.body.decode(errors="replace")
             params = schema.checked(route.request, schema.parsed_form(text), extra=route.extra)
             expand = params.pop("expand", [])
             self.store.origin = {"id": request_id, "idempotency_key": given_key}
@@ -171,7 +171,6 @@ class App:
 
     def _control(self, request: Request) -> Answer:
         given = _given(request)
-        self.store.origin = {"id": None, "idempotency_key": None}
         status, body = control.answer(self.store, self.faults, f"{request.method} {request.path}", given)
         if "text/html" in request.headers.get("accept", "") and request.method == "POST":
             return Answer(303, headers={"Location": "/"})
@@ -180,7 +179,6 @@ class App:
     def _page(self, request: Request) -> Answer:
         with self.store.transaction():
             clock.strike(self.store)
-            self.store.origin = {"id": None, "idempotency_key": None}
             page = pages.page(self.store, self.faults, request.method, request.path, _given(request), request.base_url)
         if page.location:
             return Answer(303, headers={"Location": page.location})

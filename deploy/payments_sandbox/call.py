@@ -1,5 +1,6 @@
 """One request, as the handlers see it."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,11 +32,21 @@ class Call:
         return None if given is None else str(self.store.get(kind, given, param=param, status=400)["id"])
 
 
+def checked_url(given: Object, param: str) -> str | None:
+    """A web address or an app's own; it ends in a Location header, so nothing else gets through."""
+    url: str | None = given.get(param)
+    if url is not None and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[!-~]+", url):
+        raise invalid("Not a valid URL", code="url_invalid", param=param)
+    return url
+
+
 def merged_metadata(before: Object, given: Any) -> Object:
     """Stripe merges metadata; an empty value removes its key, and an empty string removes all."""
     if given == "":
         return {}
+    if any(not isinstance(value, str) for value in (given or {}).values()):
+        raise invalid("Metadata values must be strings.", param="metadata")
     after = before | (given or {})
-    if len(after) > 50 or any(len(key) > 40 or len(str(value)) > 500 for key, value in after.items()):
+    if len(after) > 50 or any(len(key) > 40 or len(value) > 500 for key, value in after.items()):
         raise invalid("Metadata can have up to 50 keys of 40 and values of 500 characters.", param="metadata")
     return {key: value for key, value in after.items() if value != ""}

@@ -5,8 +5,9 @@ from typing import Any
 from deploy.payments_sandbox import clock, events, invariants, money, routes
 from deploy.payments_sandbox.errors import ApiError, invalid
 from deploy.payments_sandbox.faults import Faults
-from deploy.payments_sandbox.state import PREFIXES, Object, Store
+from deploy.payments_sandbox.state import PREFIXES, Object, Store, public
 
+_FARTHEST = 10 * 365 * 86_400
 _SIGNATURES = ("right", "wrong", "old", "future")
 
 
@@ -26,11 +27,12 @@ def answer(store: Store, faults: Faults, endpoint: str, given: Object) -> tuple[
 
 
 def _stored(store: Store, faults: Faults, endpoint: str, given: Object) -> Object:
+    clock.strike(store)
     match endpoint:
         case "POST /_sandbox/clock":
             seconds = _number(given, "advance", 0)
-            if seconds < 0:
-                raise invalid("Time only goes forward.", param="advance")
+            if not 0 <= seconds <= _FARTHEST:
+                raise invalid("Time goes forward, ten years at most.", param="advance")
             store.advance(seconds)
             clock.strike(store)
             return {"now": store.now()}
@@ -53,7 +55,7 @@ def _stored(store: Store, faults: Faults, endpoint: str, given: Object) -> Objec
                 "totals": money.totals(store),
                 "deliveries": _deliveries(store),
                 "faults": faults.planned(),
-                "objects": {kind: store.all(kind) for kind in PREFIXES},
+                "objects": {kind: [public(one) for one in store.all(kind)] for kind in PREFIXES},
             }
         case "GET /_sandbox/invariants":
             return invariants.report(store)

@@ -1,7 +1,7 @@
 """Payment intents: https://docs.stripe.com/payments/paymentintents/lifecycle"""
 
 from deploy.payments_sandbox import cards, events, methods, money
-from deploy.payments_sandbox.call import Call, merged_metadata
+from deploy.payments_sandbox.call import Call, checked_url, merged_metadata
 from deploy.payments_sandbox.errors import ApiError, card_error, invalid, missing, unexpected_state
 from deploy.payments_sandbox.state import Object, Store, given_ones, public
 
@@ -14,6 +14,9 @@ _AS_GIVEN = (
     *("description", "excluded_payment_method_types", "on_behalf_of", "payment_method_options", "receipt_email"),
     *("setup_future_usage", "shipping", "statement_descriptor", "statement_descriptor_suffix"),
     *("transfer_data", "transfer_group"),
+)
+_NOT_WITH_ALLOWED = frozenset(
+    {"automatic_payment_methods", "excluded_payment_method_types", "payment_method_configuration"}
 )
 _ONLY_WITH_CONFIRM = ("off_session", "return_url", "error_on_requires_action", "mandate_data")
 
@@ -83,7 +86,7 @@ def capture(call: Call) -> Object:
         raise unexpected_state("payment_intent", "capture", intent["status"], payment_intent=public(intent))
     if given.get("final_capture") is False:
         raise invalid("Multicapture is not available for this payment.", param="final_capture")
-    amount: int = given.get("amount_to_capture", intent["amount_capturable"])
+    amount = given["amount_to_capture"] if "amount_to_capture" in given else intent["amount_capturable"]
     if amount < 1:
         raise invalid("Invalid positive integer", code="parameter_invalid_integer", param="amount_to_capture")
     if amount > intent["amount_capturable"]:
@@ -229,6 +232,13 @@ def refuse_without_confirm(given: Object) -> None:
 def automatic_methods(given: Object) -> Object | None:
     """Stripe turns these on unless the request says which methods it allows."""
     if given.get("allowed_payment_method_types"):
+        other = given.keys() & _NOT_WITH_ALLOWED
+        if other:
+            raise invalid(
+                f"You may only specify one of these parameters: allowed_payment_method_types, {min(other)}.",
+                code="parameters_exclusive",
+                param=min(other),
+            )
         return None
     asked = {"allow_redirects": "always", "enabled": True} | given.get("automatic_payment_methods", {})
     return asked if asked["enabled"] else None
@@ -260,7 +270,7 @@ def require_return_url(intent: Object, given: Object) -> None:
 
 def ask_bank(call: Call, intent: Object) -> Object:
     """The cardholder must answer the bank next, on a page of ours that plays it."""
-    back = call.params.get("return_url")
+    back = checked_url(call.params, "return_url")
     intent |= {"next_action": _bank_page(call, intent, back), "status": "requires_action", "_return_url": back}
     events.emit(call.store, f"{intent['object']}.requires_action", call.store.save(intent))
     return intent

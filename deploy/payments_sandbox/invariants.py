@@ -1,6 +1,6 @@
 """What must be true of all money here at any moment, as sentences about what is not."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from deploy.payments_sandbox import money
@@ -16,10 +16,11 @@ def _violations(store: Store) -> Iterator[str]:
     if totals["balance"] != totals["captured"] - totals["refunded"]:
         yield f"balance {totals['balance']} is not captured {totals['captured']} - refunded {totals['refunded']}"
     refunds = store.all("refund")
+    returned = _grouped(refunds, "charge")
     movements = Counter((one["source"], one["amount"]) for one in store.all("balance_transaction"))
-    charges = {charge["id"]: charge for charge in store.all("charge")}
-    for charge in charges.values():
-        yield from _of_charge(charge, [refund for refund in refunds if refund["charge"] == charge["id"]])
+    charges = store.all("charge")
+    for charge in charges:
+        yield from _of_charge(charge, returned[charge["id"]])
         if charge["amount_captured"] and movements.pop((charge["id"], charge["amount_captured"]), 0) != 1:
             yield f"{charge['id']} was captured without exactly one balance transaction of its amount"
     for refund in refunds:
@@ -27,8 +28,16 @@ def _violations(store: Store) -> Iterator[str]:
             yield f"{refund['id']} has not exactly one balance transaction of its amount"
     for (source, amount), times in movements.items():
         yield f"{times} balance transactions of {amount} for {source} belong to no movement"
+    attempts = _grouped(charges, "payment_intent")
     for intent in store.all("payment_intent"):
-        yield from _of_intent(intent, [one for one in charges.values() if one["payment_intent"] == intent["id"]])
+        yield from _of_intent(intent, attempts[intent["id"]])
+
+
+def _grouped(objects: list[Object], link: str) -> defaultdict[str, list[Object]]:
+    groups: defaultdict[str, list[Object]] = defaultdict(list)
+    for one in objects:
+        groups[one[link]].append(one)
+    return groups
 
 
 def _of_charge(charge: Object, refunds: list[Object]) -> Iterator[str]:

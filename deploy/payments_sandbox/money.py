@@ -146,13 +146,13 @@ def _new_refund(store: Store, charge: Object, amount: int, *, reason: str | None
 
 def totals(store: Store) -> dict[str, int]:
     """`released` is what was authorised and given back without ever being taken."""
-    charges, refunds = store.all("charge"), store.all("refund")
+    moved_back = store.sums("refund", "amount", "json_extract(body, '$.balance_transaction') IS NOT NULL")
     return {
-        "captured": sum(charge["amount_captured"] for charge in charges),
-        "refunded": sum(refund["amount"] for refund in refunds if refund["balance_transaction"]),
-        "released": sum(refund["amount"] for refund in refunds if not refund["balance_transaction"]),
-        "held": sum(intent["amount_capturable"] for intent in store.all("payment_intent")),
-        "balance": sum(moved["amount"] for moved in store.all("balance_transaction")),
+        "captured": sum(store.sums("charge", "amount_captured").values()),
+        "refunded": moved_back.get(1, 0),
+        "released": moved_back.get(0, 0),
+        "held": sum(store.sums("payment_intent", "amount_capturable").values()),
+        "balance": sum(store.sums("balance_transaction", "amount").values()),
     }
 
 
@@ -162,14 +162,11 @@ def settled(store: Store, transaction: Object) -> Object:
 
 
 def balance(store: Store) -> Object:
-    sums: dict[str, dict[str, int]] = {"available": {}, "pending": {}}
-    for transaction in store.all("balance_transaction"):
-        column = sums[settled(store, transaction)["status"]]
-        column[transaction["currency"]] = column.get(transaction["currency"], 0) + transaction["net"]
-    return {"object": "balance", "livemode": False} | {
-        name: [
-            {"amount": column.get(currency, 0), "currency": currency, "source_types": {"card": column.get(currency, 0)}}
-            for currency in sorted(sums["available"].keys() | sums["pending"].keys() or {"usd"})
-        ]
-        for name, column in sums.items()
-    }
+    currency, ready = "json_extract(body, '$.currency')", "json_extract(body, '$.available_on') <= :now"
+    available = store.sums("balance_transaction", "net", currency, ready, now=store.now())
+    everything = store.sums("balance_transaction", "net", currency) or {"usd": 0}
+    columns: dict[str, list[Object]] = {"available": [], "pending": []}
+    for name, total in sorted(everything.items()):
+        for column, amount in (("available", available.get(name, 0)), ("pending", total - available.get(name, 0))):
+            columns[column].append({"amount": amount, "currency": name, "source_types": {"card": amount}})
+    return {"object": "balance", "livemode": False, **columns}

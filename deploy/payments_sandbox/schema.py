@@ -6,6 +6,7 @@ parameter that Stripe took away or renamed is refused as soon as the SDK's pin m
 
 import functools
 import importlib
+import re
 import sys
 import types
 import typing
@@ -145,6 +146,8 @@ def _scalar(shape: Shape, value: str, path: str) -> Any:
     if int in shape.scalars:
         return _integer(value, path)
     if float in shape.scalars:
+        if not re.fullmatch(r"-?[0-9]{1,18}(\.[0-9]{1,12})?", value):
+            raise invalid(f"Invalid decimal: {value}", param=path)
         return float(value)
     if str in shape.scalars:
         if value == "":
@@ -161,7 +164,8 @@ def _scalar(shape: Shape, value: str, path: str) -> Any:
 
 
 def _integer(value: str, path: str) -> int:
-    if not value.removeprefix("-").isascii() or not value.removeprefix("-").isdigit():
+    # Stripe's numbers are 64 bits wide, and so are SQLite's.
+    if not re.fullmatch(r"-?[0-9]{1,18}", value):
         raise invalid(f"Invalid integer: {value}", code="parameter_invalid_integer", param=path)
     return int(value)
 

@@ -1,5 +1,6 @@
 """The socket side: HTTP/1.1 with kept connections, and breaking them on purpose."""
 
+import contextlib
 import socket
 import struct
 import threading
@@ -17,7 +18,6 @@ _LARGEST_BODY = 1_000_000
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    timeout = 120
     server: "Server"
 
     def _respond(self) -> None:
@@ -75,6 +75,7 @@ class Server(ThreadingHTTPServer):
         seed: int | None = None,
     ) -> None:
         super().__init__(("127.0.0.1", port), Handler)
+        self._connections: set[socket.socket] = set()
         self.app = App(Store(database, seed=seed), webhook_url=webhook_url, webhook_secrets=webhook_secrets or [])
 
     @property
@@ -82,8 +83,14 @@ class Server(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}"
 
     @override
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._connections.add(request)
+        super().process_request(request, client_address)
+
+    @override
     def shutdown_request(self, request: Any) -> None:
         """Without the half-close of the base class, which would turn a reset into an ordinary end."""
+        self._connections.discard(request)
         self.close_request(request)
 
     @override
@@ -97,4 +104,8 @@ class Server(ThreadingHTTPServer):
     def stop(self) -> None:
         self.shutdown()
         self.server_close()
+        # Kept connections would go on being answered by their threads.
+        for connection in list(self._connections):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
         self.app.close()

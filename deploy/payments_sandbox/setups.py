@@ -1,7 +1,7 @@
 """Setup intents, and the checkout sessions that collect a card for one."""
 
 from deploy.payments_sandbox import cards, events, intents, methods
-from deploy.payments_sandbox.call import Call, merged_metadata
+from deploy.payments_sandbox.call import Call, checked_url, merged_metadata
 from deploy.payments_sandbox.errors import ApiError, card_error, invalid, missing, unexpected_state
 from deploy.payments_sandbox.state import Object, Store, given_ones, public
 
@@ -134,6 +134,8 @@ def create_session(call: Call) -> Object:
         raise missing("success_url")
     if "currency" not in given and not given.get("allowed_payment_method_types"):
         raise missing("currency")
+    for address in ("success_url", "cancel_url"):
+        checked_url(given, address)
     customer = call.linked("customer", "customer")
     intent = _new(call.store, given.get("setup_intent_data", {}), customer, None)
     session = call.store.new(

@@ -173,7 +173,7 @@ def test_the_switches_work_as_plain_forms(client: stripe.StripeClient, sandbox: 
     pay(client, metadata={"order": "<i>17</i>"})
     page = httpx.get(sandbox.url).text
     assert "&lt;i&gt;17&lt;/i&gt;" in page
-    assert "Everything adds up." in page
+    assert "The balance adds up." in page
     form = {"endpoint": "POST /v1/payment_intents", "kind": "429", "count": "1", "seconds": "5"}
     posted = httpx.post(f"{sandbox.url}/_sandbox/faults", data=form, headers={"Accept": "text/html"})
     assert (posted.status_code, posted.headers["Location"]) == (303, "/")

@@ -228,6 +228,13 @@ def test_holds_expire_by_the_virtual_clock(client: stripe.StripeClient, control:
         ({"payment_method": "pm_nothing"}, "resource_missing", "payment_method"),
         ({"capture_method": "later"}, None, "capture_method"),
         ({"off_session": True}, None, "off_session"),
+        ({"amount": "9" * 30}, "parameter_invalid_integer", "amount"),
+        ({"metadata": {"a": {"b": "c"}}}, None, "metadata"),
+        (
+            {"allowed_payment_method_types": ["card"], "automatic_payment_methods": {"enabled": True}},
+            "parameters_exclusive",
+            "automatic_payment_methods",
+        ),
     ],
 )
 def test_refused_parameters(client: stripe.StripeClient, params: Any, code: str | None, param: str) -> None:
