@@ -93,7 +93,7 @@ class Sender:
                 self._store.save(event | {"pending_webhooks": max(0, event["pending_webhooks"] - 1)})
 
     def _post(self, event: Object, endpoint: Object, kind: str) -> int | None:
-        payload = json.dumps(event, indent=2)
+        payload = json.dumps(event)
         headers = {
             "Content-Type": "application/json; charset=utf-8",
             "Stripe-Signature": signature(payload, endpoint["secrets"], kind),
