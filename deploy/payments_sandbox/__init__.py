@@ -1,0 +1,1 @@
+"""A stand-in for Stripe that speaks real HTTP to the real SDK: see README.md."""
