@@ -7,8 +7,8 @@ ties every row it looks at to the row it looks from, by a column that names the 
 from collections.abc import Iterator
 from typing import Any
 
-from django.db.models import F, Model
-from django.db.models.expressions import Col, RawSQL
+from django.db.models import F
+from django.db.models.expressions import Col
 from django.db.models.lookups import Exact, In
 from django.db.models.sql import Query
 from django.db.models.sql.constants import INNER
@@ -19,13 +19,13 @@ from sharding.errors import CrossShardQuery
 
 
 def check(query: Query, keyspace: topology.Keyspace, run_on: tuple[str, ...]) -> None:
-    """Raise ``CrossShardQuery`` unless ``query``, run on each database of ``run_on``, misses no row that lives elsewhere."""
+    """Raise ``CrossShardQuery`` where ``query``, run on the databases ``run_on``, could miss a row of another one."""
     for part in query.combined_queries:
         _check_model(part, keyspace)
         check(part, keyspace, run_on)
     for alias, join in query.alias_map.items():
         if query.alias_refcount.get(alias):
-            _check_join(join, query.model)
+            _check_join(join)
     for expression in _expressions(query):
         for inner, lookup in subqueries(expression):
             _check_subquery(inner, lookup, keyspace, run_on)
@@ -48,7 +48,7 @@ def selects(inner: Query, bucket_of: keys.BucketOf) -> bool:
 
 
 def subqueries(expression: Any) -> Iterator[tuple[Query, Any]]:
-    """Each query nested in ``expression``, not those nested in it in turn, with the lookup it is an operand of, if any."""
+    """Each query nested in ``expression``, but none within those, and the ``In`` it is an operand of, if any."""
     waiting: list[tuple[Any, Any]] = [(expression, None)]
     while waiting:
         part, lookup = waiting.pop()
@@ -79,32 +79,33 @@ def _expressions(query: Query) -> Iterator[Any]:
             yield relation.resolved_condition or relation.condition
 
 
-def _check_model(inner: Query, keyspace: topology.Keyspace) -> None:
+def _check_model(inner: Query, keyspace: topology.Keyspace) -> str:
+    label = inner.model._meta.label if inner.model is not None else "raw SQL"
     declared = keys.shard_key(inner.model) if inner.model is not None else None
     if declared is None or declared.keyspace != keyspace.name:
-        label = inner.model._meta.label if inner.model is not None else "raw SQL"
         raise CrossShardQuery(
             f"{label} is not in keyspace {keyspace.name}; fetch its ids first and filter by the list of them"
         )
+    return label
 
 
-def _check_join(join: Any, model: type[Model]) -> None:
+def _check_join(join: Any) -> None:
     field = getattr(join, "join_field", None)
     if field is None:
         return  # the table the query starts from
     held_by = getattr(field, "field", None) or field
     if not keys.is_colocated_reference(held_by):
         raise CrossShardQuery(
-            f"{model._meta.label}: the join over {getattr(held_by, 'name', held_by)!r} leaves the shard; make it a "
-            "ShardForeignKey within the keyspace, or fetch the ids first"
+            f"the join over {held_by} may leave the shard; make it a ShardForeignKey within the keyspace, or fetch the "
+            "ids first"
         )
 
 
 def _check_subquery(inner: Query, lookup: Any, keyspace: topology.Keyspace, run_on: tuple[str, ...]) -> None:
-    _check_model(inner, keyspace)
+    label = _check_model(inner, keyspace)
     if not (_is_tied_by_in(inner, lookup) or _is_correlated(inner) or _runs_only_on(inner, keyspace, run_on)):
         raise CrossShardQuery(
-            f"the subquery over {inner.model._meta.label} may have rows on other shards; tie it to the outer row by "
+            f"the subquery over {label} may have rows on other shards; tie it to the outer row by "
             "its key (OuterRef), add the same key to its filter, or fetch the ids first"
         )
     check(inner, keyspace, run_on)
@@ -150,7 +151,7 @@ def _runs_only_on(inner: Query, keyspace: topology.Keyspace, run_on: tuple[str, 
 
 
 def looks_elsewhere(value: Any) -> bool:
-    """Whether an expression given to ``update`` or ``aggregate`` holds a subquery or SQL text, and so needs checking."""
+    """Whether an expression given to ``update`` or ``aggregate`` holds a subquery, and so needs checking."""
     if not hasattr(value, "get_source_expressions") or isinstance(value, F):
         return False
-    return isinstance(value, RawSQL) or next(subqueries(value), None) is not None
+    return next(subqueries(value), None) is not None

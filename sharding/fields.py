@@ -7,7 +7,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from typing_extensions import override
 
 
-class ShardAutoField(models.BigAutoField):
+class ShardAutoField(models.BigAutoField):  # type: ignore[type-arg]
     """The primary key of a sharded table: a 64-bit id that carries the row's bucket.
 
     Left empty, the table's trigger fills it; ``sharding.reserve_ids`` gives ids ahead of the insert. There is no

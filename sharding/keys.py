@@ -82,7 +82,7 @@ def key_field(model: type[Model]) -> "Field[Any, Any] | None":
 
 
 def bucket_function(field: "Field[Any, Any]") -> BucketOf | None:
-    """How a value of this column names a bucket, or None where it does not. Kept on the field: asked for each lookup."""
+    """How a value of this column names a bucket, or None. Kept on the field, as each lookup asks."""
     try:
         return field._sharding_bucket_of  # type: ignore[attr-defined,no-any-return]
     except AttributeError:
@@ -121,7 +121,7 @@ def is_colocated_reference(field: "Field[Any, Any]") -> bool:
 
 
 def bucket_of_row(row: Model) -> int | None:
-    """The bucket that the row's key names, else its id; None while it has neither. Makes no query for deferred columns."""
+    """The bucket that the row's key names, else its id; None while it has neither. Never fetches what is deferred."""
     placed = layout(type(row))
     values = row.__dict__
     try:

@@ -29,7 +29,7 @@ SORTS_ALIKE = (
 
 
 def rows(queryset: Any, aliases: tuple[str, ...], *, chunk_size: int | None = None) -> Iterator[Any]:
-    """The rows of ``queryset`` from every database of ``aliases``, one query each, in its order and within its limits."""
+    """The rows of ``queryset`` from all of ``aliases``, one query each, in its order and within its limits."""
     _refuse_unmergeable(queryset, aliases)
     query = queryset.query
     low, high = query.low_mark, query.high_mark
@@ -48,10 +48,10 @@ def count(queryset: Any, aliases: tuple[str, ...]) -> int:
     """How many rows ``rows`` would yield."""
     _refuse_unmergeable(queryset, aliases)
     query = queryset.query
-    total = sum(_part(queryset, alias).count() for alias in aliases)
+    total: int = sum(_part(queryset, alias).count() for alias in aliases)
     if query.high_mark is not None:
-        total = min(total, query.high_mark)
-    return max(0, total - query.low_mark)
+        total = min(total, int(query.high_mark))
+    return max(0, total - int(query.low_mark))
 
 
 def _one_after_another(streams: list[Any]) -> Iterator[Any]:
@@ -82,8 +82,8 @@ def _refuse_unmergeable(queryset: Any, aliases: tuple[str, ...]) -> None:
         reason = "a window function"
     if reason:
         raise CrossShardQuery(
-            f"{queryset.model._meta.label}: {reason} over {', '.join(aliases)} cannot be put together; name one key, or "
-            "ask each with .using(alias)"
+            f"{queryset.model._meta.label}: {reason} over {', '.join(aliases)} cannot be merged; name one key, or ask "
+            "each with .using(alias)"
         )
 
 
@@ -126,8 +126,8 @@ def _column(queryset: Any, aliases: tuple[str, ...], name: str) -> str:
 
 def _unsortable(queryset: Any, aliases: tuple[str, ...], what: Any) -> CrossShardQuery:
     return CrossShardQuery(
-        f"{queryset.model._meta.label}: {', '.join(aliases)} cannot be merged in the order of {what!r}; order by columns "
-        "of the table itself that hold numbers or times, or sort in Python"
+        f"{queryset.model._meta.label}: {', '.join(aliases)} cannot be merged in the order of {what!r}; order by "
+        "columns of the table itself that hold numbers or times, or sort in Python"
     )
 
 

@@ -4,6 +4,7 @@ Django's executor renders every historical model again for each database, which 
 states before and after each operation are made once, in the calling thread; the workers only send SQL.
 """
 
+import functools
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -17,6 +18,7 @@ from django.db.migrations import Migration
 from django.db.migrations.exceptions import InconsistentMigrationHistory
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations.base import Operation
+from django.db.migrations.operations.special import RunPython
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.migrations.state import ProjectState
 
@@ -69,39 +71,47 @@ def pending(alias: str, loader: MigrationLoader | None = None) -> int:
     return len(_plan(loader)) - len(_applied(alias, loader) & {_key(migration) for migration in _plan(loader)})
 
 
-def migrate(aliases: Sequence[str], *, workers: int = 4, report: Report = lambda progress: None) -> list[Progress]:
-    """Bring every database of ``aliases`` to the newest migrations, ``workers`` at a time.
+def migrate(
+    groups: Sequence[Sequence[str]], *, workers: int = 4, report: Report = lambda progress: None
+) -> dict[str, Progress]:
+    """Bring every database to the newest migrations, each migration on one group after the other.
 
-    A database on which something fails is left where it failed (a migration is one transaction) and takes no further
-    part; the others go on. The caller looks at ``Progress.error``. Running it again continues.
+    ``workers`` databases are worked on at a time. A failure stops everything once its group has finished the same
+    migration, so that databases drift apart by one migration at most; where it failed, what the migration did is
+    undone, if the migration is a transaction. The caller looks at ``Progress.error``. Running it again continues.
     """
     loader = MigrationLoader(None)
     conflicts = loader.detect_conflicts()
     if conflicts:
         raise ShardingError(f"conflicting migrations in {', '.join(sorted(conflicts))}; run makemigrations --merge")
-    crew = _Crew(workers, aliases, report)
+    crew = _Crew(workers, [alias for group in groups for alias in group], report)
     try:
-        return _migrate(loader, crew)
+        _migrate(loader, crew, groups)
     finally:
         crew.dismiss()
+    return crew.progress
 
 
-def _migrate(loader: MigrationLoader, crew: "_Crew") -> list[Progress]:
+def _migrate(loader: MigrationLoader, crew: "_Crew", groups: Sequence[Sequence[str]]) -> None:
     plan = _plan(loader)
-    applied = crew.each(lambda alias: _begin(alias, loader, plan))
+    applied: dict[str, set[Key]] = crew.each(lambda alias: _begin(alias, loader, plan))
+    if crew.failed:
+        return
     state = ProjectState(real_apps=loader.unmigrated_apps)
     for migration in plan:
-        lacking = [alias for alias in crew.working if _key(migration) not in applied[alias]]
-        if not lacking:
+        lacking = [[alias for alias in group if _key(migration) not in applied[alias]] for group in groups]
+        if not any(lacking):
             state = migration.mutate_state(state, preserve=False)
             continue
         if "apps" not in state.__dict__:
             _ = state.apps  # rendered once, then kept up to date by the operations
         steps, state = _steps(migration, state)
-        crew.each(lambda alias, migration=migration, steps=steps: _apply(alias, migration, steps), lacking)  # type: ignore[misc]
+        for group in lacking:
+            crew.each(functools.partial(_apply, migration=migration, steps=steps), group)
+            if crew.failed:
+                return
     final = state.apps
     crew.each(lambda alias: _finish(alias, final, [(m, False) for m in plan if _key(m) not in applied[alias]]))
-    return list(crew.progress.values())
 
 
 class _Crew:
@@ -115,12 +125,12 @@ class _Crew:
         self.progress = {alias: Progress(alias) for alias in aliases}
 
     @property
-    def working(self) -> list[str]:
-        return [alias for alias, progress in self.progress.items() if progress.error is None]
+    def failed(self) -> bool:
+        return any(progress.error is not None for progress in self.progress.values())
 
     def each(self, do: Callable[[str], Any], aliases: Iterable[str] | None = None) -> dict[str, Any]:
-        """``do(alias)`` for all at once; waits. A failure ends that database's part and is kept in its progress."""
-        chosen = self.working if aliases is None else list(aliases)
+        """``do(alias)`` for all at once; waits. A failure is kept in the database's progress."""
+        chosen = self.progress if aliases is None else aliases
         jobs: dict[str, Future[Any]] = {
             alias: self._thread_of[alias].submit(self._timed, do, self.progress[alias]) for alias in chosen
         }
@@ -142,9 +152,13 @@ class _Crew:
 
     def dismiss(self) -> None:
         for alias, thread in self._thread_of.items():
-            thread.submit(lambda alias=alias: connections[alias].close()).result()  # type: ignore[misc]
+            thread.submit(_close, alias).result()
         for thread in self._threads:
             thread.shutdown()
+
+
+def _close(alias: str) -> None:
+    connections[alias].close()
 
 
 def _begin(alias: str, loader: MigrationLoader, plan: list[Migration]) -> set[Key]:
@@ -181,6 +195,11 @@ def _plan(loader: MigrationLoader) -> list[Migration]:
 def _steps(migration: Migration, state: ProjectState) -> tuple[list[Step], ProjectState]:
     steps = []
     for operation in migration.operations:
+        if isinstance(operation, RunPython):
+            # It would throw away and render again what it reads; not while several threads read it.
+            state.clear_delayed_apps_cache()
+            state.is_delayed = False
+            _ = state.apps
         before = state
         state = before.clone()
         operation.state_forwards(migration.app_label, state)

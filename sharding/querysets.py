@@ -19,6 +19,8 @@ class ShardedQuerySet(QuerySet[Row]):
     ``.using(alias)`` is the explicit way out: then nothing is checked but what the database itself checks.
     """
 
+    _db: str | None
+
     @property
     @override
     def db(self) -> str:
@@ -68,12 +70,13 @@ class ShardedQuerySet(QuerySet[Row]):
 
     # Reading: one shard as Django does it, several merged.
 
+    @override
     def _fetch_all(self) -> None:
         if self._result_cache is None and self._db is None:
             found = self._aliases()
             if len(found) > 1:
                 self._result_cache = list(merging.rows(self, found))
-        super()._fetch_all()  # type: ignore[misc]
+        super()._fetch_all()
 
     @override
     def iterator(self, chunk_size: int | None = None) -> Iterator[Row]:

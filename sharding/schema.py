@@ -73,7 +73,7 @@ def after_migrate(using: str, **_: Any) -> None:
 
 
 def install(connection: BaseDatabaseWrapper) -> None:
-    """Give every sharded table of this database its trigger and CHECK. Repeating it changes nothing and locks nothing."""
+    """Give every sharded table of this database its triggers and CHECK. Repeating it changes nothing."""
     if connection.vendor != "postgresql":
         return
     tables = _sharded_tables(connection)
@@ -114,8 +114,8 @@ def objects_of(model: type[Model], connection: BaseDatabaseWrapper) -> TableObje
     quote = connection.ops.quote_name
     table = quote(model._meta.db_table)
     placed = keys.layout(model)
-    key = quote(placed.key.column)
-    identity = list(dict.fromkeys([*(quote(field.column) for field in _pk_columns(model)), key]))
+    key = quote(str(placed.key.column))
+    identity = list(dict.fromkeys([*(quote(str(field.column)) for field in _pk_columns(model)), key]))
 
     changed = " OR ".join(f"OLD.{column} IS DISTINCT FROM NEW.{column}" for column in identity)
     keep = _named(
@@ -123,9 +123,9 @@ def objects_of(model: type[Model], connection: BaseDatabaseWrapper) -> TableObje
         f"CREATE TRIGGER {{name}} BEFORE UPDATE OF {', '.join(identity)} ON {table} FOR EACH ROW WHEN ({changed}) "
         f"EXECUTE FUNCTION {names.REFUSE}()",
     )
-    triggers = {keep[0]: (keep[1],)}
+    triggers: dict[str, tuple[str, ...]] = {keep[0]: (keep[1],)}
     if keys.carries_bucket(placed.pk):
-        id = quote(placed.pk.column)
+        id = quote(str(placed.pk.column))
         function, create_function = _named(
             names.FILL_FUNCTION,
             f"CREATE OR REPLACE FUNCTION {{name}}() RETURNS trigger LANGUAGE plpgsql AS $body$ "
@@ -160,7 +160,7 @@ def _bucket_sql(column: str) -> str:
 
 def _pk_columns(model: type[Model]) -> "list[Field[Any, Any]]":
     pk = model._meta.pk
-    return list(pk.fields) if isinstance(pk, CompositePrimaryKey) else [pk]
+    return [field for field in pk.fields if isinstance(field, Field)] if isinstance(pk, CompositePrimaryKey) else [pk]
 
 
 def _named(prefix: str, template: str) -> tuple[str, str]:

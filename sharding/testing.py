@@ -15,13 +15,14 @@ In ``conftest.py``::
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
-from sharding import migrations, statements, topology
+from sharding import migrations, statements, topology, transactions
 from sharding.errors import CrossShardTransaction
 
 
@@ -33,7 +34,7 @@ def databases(*, keep: bool = False) -> Iterator[None]:
     (``CREATE DATABASE … TEMPLATE``). Names are Django's own, so parallel test workers do not meet.
     """
     before = {alias: connections[alias].settings_dict["NAME"] for alias in topology.all_aliases()}
-    names = {alias: connections[alias].creation._get_test_db_name() for alias in before}
+    names = {alias: _creation(alias)._get_test_db_name() for alias in before}
     for alias, name in names.items():
         connections[alias].close()
         _create(alias, name, keep=keep)
@@ -51,9 +52,8 @@ def databases(*, keep: bool = False) -> Iterator[None]:
 
 def _fill(*, keep: bool) -> None:
     kinds = _kinds()
-    models = [aliases[0] for aliases in kinds]
-    to_migrate = [alias for aliases in kinds for alias in aliases] if keep else models
-    for progress in migrations.migrate(to_migrate):
+    to_migrate = kinds if keep else [aliases[:1] for aliases in kinds]
+    for progress in migrations.migrate(to_migrate).values():
         if progress.error is not None:
             raise progress.error
     if keep:
@@ -89,14 +89,18 @@ def _copy(model: str, alias: str) -> None:
 
 
 def _exists(alias: str, name: str) -> bool:
-    with connections[alias].creation._nodb_cursor() as cursor:
+    with _creation(alias)._nodb_cursor() as cursor:
         cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name])
         return cursor.fetchone() is not None
 
 
 def _run(alias: str, statement: sql.Composed) -> None:
-    with connections[alias].creation._nodb_cursor() as cursor:
+    with _creation(alias)._nodb_cursor() as cursor:
         cursor.execute(statement)
+
+
+def _creation(alias: str) -> Any:
+    return connections[alias].creation
 
 
 def _use(alias: str, name: str) -> None:
@@ -123,7 +127,7 @@ def forbid_cross_database_transactions(*, allow: Collection[str] = ()) -> Iterat
             if other.alias == connection.alias:
                 continue
             baseline = before[other.alias] if id(other) in connections_before else 0
-            if any(not block._from_testcase for block in other.atomic_blocks[baseline:]):
+            if transactions.is_open(other, baseline):
                 text = f"{connection.alias} was asked while a transaction was open on {other.alias}: {statement[:200]}"
                 seen.append(text)
                 raise CrossShardTransaction(text)

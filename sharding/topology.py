@@ -20,7 +20,7 @@ class Keyspace:
     name: str
     ranges: Ranges
     alias_of: tuple[str, ...]
-    """Database by bucket. Longer than ``BUCKETS``: what no id can name falls to the first shard and is not found there."""
+    """Database by bucket, also for bucket numbers that no id has: the first shard will not find them."""
     aliases: tuple[str, ...]
     """Each database once, in the order of its first bucket."""
 

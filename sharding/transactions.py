@@ -46,8 +46,9 @@ def open_elsewhere(alias: str | None) -> str | None:
     return None
 
 
-def is_open(connection: BaseDatabaseWrapper) -> bool:
-    return any(not block._from_testcase for block in connection.atomic_blocks)
+def is_open(connection: BaseDatabaseWrapper, baseline: int = 0) -> bool:
+    """Whether a transaction is open, not counting the outermost ``baseline`` blocks and those of ``TestCase``."""
+    return any(not block._from_testcase for block in connection.atomic_blocks[baseline:])  # type: ignore[attr-defined]
 
 
 @contextmanager

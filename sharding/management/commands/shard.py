@@ -38,21 +38,21 @@ class Command(BaseCommand):
 
     def _migrate(self, *, workers: int, database: list[str], verbosity: int, **_: Any) -> None:
         started = time.monotonic()
-        done = 0
-        for name, aliases in migrations.groups(database):
+        groups = migrations.groups(database)
+        report = self._step if verbosity > 1 else lambda progress: None
+        progress = migrations.migrate([aliases for _, aliases in groups], workers=workers, report=report)
+        for name, aliases in groups:
             self._line(f"{name}: {len(aliases)} database{'s' if len(aliases) > 1 else ''}")
-            report = self._step if verbosity > 1 else lambda progress: None
-            progress = migrations.migrate(aliases, workers=workers, report=report)
-            for one in progress:
-                state = "FAILED" if one.error else f"{one.applied:4} applied"
-                self._line(f"  {one.alias:<24} {state:>12} {one.seconds:8.2f} s")
-            failed = [one for one in progress if one.error]
-            if failed:
-                for one in failed:
-                    self._line(f"  {one.alias}, after {one.last or 'nothing'}: {type(one.error).__name__}: {one.error}")
-                raise CommandError(f"not migrated: {', '.join(one.alias for one in failed)}") from failed[0].error
-            done += len(progress)
-        self._line(f"{done} databases in {time.monotonic() - started:.1f} s")
+            for alias in aliases:
+                one = progress[alias]
+                state = "FAILED" if one.error else f"{one.applied} applied"
+                self._line(f"  {alias:<24} {state:>14} {one.seconds:8.2f} s")
+        failed = [one for one in progress.values() if one.error]
+        for one in failed:
+            self._line(f"{one.alias}, after {one.last or 'nothing'}: {type(one.error).__name__}: {one.error}")
+        if failed:
+            raise CommandError(f"not migrated: {', '.join(one.alias for one in failed)}") from failed[0].error
+        self._line(f"{len(progress)} databases in {time.monotonic() - started:.1f} s")
 
     def _step(self, progress: migrations.Progress) -> None:
         if progress.last:
