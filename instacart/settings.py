@@ -45,6 +45,7 @@ INSTALLED_APPS = [
     "channels",
     "sharding",
     "apps.common",
+    "apps.accounts",
     "apps.stores",
     "apps.catalog",
     "apps.inventory",
@@ -112,6 +113,52 @@ STATIC_ROOT = env.var / "static"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": env.var / "media"}},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
+}
+
+# Who may sign in, and how (apps.accounts).
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["apps.accounts.api.backends.EmailBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {
+        "NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator",
+        "OPTIONS": {"user_attributes": ("email", "name")},
+    },
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+LOGIN_URL = "/sign-in/"
+OAUTH2_PROVIDER = {
+    "ACCESS_TOKEN_GENERATOR": "apps.accounts.api.jwt.access_token",
+    "REFRESH_TOKEN_GENERATOR": "oauthlib.oauth2.rfc6749.tokens.random_token_generator",
+    "OAUTH2_VALIDATOR_CLASS": "apps.accounts.api.oauth.ActiveUsersOnly",
+    "SCOPES_BACKEND_CLASS": "apps.accounts.api.oauth.ClientScopes",
+    "SCOPES": {"customer": "Shop, pay and follow orders", "shopper": "Take, pick and deliver batches"},
+    "ACCESS_TOKEN_EXPIRE_SECONDS": 10 * 60,
+    "AUTHORIZATION_CODE_EXPIRE_SECONDS": 60,
+    "REFRESH_TOKEN_EXPIRE_SECONDS": 30 * 24 * 3600,
+    "ROTATE_REFRESH_TOKEN": True,
+    "REFRESH_TOKEN_REUSE_PROTECTION": True,  # an old refresh token sent again revokes its whole family
+    "PKCE_REQUIRED": True,
+    "ALLOWED_REDIRECT_URI_SCHEMES": ["https"] if env.production else ["https", "http"],
+    "OIDC_ISS_ENDPOINT": env.public_url,
+    # RFC 9700, all of it: no implicit or password grant, S256 only, tokens in headers only and stored as hashes.
+    "COMPLIANT_BCP_RFC9700_IMPLICIT_GRANT": True,
+    "COMPLIANT_BCP_RFC9700_PASSWORD_GRANT": True,
+    "COMPLIANT_BCP_RFC9700_PKCE_METHOD": True,
+    "COMPLIANT_BCP_RFC9700_ACCESS_TOKEN_TRANSPORT": True,
+    "COMPLIANT_BCP_RFC9700_AUTHZ_RESPONSE_ISS": True,
+    "COMPLIANT_BCP_RFC9700_TOKEN_STORAGE": True,
+    "COMPLIANT_BCP_RFC9700_REFRESH_TOKEN": True,
+    "COMPLIANT_BCP_RFC9700_REDIRECT_URI_SCHEME": True,
+    "COMPLIANT_BCP_RFC9700_REDIRECT_URI_MATCHING": True,
+    "COMPLIANT_BCP_RFC9700_PKCE_REQUIRED": True,
+}
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["apps.accounts.api.jwt.JWTAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["apps.accounts.api.jwt.HasScope"],
+    "EXCEPTION_HANDLER": "apps.common.api.errors.handle",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
 }
 
 OUTBOX_NUDGE = True

@@ -18,6 +18,7 @@ from graphene.utils.dataloader import DataLoader
 from graphene_django.views import GraphQLView
 from graphql import FieldNode, FragmentSpreadNode, GraphQLError, ValidationRule
 
+from apps.common.api import errors
 from apps.common.errors import DomainError
 
 logger = logging.getLogger(__name__)
@@ -84,7 +85,7 @@ class LoadingGraphQLView(GraphQLView):
     """A GraphQL endpoint for signed-in pages (session and CSRF token) and for apps (bearer token)."""
 
     validation_rules = (DepthLimit,)
-    authenticate = None  # from a request with an Authorization header to its user, AnonymousUser for a bad token
+    authenticate = None  # from a request with an Authorization header to its user; a bad token is a domain error
 
     def __init__(self, *args, authenticate=None, **kwargs):
         super().__init__(*args, **kwargs)
@@ -93,7 +94,10 @@ class LoadingGraphQLView(GraphQLView):
     def dispatch(self, request, *args, **kwargs):
         answer = super().dispatch
         if self.authenticate and "Authorization" in request.headers:
-            request.user = self.authenticate(request)
+            try:
+                request.user = self.authenticate(request)
+            except DomainError as refusal:
+                return errors.answer(refusal)
             return answer(request, *args, **kwargs)
         if request.COOKIES:
             return csrf_protect(lambda request: answer(request, *args, **kwargs))(request)
