@@ -7,8 +7,9 @@ anything, and it never changes anything.
 import shutil
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -19,6 +20,8 @@ from django.core.cache import cache
 from django.db import DatabaseError, connections
 from django.db.migrations.executor import MigrationExecutor
 from django_redis import get_redis_connection
+from django_redis.exceptions import ConnectionInterrupted
+from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
 from celery_app.conf import QUEUES
@@ -29,6 +32,9 @@ PING_S = 3.0
 HEARTBEAT_STALE_S = 30
 LEAST_DISK_BYTES = 500 * 1024 * 1024
 MOST_CLOCK_DIFFERENCE_S = 1.0
+DATABASE_ERRORS = (DatabaseError, psycopg.Error)
+CACHE_ERRORS = (RedisError, ConnectionInterrupted, OSError)
+BROKER_ERRORS = (KombuError, RedisError, OSError)
 
 
 class Wrong(Exception):  # noqa: N818 (the opposite of fine, not a programming error)
@@ -47,14 +53,22 @@ class Finding:
     advice: str
 
 
-Check = Callable[[], str]
+Look = Callable[[], str]
 
 
-def examine(name: str, check: Check) -> Finding:
+@dataclass(frozen=True, slots=True)
+class Check:
+    name: str
+    look: Look
+    settles: bool = False
+    """Whether a bad answer may turn good by itself within seconds of a start."""
+
+
+def examine(check: Check) -> Finding:
     try:
-        return Finding(name=name, ok=True, detail=check(), advice="")
+        return Finding(name=check.name, ok=True, detail=check.look(), advice="")
     except Wrong as wrong:
-        return Finding(name=name, ok=False, detail=wrong.detail, advice=wrong.advice)
+        return Finding(name=check.name, ok=False, detail=wrong.detail, advice=wrong.advice)
 
 
 def database_answers(alias: str) -> str:
@@ -63,7 +77,7 @@ def database_answers(alias: str) -> str:
         with connections[alias].cursor() as cursor:
             cursor.execute("SHOW wal_level")
             level = cursor.fetchone()[0]
-    except (DatabaseError, psycopg.Error) as error:
+    except DATABASE_ERRORS as error:
         raise Wrong(
             f"cannot be reached: {_first_line(error)}", "start it (./dev up) or correct DATABASE_URLS"
         ) from error
@@ -76,7 +90,7 @@ def database_is_migrated(alias: str) -> str:
     try:
         executor = MigrationExecutor(connections[alias])
         pending = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    except (DatabaseError, psycopg.Error) as error:
+    except DATABASE_ERRORS as error:
         raise Wrong("unknown: it cannot be reached", "see the line above") from error
     if pending:
         first = pending[0][0]
@@ -84,7 +98,7 @@ def database_is_migrated(alias: str) -> str:
     return "all migrations applied"
 
 
-def clocks_agree(aliases: list[str]) -> str:
+def clocks_agree(aliases: Sequence[str]) -> str:
     """Between this machine and every server: expiries and ids are compared across them."""
     differences = {}
     for alias in aliases:
@@ -93,7 +107,7 @@ def clocks_agree(aliases: list[str]) -> str:
                 before = time.time()
                 cursor.execute("SELECT extract(epoch FROM clock_timestamp())::float8")
                 differences[alias] = abs(cursor.fetchone()[0] - (before + time.time()) / 2)
-        except (DatabaseError, psycopg.Error) as error:
+        except DATABASE_ERRORS as error:
             raise Wrong(f"{alias} cannot be reached", "see its own line") from error
     worst = max(differences, key=lambda alias: differences[alias])
     if differences[worst] > MOST_CLOCK_DIFFERENCE_S:
@@ -104,7 +118,7 @@ def clocks_agree(aliases: list[str]) -> str:
 def redis_answers() -> str:
     try:
         memory = get_redis_connection("default").info("memory")
-    except (RedisError, OSError) as error:
+    except CACHE_ERRORS as error:
         raise Wrong(f"cannot be reached: {_first_line(error)}", "start it (./dev up) or correct REDIS_URL") from error
     limit = int(memory["maxmemory"])
     if limit and int(memory["used_memory"]) > 0.9 * limit:
@@ -116,7 +130,7 @@ def queues_are_worked(app: Celery) -> str:
     """Every queue has a worker that answers."""
     try:
         answers = app.control.inspect(timeout=PING_S).active_queues() or {}
-    except (OSError, app.connection_for_read().connection_errors) as error:
+    except BROKER_ERRORS as error:
         raise Wrong("the broker cannot be reached", "see the line of Redis") from error
     worked = {queue["name"] for queues in answers.values() for queue in queues}
     if missing := [queue for queue in QUEUES if queue not in worked]:
@@ -127,7 +141,7 @@ def queues_are_worked(app: Celery) -> str:
 def beat_is_alive(now: float) -> str:
     try:
         beaten = cache.get(HEARTBEAT_KEY)
-    except (RedisError, OSError) as error:
+    except CACHE_ERRORS as error:
         raise Wrong("unknown: Redis cannot be reached", "see the line of Redis") from error
     if beaten is None or now - beaten > HEARTBEAT_STALE_S:
         last = "never" if beaten is None else f"{now - beaten:.0f} s ago"
@@ -183,7 +197,7 @@ def demo_is_loaded(alias: str = "default") -> str:
         with connections[alias].cursor() as cursor:
             cursor.execute("SELECT count(*) FROM stores_store")
             stores = cursor.fetchone()[0]
-    except (DatabaseError, psycopg.Error) as error:
+    except DATABASE_ERRORS as error:
         raise Wrong(f"unknown: {_first_line(error)}", "run ./dev manage shard migrate") from error
     if not stores:
         raise Wrong("there is no store", "run ./dev manage load_demo")
@@ -194,29 +208,38 @@ def _first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def checks(settings: "DoctorSettings", app: Celery) -> Iterator[tuple[str, Check]]:
-    """Every check by name, in the order in which one explains the next."""
-    for alias in settings.databases:
-        yield f"database {alias}", lambda alias=alias: database_answers(alias)  # type: ignore[misc]
-        yield f"migrations {alias}", lambda alias=alias: database_is_migrated(alias)  # type: ignore[misc]
-    yield "clocks", lambda: clocks_agree(list(settings.databases))
-    yield "redis", redis_answers
-    yield "workers", lambda: queues_are_worked(app)
-    yield "beat", lambda: beat_is_alive(time.time())
-    yield "pages", lambda: pages_are_served(f"{settings.public_url}/")
-    yield "websockets", lambda: websockets_are_served(settings.websocket_url)
-    yield "payments", lambda: payments_are_configured(secret_key=settings.secret_key, api_base=settings.api_base)
-    yield "disk", lambda: disk_has_room(settings.var)
-    if settings.demo:
-        yield "demo", demo_is_loaded
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DoctorSettings:
-    databases: Mapping[str, object]
+class Described:
+    """What there should be."""
+
+    databases: tuple[str, ...]
     public_url: str
     websocket_url: str
-    secret_key: str
-    api_base: str | None
+    stripe_secret_key: str
+    stripe_api_base: str | None
     var: Path
     demo: bool
+
+
+def checks(described: Described, app: Celery) -> list[Check]:
+    """All of them, in the order in which one explains the next."""
+    found = []
+    for alias in described.databases:
+        found.append(Check(f"database {alias}", partial(database_answers, alias)))
+        found.append(Check(f"migrations {alias}", partial(database_is_migrated, alias)))
+    payments = partial(
+        payments_are_configured, secret_key=described.stripe_secret_key, api_base=described.stripe_api_base
+    )
+    found += [
+        Check("clocks", partial(clocks_agree, described.databases)),
+        Check("redis", redis_answers),
+        Check("workers", partial(queues_are_worked, app), settles=True),
+        Check("beat", lambda: beat_is_alive(time.time()), settles=True),
+        Check("pages", partial(pages_are_served, f"{described.public_url}/"), settles=True),
+        Check("websockets", partial(websockets_are_served, described.websocket_url), settles=True),
+        Check("payments", payments, settles=True),
+        Check("disk", partial(disk_has_room, described.var)),
+    ]
+    if described.demo:
+        found.append(Check("demo", demo_is_loaded))
+    return found

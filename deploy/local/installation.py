@@ -42,40 +42,39 @@ class Installation:
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> "Installation":
-        """The installation described by ``environ``; makes the secrets at the first call."""
+        """The installation described by ``environ``; makes the secrets at the first call.
+
+        Reading its own ``environ`` again gives the same: an embedded address is known as such when met.
+        """
         layout = Layout.read(environ)
         ports = {name: _port(environ, name) for name in PORTS}
-        given = dict(environ)
-        servers: tuple[PostgresServer, ...] = ()
-        redis_server = None
-        if not given.get("DATABASE_URLS"):
-            servers = tuple(PostgresServer(directory=layout.postgres / str(n)) for n in range(SERVERS))
-        if not given.get("REDIS_URL"):
-            redis_server = RedisServer(directory=layout.redis)
-        sandbox = not given.get("STRIPE_SECRET_KEY") and not given.get("STRIPE_API_BASE")
+        servers = tuple(PostgresServer(directory=layout.postgres / str(n)) for n in range(SERVERS))
+        redis_server = RedisServer(directory=layout.redis)
         embedded = {
             **_secrets(layout),
             "INSTACART_VAR": str(layout.var),
             "PUBLIC_URL": f"http://127.0.0.1:{ports['PORT']}",
             "WEBSOCKET_URL": f"ws://127.0.0.1:{ports['WS_PORT']}",
+            "DATABASE_URLS": _database_urls(servers),
+            "REDIS_URL": redis_server.url(),
             "INSTACART_DEMO": "1",
             **{name: str(port) for name, port in ports.items()},
         }
-        if servers:
-            embedded["DATABASE_URLS"] = _database_urls(servers)
-        if redis_server:
-            embedded["REDIS_URL"] = redis_server.url()
-        if sandbox:
+        if not environ.get("STRIPE_SECRET_KEY"):
             embedded["STRIPE_API_BASE"] = f"http://127.0.0.1:{ports['SANDBOX_PORT']}"
-        complete = embedded | {name: value for name, value in given.items() if value or name not in embedded}
+        complete = embedded | {name: value for name, value in environ.items() if value or name not in embedded}
+
+        def is_embedded(name: str) -> bool:
+            return name in embedded and complete[name] == embedded[name]
+
         return cls(
             layout=layout,
             environ=complete,
-            postgres=servers,
-            redis=redis_server,
+            postgres=servers if is_embedded("DATABASE_URLS") else (),
+            redis=redis_server if is_embedded("REDIS_URL") else None,
             web_port=ports["PORT"],
             websocket_port=ports["WS_PORT"],
-            sandbox_port=ports["SANDBOX_PORT"] if sandbox else None,
+            sandbox_port=ports["SANDBOX_PORT"] if is_embedded("STRIPE_API_BASE") else None,
             demo=complete["INSTACART_DEMO"] == "1",
         )
 

@@ -88,6 +88,11 @@ def running_state(layout: Layout) -> State | None:
 
 
 def say_addresses(installation: Installation) -> None:
+    moved = {
+        str(server.directory.resolve().parent) for server in installation.postgres if server.directory.is_symlink()
+    }
+    for place in moved:
+        console.note(f"PostgreSQL may not run as root and its account cannot enter this folder: its data is in {place}")
     base = installation.environ["PUBLIC_URL"]
     console.say()
     if installation.demo:
@@ -150,9 +155,11 @@ def _doctor(installation: Installation) -> None:
     console.progress("doctor looks at everything …")
     began = time.monotonic()
     command = [sys.executable, "manage.py", "doctor", "--json", "--wait", str(DOCTOR_WAITS_S)]
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=installation.environ, stdout=subprocess.PIPE, text=True, start_new_session=True
-    )
+    log = installation.layout.log / "doctor.log"
+    with log.open("wb") as errors:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=installation.environ, stdout=subprocess.PIPE, stderr=errors, start_new_session=True
+        )
     try:
         output, _ = process.communicate(timeout=DOCTOR_WAITS_S + 60)
     except subprocess.TimeoutExpired as error:
@@ -160,9 +167,11 @@ def _doctor(installation: Installation) -> None:
     finally:
         process.kill()
         process.wait()
-    checks = json.loads(output)["checks"] if output.strip() else []
+    if not output.strip():
+        raise NotUp(f"The doctor could not work; look at {log}")
+    checks = json.loads(output)["checks"]
     wrong = [check for check in checks if not check["ok"]]
-    if wrong or process.returncode:
+    if wrong:
         lines = [f"{check['name']}: {check['detail']}. {check['advice']}" for check in wrong]
         raise NotUp("\n".join(["Everything was started, but the doctor is not content:", *lines]))
     console.done(f"doctor: {len(checks)} checks", time.monotonic() - began)

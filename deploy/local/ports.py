@@ -4,6 +4,7 @@ import socket
 from dataclasses import dataclass
 
 import psutil
+from typing_extensions import override
 
 LOOPBACK = "127.0.0.1"
 
@@ -14,6 +15,7 @@ class Taken:
     variable: str
     holder: str
 
+    @override
     def __str__(self) -> str:
         return f"Port {self.port} is taken{self.holder}: stop that, or choose another port with {self.variable}=…"
 

@@ -154,6 +154,7 @@ def _sandbox(installation: Installation) -> list[Process]:
             command=(
                 *(PYTHON, "-m", "deploy.payments_sandbox"),
                 *("--port", str(port), "--database", str(database)),
+                *("--webhook-url", f"{installation.environ['PUBLIC_URL']}/webhooks/stripe/"),
             ),
             is_ready=lambda: http_answers(port, "/_sandbox/health"),
             address=f"http://127.0.0.1:{port}",

@@ -6,12 +6,11 @@ from argparse import ArgumentParser
 from dataclasses import asdict
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from typing_extensions import override
 
 from celery_app.app import app
-from instacart import doctor
+from instacart import doctor, settings
 
 PAUSE_S = 0.3
 
@@ -23,7 +22,7 @@ class Command(BaseCommand):
     @override
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", help='one object: {"ok": …, "checks": […]}')
-        parser.add_argument("--wait", type=float, default=0, metavar="SECONDS", help="repeat what is wrong so long")
+        parser.add_argument("--wait", type=float, default=0, metavar="SECONDS", help="patience with what still starts")
 
     @override
     def handle(self, *args: Any, **options: Any) -> None:
@@ -37,11 +36,11 @@ class Command(BaseCommand):
     def _findings(self, *, patience_s: float, say: bool) -> list[doctor.Finding]:
         deadline = time.monotonic() + patience_s
         findings = []
-        for name, check in doctor.checks(_described(), app):
-            finding = doctor.examine(name, check)
-            while not finding.ok and time.monotonic() < deadline:
+        for check in doctor.checks(_described(), app):
+            finding = doctor.examine(check)
+            while not finding.ok and check.settles and time.monotonic() < deadline:
                 time.sleep(PAUSE_S)
-                finding = doctor.examine(name, check)
+                finding = doctor.examine(check)
             findings.append(finding)
             if say:
                 self._say(finding)
@@ -54,14 +53,14 @@ class Command(BaseCommand):
             self.stdout.write(f"{self.style.ERROR('FAIL')} {finding.name}: {finding.detail} — {finding.advice}")
 
 
-def _described() -> doctor.DoctorSettings:
+def _described() -> doctor.Described:
     env = settings.env
-    return doctor.DoctorSettings(
-        databases=settings.DATABASES,
+    return doctor.Described(
+        databases=tuple(env.database_urls),
         public_url=env.public_url,
         websocket_url=env.websocket_url,
-        secret_key=env.stripe_secret_key,
-        api_base=env.stripe_api_base,
+        stripe_secret_key=env.stripe_secret_key,
+        stripe_api_base=env.stripe_api_base,
         var=env.var,
         demo=env.demo,
     )
