@@ -1,14 +1,17 @@
 #!/usr/bin/env python
-"""Django's command line for this project."""
+"""Django's command line for this project; on a machine where ``./dev up`` ran, on the servers it started."""
 
 import os
 import sys
 
+from django.core.management import execute_from_command_line
+
+from deploy.local import installation
+
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "instacart.settings")
-    from django.core.management import execute_from_command_line  # after the settings are named
-
+    os.environ.update(installation.beside_running_servers(os.environ))
     execute_from_command_line(sys.argv)
 
 

@@ -4,6 +4,18 @@ from typing import Any
 
 VISIBILITY_TIMEOUT_S = 120
 
+QUEUES = ("critical", "dispatch", "events", "bulk")
+
+ROUTES = {
+    "payments.*": {"queue": "critical"},
+    "orders.*": {"queue": "critical"},
+    "dispatch.*": {"queue": "dispatch"},
+    "catalog.*": {"queue": "bulk"},
+    "analytics.*": {"queue": "bulk"},
+    "privacy.*": {"queue": "bulk"},
+}
+"""Queue by the first word of a task's name; ``events`` otherwise. A task's own ``queue=`` option goes before this."""
+
 
 def settings(*, broker_url: str) -> dict[str, Any]:
     """Celery settings for one broker.
@@ -13,7 +25,7 @@ def settings(*, broker_url: str) -> dict[str, Any]:
     it at once; the two ``unacked_restore`` options bring a killed worker's tasks back in seconds.
     """
     return {
-        "broker_url": broker_url,
+        "broker_url": kombu_url(broker_url),
         "result_backend": None,
         "task_ignore_result": True,
         "task_acks_late": True,
@@ -24,6 +36,7 @@ def settings(*, broker_url: str) -> dict[str, Any]:
         "task_serializer": "json",
         "accept_content": ["json"],
         "task_default_queue": "events",
+        "task_routes": ROUTES,
         "broker_connection_retry_on_startup": True,
         "broker_transport_options": {
             "visibility_timeout": VISIBILITY_TIMEOUT_S,
@@ -36,3 +49,10 @@ def settings(*, broker_url: str) -> dict[str, Any]:
         "worker_hijack_root_logger": False,
         "timezone": "UTC",
     }
+
+
+def kombu_url(url: str) -> str:
+    """A Redis address in Celery's spelling: it says ``redis+socket://…?virtual_host=0`` for ``unix://…?db=0``."""
+    if not url.startswith("unix://"):
+        return url
+    return url.replace("unix://", "redis+socket://", 1).replace("db=", "virtual_host=", 1)

@@ -43,6 +43,7 @@ INSTALLED_APPS = [
     "django_filters",
     "django_htmx",
     "channels",
+    "instacart",
     "sharding",
     "apps.common",
     "apps.accounts",
@@ -169,5 +170,6 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "loggers": {"httpx": {"level": "WARNING"}},  # at INFO it writes every address it calls
     "root": {"handlers": ["console"], "level": env.log_level},
 }

@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,11 +41,17 @@ class Identity:
         return Identity.of(self.pid) == self
 
 
-def spawn(command: Sequence[str], *, cwd: Path, log: Path) -> Identity:
+def spawn(command: Sequence[str], *, cwd: Path, log: Path, environ: Mapping[str, str] | None = None) -> Identity:
     """Start ``command`` in a session of its own, so that neither our end nor our Ctrl-C is its end."""
     with log.open("ab") as output:
         process = subprocess.Popen(
-            command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            command,
+            cwd=cwd,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
         )
     _spawned.add(process.pid)
     identity = Identity.of(process.pid) or Identity(process.pid, 0.0)
