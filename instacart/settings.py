@@ -51,6 +51,9 @@ INSTALLED_APPS = [
     "apps.catalog",
     "apps.inventory",
     "apps.slots",
+    "apps.pricing",
+    "apps.carts",
+    "apps.payments",
 ]
 
 MIDDLEWARE = [
@@ -161,6 +164,15 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "apps.common.api.errors.handle",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
 }
+
+# Payments
+PAYMENT_GATEWAY = "apps.payments.stripe_gateway.StripeGateway"
+STRIPE_SECRET_KEY = env.stripe_secret_key
+STRIPE_PUBLISHABLE_KEY = env.stripe_publishable_key
+STRIPE_WEBHOOK_SECRETS = tuple(filter(None, env.stripe_webhook_secret.split(",")))  # several while one is replaced
+STRIPE_API_BASE = env.stripe_api_base
+STRIPE_TIMEOUT_SECONDS = 2.0  # while somebody waits for a page
+STRIPE_WORKER_TIMEOUT_SECONDS = 10.0
 
 OUTBOX_NUDGE = True
 CELERY = celery_conf.settings(broker_url=env.redis_url)

@@ -1,0 +1,72 @@
+import graphene
+from graphene import relay
+
+from apps.carts import selectors, services
+from apps.carts.types import BEST_MATCH
+from apps.common.api import ids
+from apps.common.api.actor import customer_id
+from apps.common.api.graphql import on_db_thread
+
+
+class CartLine(graphene.ObjectType):
+    class Meta:
+        description = "How much of one item a cart holds, at today's price."
+
+    item_id = graphene.ID(required=True)
+    name = graphene.String(required=True)
+    quantity = graphene.Decimal(required=True, description="In costUnit.")
+    cost_unit = graphene.String(required=True)
+    sold_by = graphene.String(required=True, description="count or weight")
+    unit_price_cents = graphene.Int(required=True)
+    total_cents = graphene.Int(required=True)
+    note = graphene.String(required=True)
+    replacement_policy = graphene.String(required=True, description="best_match or refund")
+    is_available = graphene.Boolean(required=True)
+
+    def resolve_unit_price_cents(line, info):
+        return line.unit_price.cents
+
+    def resolve_total_cents(line, info):
+        return line.total.cents
+
+
+class Cart(graphene.ObjectType):
+    id = graphene.ID(description="Missing until something was put in.")
+    store_id = graphene.ID(required=True)
+    version = graphene.Int(required=True, description="Hand it to placeOrder: the order is of the cart you saw.")
+    lines = graphene.List(graphene.NonNull(CartLine), required=True)
+    subtotal_cents = graphene.Int(required=True)
+
+    def resolve_subtotal_cents(cart, info):
+        return cart.subtotal.cents
+
+
+class SetCartLine(relay.ClientIDMutation):
+    class Input:
+        store_id = graphene.ID(required=True)
+        item_id = graphene.ID(required=True)
+        quantity = graphene.Decimal(required=True, description="Exactly this much; zero takes the item out.")
+        note = graphene.String(default_value="")
+        replacement_policy = graphene.String(default_value=BEST_MATCH)
+        version = graphene.Int(description="Refuse with cart_stale if the cart is at another version.")
+
+    cart = graphene.Field(Cart, required=True)
+
+    @classmethod
+    @on_db_thread
+    def mutate_and_get_payload(cls, root, info, *, store_id, item_id, client_mutation_id=None, **line):
+        customer, store = customer_id(info.context), ids.parse(store_id)
+        services.set_line(customer_id=customer, store_id=store, item_id=ids.parse(item_id), **line)
+        return cls(cart=selectors.cart(customer_id=customer, store_id=store))
+
+
+class Query:
+    cart = graphene.Field(Cart, required=True, store_id=graphene.ID(required=True))
+
+    @on_db_thread
+    def resolve_cart(root, info, store_id):
+        return selectors.cart(customer_id=customer_id(info.context), store_id=ids.parse(store_id))
+
+
+class Mutation:
+    set_cart_line = SetCartLine.Field()

@@ -1,0 +1,41 @@
+"""Rules of a cart that need no database."""
+
+from decimal import Decimal
+
+from apps.carts.errors import NoteTooLong, QuantityNotWhole, QuantityOutOfRange, ReplacementPolicyUnknown
+from apps.carts.types import BEST_MATCH, REFUND
+
+MAX_LINES = 150
+MAX_NOTE = 200
+DECIMALS = 3
+"""Of a weight: what a shop's scale shows."""
+REPLACEMENT_POLICIES = frozenset({BEST_MATCH, REFUND})
+
+
+def checked_quantity(quantity: Decimal, *, sold_by: str, most: int) -> Decimal:
+    """``quantity`` of an item of which a cart may hold ``most``; zero takes it out.
+
+    Raises ``QuantityOutOfRange`` below zero, above ``most``, or finer than ``DECIMALS``, and
+    ``QuantityNotWhole`` for a part of a piece.
+    """
+    if not quantity.is_finite() or not 0 <= quantity <= most:
+        raise QuantityOutOfRange(f"The quantity must be between 0 and {most}.")
+    if sold_by == "count" and quantity != quantity.to_integral_value():
+        raise QuantityNotWhole("This is sold by the piece: give a whole number.")
+    if quantity != round(quantity, DECIMALS):
+        raise QuantityOutOfRange(f"A weight has at most {DECIMALS} decimals.")
+    return quantity
+
+
+def checked_note(note: str) -> str:
+    """``note`` without blanks around it; raises ``NoteTooLong``."""
+    note = note.strip()
+    if len(note) > MAX_NOTE:
+        raise NoteTooLong(f"A note has at most {MAX_NOTE} characters.")
+    return note
+
+
+def checked_policy(policy: str) -> str:
+    if policy not in REPLACEMENT_POLICIES:
+        raise ReplacementPolicyUnknown("A replacement is either best_match or refund.")
+    return policy

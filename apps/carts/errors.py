@@ -1,0 +1,47 @@
+from apps.common.errors import Conflict, Invalid
+
+
+class QuantityOutOfRange(Invalid):
+    """Below zero, above what one cart may hold, or finer than a scale shows."""
+
+    code = "quantity_out_of_range"
+
+
+class QuantityNotWhole(Invalid):
+    """Half a piece of something that is sold by the piece."""
+
+    code = "quantity_not_whole"
+
+
+class NoteTooLong(Invalid):
+    code = "note_too_long"
+
+
+class ReplacementPolicyUnknown(Invalid):
+    code = "replacement_policy_unknown"
+
+
+class NotSoldHere(Conflict):
+    """The store does not have the item in its assortment."""
+
+    code = "not_sold_here"
+
+
+class CartStale(Conflict):
+    """The cart was changed since the caller last saw it."""
+
+    code = "cart_stale"
+
+
+class CartEmpty(Conflict):
+    code = "cart_empty"
+
+
+class CartFull(Conflict):
+    code = "cart_full"
+
+
+class BelowMinimum(Conflict):
+    """The goods come to less than the store delivers for."""
+
+    code = "below_minimum"

@@ -1,0 +1,50 @@
+from typing import ClassVar
+
+from django.db import models
+from typing_extensions import override
+
+from apps.carts.types import BEST_MATCH
+from sharding import ShardAutoField, ShardedModel, ShardForeignKey, ShardKey, ShardRef
+
+
+class Cart(ShardedModel):
+    """One customer's basket at one store, on the customer's shard."""
+
+    id = ShardAutoField(primary_key=True)
+    customer_id = models.BigIntegerField()
+    store_id = ShardRef("stores.Store")
+    version = models.PositiveBigIntegerField(default=0)
+    changed_at = models.DateTimeField(auto_now=True)
+
+    sharding: ClassVar = ShardKey("customer", field="customer_id")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["customer_id", "store_id"], name="carts_one_cart_per_store"),
+        ]
+
+    @override
+    def __str__(self) -> str:
+        return f"cart of customer {self.customer_id} at store {self.store_id}"
+
+
+class CartLine(ShardedModel):
+    id = ShardAutoField(primary_key=True)
+    cart = ShardForeignKey(Cart, on_delete=models.CASCADE, related_name="+")
+    customer_id = models.BigIntegerField()
+    item_id = ShardRef("catalog.Item")
+    quantity = models.DecimalField(max_digits=9, decimal_places=3)
+    note = models.CharField(max_length=200, blank=True)
+    replacement_policy = models.CharField(max_length=20, default=BEST_MATCH)
+
+    sharding: ClassVar = ShardKey("customer", field="customer_id")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["customer_id", "cart", "item_id"], name="carts_line_once_per_item"),
+            models.CheckConstraint(condition=models.Q(quantity__gt=0), name="carts_line_quantity_positive"),
+        ]
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.quantity} of item {self.item_id}"

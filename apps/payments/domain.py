@@ -1,0 +1,50 @@
+"""The life of a payment, as rules without a database.
+
+Our view (``PaymentStatus``) follows the provider's, but is never ahead of it: each step that moves
+money has a status of its own while the answer is open, so that a process killed between any two
+lines leaves behind what is to be found out, not a guess.
+"""
+
+from apps.payments.types import PaymentStatus as Status
+
+NEXT: dict[Status, frozenset[Status]] = {
+    Status.AUTHORISING: frozenset(
+        {Status.REQUIRES_ACTION, Status.AUTHORISED, Status.DECLINED, Status.VOIDING, Status.EXPIRED}
+    ),
+    Status.REQUIRES_ACTION: frozenset({Status.AUTHORISED, Status.DECLINED, Status.VOIDING, Status.EXPIRED}),
+    Status.DECLINED: frozenset({Status.AUTHORISING}),  # with another card
+    # Somebody may capture by hand on the provider's own pages.
+    Status.AUTHORISED: frozenset({Status.CAPTURING, Status.CAPTURED, Status.VOIDING, Status.EXPIRED}),
+    Status.CAPTURING: frozenset({Status.CAPTURED, Status.EXPIRED}),
+    Status.VOIDING: frozenset({Status.VOIDED, Status.CAPTURED}),
+    Status.CAPTURED: frozenset(),
+    Status.VOIDED: frozenset(),
+    Status.EXPIRED: frozenset(),
+}
+
+UNDECIDED = frozenset({Status.AUTHORISING, Status.REQUIRES_ACTION, Status.CAPTURING, Status.VOIDING})
+"""Somebody still has to answer: the provider, or the customer's bank."""
+VOIDABLE = frozenset({Status.AUTHORISING, Status.REQUIRES_ACTION, Status.AUTHORISED, Status.VOIDING})
+TAKEN = frozenset({Status.CAPTURING, Status.CAPTURED})
+ENDED = frozenset({Status.VOIDING, Status.VOIDED, Status.EXPIRED, Status.DECLINED})
+"""Nobody wants an authorisation for these any more."""
+
+# What the provider's state of an intent means to us: the first that our payment can move to.
+OUTCOMES: dict[str, tuple[Status, ...]] = {
+    "requires_action": (Status.REQUIRES_ACTION,),
+    "authorised": (Status.AUTHORISED,),
+    "declined": (Status.DECLINED,),
+    "captured": (Status.CAPTURED,),
+    "canceled": (Status.VOIDED, Status.EXPIRED),
+    "processing": (),
+}
+
+
+def sources(target: Status) -> frozenset[Status]:
+    """The statuses from which a payment may move to ``target``."""
+    return frozenset(status for status, following in NEXT.items() if target in following)
+
+
+def reference(*, order_id: int, step: str, version: int) -> str:
+    """The idempotency key of one call to the provider. A version is used for one request only."""
+    return f"order-{order_id}:{step}:{version}"

@@ -1,0 +1,160 @@
+"""A payment provider in this process, for tests: no network, no clock, failures on demand.
+
+A card's id says what its bank answers: ``pm_ok``, ``pm_declined``, ``pm_asks`` (3-D Secure).
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from apps.common.money import Money
+from apps.payments.errors import CardDeclined, ProviderUnavailable, UnexpectedState, UnknownObject
+from apps.payments.gateway import CardPage, Intent, Reference, SavedCard
+
+T = TypeVar("T")
+
+
+@dataclass
+class FakeGateway:
+    """``fail_next("capture", after_work=True)`` makes one call do its work and lose the answer."""
+
+    intents: dict[str, Intent] = field(default_factory=dict)
+    amounts: dict[str, int] = field(default_factory=dict)
+    calls: list[tuple[str, str]] = field(default_factory=list)
+    """Every call that arrived: method, and the key or the id it was about."""
+    pages: dict[str, CardPage] = field(default_factory=dict)
+    owners: dict[str, str] = field(default_factory=dict)
+    refunded: dict[str, int] = field(default_factory=dict)
+    _answers: dict[str, Any] = field(default_factory=dict)
+    _failures: list[tuple[str, bool, bool]] = field(default_factory=list)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def fail_next(self, method: str, *, after_work: bool = False, is_kept: bool = False) -> None:
+        """``is_kept``: the failure is stored for the key and repeated for ever, as Stripe does with a 500."""
+        self._failures.append((method, after_work, is_kept))
+
+    def answer_bank(self, intent: str, *, approve: bool) -> None:
+        found = self.intents[intent]
+        status = "authorised" if approve else "declined"
+        code = "" if approve else "payment_intent_authentication_failure"
+        self.intents[intent] = replace(found, status=status, action_url="", failure_code=code)  # type: ignore[arg-type]
+
+    def expire(self, intent: str) -> None:
+        self.intents[intent] = replace(self.intents[intent], status="canceled")
+
+    def finish_page(self, page: str, card: str) -> None:
+        self.owners[card] = self.pages[page].customer
+        self.pages[page] = replace(self.pages[page], card=_saved(card))
+
+    @property
+    def held_cents(self) -> int:
+        """What customers cannot spend elsewhere at the moment."""
+        return sum(self.amounts[intent.id] for intent in self.intents.values() if intent.status == "authorised")
+
+    @property
+    def taken_cents(self) -> int:
+        return sum(intent.received_cents for intent in self.intents.values())
+
+    def create_customer(self, *, customer_id: int, key: str) -> str:
+        return self._once("create_customer", key, lambda: f"cus_{customer_id}")
+
+    def card_page(self, *, customer: str, customer_id: int, success_url: str, cancel_url: str) -> CardPage:
+        def make() -> CardPage:
+            made = CardPage(id=f"cs_{len(self.pages) + 1}", url="https://pay.example/", customer=customer, card=None)
+            self.pages[made.id] = made
+            return made
+
+        return self._once("card_page", "", make)
+
+    def retrieve_card_page(self, page: str) -> CardPage:
+        if page not in self.pages:
+            raise UnknownObject(page)
+        return self._once("retrieve_card_page", "", lambda: self.pages[page])
+
+    def attach(self, *, customer: str, card: str) -> SavedCard:
+        if self.owners.get(card, customer) != customer or card == "pm_unknown":
+            raise UnknownObject(card)
+        if card == "pm_refused":
+            raise CardDeclined("Your card was declined.", reason="generic_decline")
+
+        def keep() -> SavedCard:
+            self.owners[card] = customer
+            return _saved(card)
+
+        return self._once("attach", "", keep)
+
+    def authorise(
+        self, *, customer: str, card: str, amount: Money, reference: Reference, return_url: str, key: str
+    ) -> Intent:
+        def make() -> Intent:
+            made = Intent(id=f"pi_{len(self.intents) + 1}", status="authorised", reference=reference)
+            if card.startswith("pm_declined"):
+                made = replace(made, status="declined", failure_code="insufficient_funds")
+            elif card.startswith("pm_asks"):
+                made = replace(made, status="requires_action", action_url=f"https://bank.example/{made.id}")
+            self.intents[made.id], self.amounts[made.id] = made, amount.cents
+            return made
+
+        return self._once("authorise", key, make)
+
+    def find(self, *, customer: str, reference: Reference) -> Intent | None:
+        return self._once(
+            "find", "", lambda: next((i for i in self.intents.values() if i.reference == reference), None)
+        )
+
+    def retrieve(self, intent: str) -> Intent:
+        return self._once("retrieve", "", lambda: self.intents[intent])
+
+    def capture(self, intent: str, *, amount: Money, key: str) -> Intent:
+        def take() -> Intent:
+            if self.intents[intent].status != "authorised" or amount.cents > self.amounts[intent]:
+                raise UnexpectedState(intent)
+            self.intents[intent] = replace(self.intents[intent], status="captured", received_cents=amount.cents)
+            return self.intents[intent]
+
+        return self._once("capture", key, take)
+
+    def cancel(self, intent: str, *, key: str) -> Intent:
+        def release() -> Intent:
+            if self.intents[intent].status in ("captured", "canceled"):
+                raise UnexpectedState(intent)
+            self.intents[intent] = replace(self.intents[intent], status="canceled")
+            return self.intents[intent]
+
+        return self._once("cancel", key, release)
+
+    def refund(self, intent: str, *, amount: Money, key: str) -> str:
+        def give_back() -> str:
+            left = self.intents[intent].received_cents - self.refunded.get(intent, 0)
+            if amount.cents > left:
+                raise UnexpectedState(intent)
+            self.refunded[intent] = self.refunded.get(intent, 0) + amount.cents
+            return f"re_{key}"
+
+        return self._once("refund", key, give_back)
+
+    def _once(self, method: str, key: str, work: Callable[[], T]) -> T:
+        with self._lock:
+            self.calls.append((method, key))
+            if key in self._answers:
+                answer: T | ProviderUnavailable = self._answers[key]
+                if isinstance(answer, ProviderUnavailable):
+                    raise answer
+                return answer
+            failure = next((one for one in self._failures if one[0] == method), None)
+            if failure is not None:
+                self._failures.remove(failure)
+                _, after_work, is_kept = failure
+                done = work() if after_work else None
+                if key and (after_work or is_kept):
+                    self._answers[key] = ProviderUnavailable(is_replay=True) if is_kept else done
+                raise ProviderUnavailable
+            done = work()
+            if key:
+                self._answers[key] = done
+            return done
+
+
+def _saved(card: str) -> SavedCard:
+    return SavedCard(id=card, brand="visa", last4="4242", exp_month=12, exp_year=2040)

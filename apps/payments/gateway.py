@@ -1,0 +1,145 @@
+"""What we need of a payment provider, and nothing more.
+
+No card number passes through here: cards are typed into the provider's own page (or its own script)
+and come to us as ids. Implementations: ``stripe_gateway`` (Stripe, and the sandbox that plays it)
+and ``fake`` (in this process, for tests).
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+
+from celery import current_task
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+from apps.common.money import Money
+from apps.payments.errors import CalledInTransaction
+from sharding import transactions
+
+IntentStatus = Literal["requires_action", "authorised", "captured", "canceled", "declined", "processing"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """Which try at which payment an intent belongs to; the provider keeps it with the intent."""
+
+    customer_id: int
+    order_id: int
+    step: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """The provider's present view of one payment."""
+
+    id: str
+    status: IntentStatus
+    received_cents: int = 0
+    action_url: str = ""
+    failure_code: str = ""
+    capture_before: datetime | None = None
+    reference: Reference | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """It holds money of the customer's, or will once they have answered their bank."""
+        return self.status in ("requires_action", "authorised", "processing")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedCard:
+    id: str
+    brand: str
+    last4: str
+    exp_month: int
+    exp_year: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardPage:
+    """A page of the provider's on which one customer saves one card."""
+
+    id: str
+    url: str
+    customer: str
+    card: SavedCard | None
+    """None until the customer has finished."""
+
+
+class PaymentGateway(Protocol):
+    """``customer``, ``card``, ``intent`` are the provider's ids; ``key`` makes a repeated call harmless.
+
+    Every method raises ``ProviderUnavailable`` when the answer is missing or useless and
+    ``GatewayRefused`` when we asked something wrong.
+    """
+
+    def create_customer(self, *, customer_id: int, key: str) -> str: ...
+
+    def card_page(self, *, customer: str, customer_id: int, success_url: str, cancel_url: str) -> CardPage: ...
+
+    def retrieve_card_page(self, page: str) -> CardPage:
+        """Raises ``UnknownObject``."""
+        ...
+
+    def attach(self, *, customer: str, card: str) -> SavedCard:
+        """Keep the card for the customer. Raises ``CardDeclined``, and ``UnknownObject`` for one that is not theirs."""
+        ...
+
+    def authorise(
+        self, *, customer: str, card: str, amount: Money, reference: Reference, return_url: str, key: str
+    ) -> Intent:
+        """Hold ``amount`` without taking it. A refusal by the bank is an answer: status ``declined``."""
+        ...
+
+    def find(self, *, customer: str, reference: Reference) -> Intent | None:
+        """The intent that an ``authorise`` of that reference made, if it made one."""
+        ...
+
+    def retrieve(self, intent: str) -> Intent: ...
+
+    def capture(self, intent: str, *, amount: Money, key: str) -> Intent:
+        """Take ``amount``, release the rest. Raises ``UnexpectedState``."""
+        ...
+
+    def cancel(self, intent: str, *, key: str) -> Intent:
+        """Release what is held. Raises ``UnexpectedState``."""
+        ...
+
+    def refund(self, intent: str, *, amount: Money, key: str) -> str:
+        """Give back; returns the refund's id. Raises ``UnexpectedState`` for more than was taken."""
+        ...
+
+
+_in_use: dict[float, PaymentGateway] = {}
+_instead: PaymentGateway | None = None
+
+
+def current() -> PaymentGateway:
+    """The gateway, for one call now. Raises ``CalledInTransaction`` while this thread has a transaction open.
+
+    Someone waiting for a page gets an answer, or none, in 2 seconds; a worker has more patience.
+    """
+    alias = transactions.open_elsewhere(None)
+    if alias is not None:
+        raise CalledInTransaction(f"a transaction is open on {alias}; call the payment provider outside of it")
+    if _instead is not None:
+        return _instead
+    timeout = settings.STRIPE_WORKER_TIMEOUT_SECONDS if current_task else settings.STRIPE_TIMEOUT_SECONDS
+    if timeout not in _in_use:
+        _in_use[timeout] = import_string(settings.PAYMENT_GATEWAY)(timeout=timeout)
+    return _in_use[timeout]
+
+
+@contextmanager
+def replaced_by(gateway: PaymentGateway) -> Iterator[None]:
+    """Use another gateway within the block, in every thread: for tests."""
+    global _instead
+    before, _instead = _instead, gateway
+    try:
+        yield
+    finally:
+        _instead = before

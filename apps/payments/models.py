@@ -1,0 +1,122 @@
+from typing import ClassVar
+
+from django.db import models
+from typing_extensions import override
+
+from apps.payments.types import PaymentStatus
+from sharding import ShardAutoField, ShardedModel, ShardKey, ShardRef
+
+
+class Wallet(ShardedModel):
+    """The customer as the provider knows them. No name, no address, no card number."""
+
+    id = models.BigIntegerField(primary_key=True)
+    stripe_customer_id = models.CharField(max_length=80, blank=True)
+    version = models.PositiveIntegerField(default=1)
+    """Part of the idempotency key with which the provider's customer is made."""
+
+    sharding: ClassVar = ShardKey("customer", field="id")
+
+    @override
+    def __str__(self) -> str:
+        return f"wallet of customer {self.pk}"
+
+
+class PaymentMethod(ShardedModel):
+    """A card that the provider keeps; we know what is printed on a receipt."""
+
+    id = ShardAutoField(primary_key=True)
+    customer_id = models.BigIntegerField()
+    stripe_id = models.CharField(max_length=80)
+    brand = models.CharField(max_length=20)
+    last4 = models.CharField(max_length=4)
+    exp_month = models.PositiveSmallIntegerField()
+    exp_year = models.PositiveSmallIntegerField()
+    created_at = models.DateTimeField()
+
+    sharding: ClassVar = ShardKey("customer", field="customer_id")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["customer_id", "stripe_id"], name="payments_card_once")]
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.brand} ending in {self.last4}"
+
+
+class Payment(ShardedModel):
+    """What one order pays in one step, and the call to the provider that is, or was last, under way."""
+
+    id = ShardAutoField(primary_key=True)
+    customer_id = models.BigIntegerField()
+    order_id = ShardRef("orders.Order")
+    step = models.CharField(max_length=20)
+    attempt = models.PositiveSmallIntegerField(default=1)
+    card_id = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    amount_cents = models.BigIntegerField()
+    capture_cents = models.BigIntegerField(null=True)
+    """Asked of the provider; what it took is ``captured_cents``."""
+    captured_cents = models.BigIntegerField(default=0)
+    refunded_cents = models.BigIntegerField(default=0)
+    status = models.CharField(max_length=20, choices=[(status.value, status.value) for status in PaymentStatus])
+    intent_id = models.CharField(max_length=80, blank=True)
+    failure_code = models.CharField(max_length=60, blank=True)
+    action_url = models.URLField(max_length=500, blank=True)
+    return_url = models.URLField(max_length=500, blank=True)
+    capture_before = models.DateTimeField(null=True)
+    version = models.PositiveIntegerField(default=1)
+    idempotency_key = models.CharField(max_length=80)
+    key_made_at = models.DateTimeField()
+    created_at = models.DateTimeField()
+    changed_at = models.DateTimeField()
+    checked_at = models.DateTimeField()
+    """When a sweep last asked about it."""
+
+    sharding: ClassVar = ShardKey("customer", field="customer_id")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["customer_id", "order_id", "step"], name="payments_one_per_order_and_step"),
+            models.CheckConstraint(condition=models.Q(amount_cents__gt=0), name="payments_amount_positive"),
+            models.CheckConstraint(
+                condition=models.Q(
+                    captured_cents__gte=0,
+                    captured_cents__lte=models.F("amount_cents"),
+                    refunded_cents__gte=0,
+                    refunded_cents__lte=models.F("captured_cents"),
+                ),
+                name="payments_refunded_at_most_captured_at_most_amount",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(status__in=[status.value for status in PaymentStatus]), name="payments_status_known"
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["checked_at"],
+                condition=~models.Q(status__in=["captured", "voided", "expired", "declined"]),
+                name="payments_open",
+            )
+        ]
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.step} of order {self.order_id}: {self.status}"
+
+
+class StripeEvent(models.Model):
+    """Inbox of what the provider told us, global because only the event itself says whose it is.
+
+    ``payload`` holds what we act on (object, references), not the whole event.
+    """
+
+    id = models.CharField(max_length=80, primary_key=True)
+    type = models.CharField(max_length=80)
+    payload = models.JSONField()
+    received_at = models.DateTimeField()
+    handled_at = models.DateTimeField(null=True)
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.type} {self.pk}"

@@ -1,0 +1,46 @@
+from apps.common.money import Money
+from apps.payments import models
+from apps.payments.errors import CardNotFound
+from apps.payments.types import Card, Payment
+
+
+def cards(*, customer_id: int) -> tuple[Card, ...]:
+    """The customer's cards, last added first. 1 query."""
+    rows = models.PaymentMethod.objects.filter(customer_id=customer_id).order_by("-id")
+    return tuple(_card(row) for row in rows)
+
+
+def card(*, customer_id: int, card_id: int) -> Card:
+    """Raises ``CardNotFound``, also for somebody else's. 1 query."""
+    row = models.PaymentMethod.objects.filter(customer_id=customer_id, pk=card_id).first()
+    if row is None:
+        raise CardNotFound("There is no such card.")
+    return _card(row)
+
+
+def payments(*, customer_id: int, order_id: int) -> tuple[Payment, ...]:
+    """Every step of the order in which money was asked for, oldest first. 1 query."""
+    rows = models.Payment.objects.filter(customer_id=customer_id, order_id=order_id).order_by("id")
+    return tuple(payment_of(row) for row in rows)
+
+
+def payment_of(row: models.Payment) -> Payment:
+    return Payment(
+        id=row.pk,
+        customer_id=row.customer_id,
+        order_id=row.order_id,
+        step=row.step,
+        attempt=row.attempt,
+        card_id=row.card_id,
+        status=row.status,
+        amount=Money(row.amount_cents, row.currency),
+        captured=Money(row.captured_cents, row.currency),
+        refunded=Money(row.refunded_cents, row.currency),
+        failure_code=row.failure_code,
+        action_url=row.action_url,
+        capture_before=row.capture_before,
+    )
+
+
+def _card(row: models.PaymentMethod) -> Card:
+    return Card(id=row.pk, brand=row.brand, last4=row.last4, exp_month=row.exp_month, exp_year=row.exp_year)

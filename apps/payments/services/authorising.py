@@ -1,0 +1,131 @@
+from datetime import datetime
+
+import sharding
+from apps.common.money import Money
+from apps.payments import domain, gateway, models, selectors, types
+from apps.payments.errors import CardNotFound, PaymentConflict, ProviderUnavailable
+from apps.payments.gateway import Intent
+from apps.payments.services import states
+from apps.payments.types import PaymentStatus as Status
+
+
+def authorise(
+    *, customer_id: int, order_id: int, step: str, amount: Money, card_id: int, return_url: str, now: datetime
+) -> types.Payment:
+    """Hold ``amount`` on the card for this step of the order; the answer is in ``status``:
+
+    ``authorised``; ``requires_action`` (send the customer to ``action_url``, then ``refresh``);
+    ``declined`` (``failure_code`` says why). Call it again as often as you like, after an error or a
+    crash too: a step is held once. A declined step is tried again only with another card.
+
+    Raises:
+        CardNotFound: not a card of this customer's.
+        PaymentConflict: the step was asked for with another amount or card, or is over.
+        ProviderUnavailable: not known whether it worked. Calling again finds out, and goes on.
+    """
+    card = models.PaymentMethod.objects.filter(customer_id=customer_id, pk=card_id).first()
+    if card is None:
+        raise CardNotFound("There is no such card.")
+    row, is_new = _opened(
+        customer_id=customer_id,
+        order_id=order_id,
+        step=step,
+        amount=amount,
+        card_id=card_id,
+        return_url=return_url,
+        now=now,
+    )
+    if row.status != Status.AUTHORISING:
+        return selectors.payment_of(row)
+    intent = _asked(row, card, now=now) if is_new else _resumed(row, card, now=now)
+    return selectors.payment_of(states.take(row, intent, now=now))
+
+
+def refresh(*, customer_id: int, order_id: int, step: str, now: datetime) -> types.Payment:
+    """Ask the provider where the payment stands: after the customer came back from their bank, or on suspicion.
+
+    Raises ``PaymentNotFound`` and ``ProviderUnavailable``.
+    """
+    row = states.find(customer_id=customer_id, order_id=order_id, step=step)
+    return selectors.payment_of(refreshed(row, now=now))
+
+
+def refreshed(row: models.Payment, *, now: datetime) -> models.Payment:
+    if row.intent_id:
+        intent: Intent | None = gateway.current().retrieve(row.intent_id)
+    elif row.status in domain.UNDECIDED:
+        intent = gateway.current().find(customer=states.stripe_customer(row), reference=states.reference(row))
+    else:
+        intent = None
+    return row if intent is None else states.take(row, intent, now=now)
+
+
+def _opened(
+    *, customer_id: int, order_id: int, step: str, amount: Money, card_id: int, return_url: str, now: datetime
+) -> tuple[models.Payment, bool]:
+    """The payment with its key, committed before anybody is called; and whether this call made them."""
+    asked = {"amount_cents": amount.cents, "currency": amount.currency, "card_id": card_id}
+
+    def open_or_find() -> tuple[models.Payment, bool]:
+        return models.Payment.objects.get_or_create(
+            customer_id=customer_id,
+            order_id=order_id,
+            step=step,
+            defaults={
+                **asked,
+                "status": Status.AUTHORISING,
+                "return_url": return_url,
+                "idempotency_key": domain.reference(order_id=order_id, step=step, version=1),
+                "key_made_at": now,
+                "created_at": now,
+                "changed_at": now,
+                "checked_at": now,
+            },
+        )
+
+    row, is_new = sharding.run(sharding.home("customer", customer_id), open_or_find)
+    if is_new:
+        return row, True
+    if row.status == Status.DECLINED and row.card_id != card_id:
+        changes = {**asked, "return_url": return_url, "intent_id": "", "failure_code": "", "action_url": ""}
+        renewed = states.begin(row, Status.AUTHORISING, now=now, attempt=row.attempt + 1, **changes)
+        if renewed is None:
+            raise PaymentConflict("This payment is being made with another card.")
+        return renewed, True
+    if any(getattr(row, name) != value for name, value in asked.items()):
+        raise PaymentConflict("This payment was begun with another amount or card.")
+    if row.status in (Status.VOIDING, Status.VOIDED, Status.EXPIRED):
+        raise PaymentConflict("This payment is over.")
+    return row, False
+
+
+def _asked(row: models.Payment, card: models.PaymentMethod, *, now: datetime) -> Intent:
+    return gateway.current().authorise(
+        customer=states.stripe_customer(row),
+        card=card.stripe_id,
+        amount=Money(row.amount_cents, row.currency),
+        reference=states.reference(row),
+        return_url=row.return_url,
+        key=row.idempotency_key,
+    )
+
+
+def _resumed(row: models.Payment, card: models.PaymentMethod, *, now: datetime) -> Intent:
+    """Go on where somebody was interrupted. An intent that exists is never made a second time."""
+    found = _found(row)
+    if found is not None:
+        return found
+    if states.is_key_old(row, now=now):
+        row = states.rekey(row, now=now)
+    try:
+        return _asked(row, card, now=now)
+    except ProviderUnavailable as error:
+        if not error.is_replay:
+            raise
+    # The provider has stored a failure for this key. The work may still have been done, a moment after we looked.
+    found = _found(row)
+    return found if found is not None else _asked(states.rekey(row, now=now), card, now=now)
+
+
+def _found(row: models.Payment) -> Intent | None:
+    return gateway.current().find(customer=states.stripe_customer(row), reference=states.reference(row))

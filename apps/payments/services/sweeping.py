@@ -1,0 +1,48 @@
+"""Finding out what nobody told us: a lost webhook, a worker killed in the middle, a customer who never came back."""
+
+import logging
+from datetime import datetime, timedelta
+
+from django.db.models import Q
+
+from apps.common.errors import DomainError
+from apps.payments import domain, models
+from apps.payments.errors import GatewayRefused, UnexpectedState, UnknownObject
+from apps.payments.services import authorising, settling, states
+from apps.payments.types import PaymentStatus as Status
+
+logger = logging.getLogger(__name__)
+
+CHECK_EVERY = timedelta(minutes=2)
+_BATCH = 100
+
+
+def sweep(*, using: str, now: datetime) -> int:
+    """Ask about open payments in database ``using`` that were not looked at for 2 minutes; return how many.
+
+    Interrupted captures and releases are brought to their end. An interrupted authorisation is only
+    looked up: whether it is still wanted is for the order to say. Authorisations past their date are
+    looked up too, and found expired.
+    """
+    due = models.Payment.objects.using(using).filter(
+        Q(status__in=domain.UNDECIDED) | Q(status=Status.AUTHORISED, capture_before__lt=now),
+        checked_at__lt=now - CHECK_EVERY,
+    )
+    rows = list(due.order_by("checked_at")[:_BATCH])
+    for row in rows:
+        models.Payment.objects.filter(customer_id=row.customer_id, pk=row.pk).update(checked_at=now)
+        try:
+            _settle(row, now=now)
+        except (DomainError, GatewayRefused, UnexpectedState, UnknownObject):
+            logger.warning("payments.still_open %s", row.pk, exc_info=True)
+    return len(rows)
+
+
+def _settle(row: models.Payment, *, now: datetime) -> None:
+    row = states.again(row)
+    if row.status == Status.CAPTURING:
+        settling.resume_capture(row, now=now)
+    elif row.status == Status.VOIDING:
+        settling.release(row, now=now)
+    else:
+        authorising.refreshed(row, now=now)

@@ -1,0 +1,237 @@
+"""Stripe, by its own SDK: https://docs.stripe.com/api (version ``stripe._api_version`` of the pinned package).
+
+The SDK's own retries are off: a retry is ours to decide, under the key that was stored first.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import stripe
+from django.conf import settings
+
+from apps.common.money import Money
+from apps.payments.errors import CardDeclined, GatewayRefused, ProviderUnavailable, UnexpectedState, UnknownObject
+from apps.payments.gateway import CardPage, Intent, IntentStatus, Reference, SavedCard
+
+stripe.enable_telemetry = False
+
+_STATUSES: dict[str, IntentStatus] = {
+    "requires_payment_method": "declined",
+    "requires_confirmation": "processing",
+    "requires_action": "requires_action",
+    "processing": "processing",
+    "requires_capture": "authorised",
+    "succeeded": "captured",
+    "canceled": "canceled",
+}
+_MOVED_ON = frozenset({"payment_intent_unexpected_state", "charge_already_refunded", "charge_already_captured"})
+_FIND_AMONG = 100
+_CHARGE = ["latest_charge"]
+_CARD = ["setup_intent.payment_method"]
+
+
+class StripeGateway:
+    """``http_client`` is for tests that want to see the requests."""
+
+    def __init__(self, *, timeout: float, http_client: stripe.HTTPClient | None = None) -> None:
+        base = settings.STRIPE_API_BASE
+        self._api = stripe.StripeClient(
+            settings.STRIPE_SECRET_KEY,
+            base_addresses={"api": base} if base else {},
+            http_client=http_client or stripe.RequestsClient(timeout=timeout),
+            max_network_retries=0,
+        ).v1
+
+    def create_customer(self, *, customer_id: int, key: str) -> str:
+        with _translated():
+            made = self._api.customers.create({"metadata": {"customer_id": str(customer_id)}}, {"idempotency_key": key})
+        return made.id
+
+    def card_page(self, *, customer: str, customer_id: int, success_url: str, cancel_url: str) -> CardPage:
+        with _translated():
+            made = self._api.checkout.sessions.create(
+                {
+                    "mode": "setup",
+                    "customer": customer,
+                    "client_reference_id": str(customer_id),
+                    "allowed_payment_method_types": ["card"],
+                    "success_url": success_url,
+                    "cancel_url": cancel_url,
+                }
+            )
+        return _page(made)
+
+    def retrieve_card_page(self, page: str) -> CardPage:
+        with _translated():
+            return _page(self._api.checkout.sessions.retrieve(page, {"expand": _CARD}))
+
+    def attach(self, *, customer: str, card: str) -> SavedCard:
+        try:
+            with _translated():
+                return _card(self._api.payment_methods.attach(card, {"customer": customer}))
+        except stripe.CardError as error:
+            raise CardDeclined(error.user_message or "The card was declined.", reason=_reason(error)) from error
+        except GatewayRefused as error:
+            # Stripe says "invalid request" to a card of somebody else's; whose it is, is not for the asker to know.
+            raise UnknownObject(card) from error
+
+    def authorise(
+        self, *, customer: str, card: str, amount: Money, reference: Reference, return_url: str, key: str
+    ) -> Intent:
+        try:
+            with _translated():
+                made = self._api.payment_intents.create(
+                    {
+                        "amount": amount.cents,
+                        "currency": amount.currency.lower(),
+                        "customer": customer,
+                        "payment_method": card,
+                        "allowed_payment_method_types": ["card"],
+                        "capture_method": "manual",
+                        "confirm": True,
+                        "return_url": return_url,
+                        "metadata": _metadata(reference),
+                        "expand": _CHARGE,
+                    },
+                    {"idempotency_key": key},
+                )
+        except stripe.CardError as error:
+            return _refused(error, reference)
+        return _intent(made)
+
+    def find(self, *, customer: str, reference: Reference) -> Intent | None:
+        with _translated():
+            recent = self._api.payment_intents.list(
+                {"customer": customer, "limit": _FIND_AMONG, "expand": ["data.latest_charge"]}
+            )
+        return next((intent for intent in map(_intent, recent.data) if intent.reference == reference), None)
+
+    def retrieve(self, intent: str) -> Intent:
+        with _translated():
+            return _intent(self._api.payment_intents.retrieve(intent, {"expand": _CHARGE}))
+
+    def capture(self, intent: str, *, amount: Money, key: str) -> Intent:
+        with _translated():
+            return _intent(
+                self._api.payment_intents.capture(
+                    intent, {"amount_to_capture": amount.cents, "expand": _CHARGE}, {"idempotency_key": key}
+                )
+            )
+
+    def cancel(self, intent: str, *, key: str) -> Intent:
+        with _translated():
+            return _intent(self._api.payment_intents.cancel(intent, {"expand": _CHARGE}, {"idempotency_key": key}))
+
+    def refund(self, intent: str, *, amount: Money, key: str) -> str:
+        with _translated():
+            made = self._api.refunds.create(
+                {"payment_intent": intent, "amount": amount.cents}, {"idempotency_key": key}
+            )
+        return made.id
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Stripe's errors as ours. A refused card passes: what it means depends on what was asked."""
+    try:
+        yield
+    except stripe.CardError:
+        raise
+    except (stripe.APIConnectionError, stripe.RateLimitError) as error:
+        raise ProviderUnavailable(is_replay=_is_replay(error)) from error
+    except stripe.InvalidRequestError as error:
+        if error.code in _MOVED_ON:
+            raise UnexpectedState(str(error)) from error
+        if error.code == "resource_missing":
+            raise UnknownObject(str(error)) from error
+        raise GatewayRefused(str(error)) from error
+    except stripe.StripeError as error:
+        # 409: the same key is being worked on. Without a status the answer was cut, or was not Stripe's.
+        if isinstance(error, stripe.APIError) or error.http_status in (None, 409) or (error.http_status or 0) >= 500:
+            raise ProviderUnavailable(is_replay=_is_replay(error)) from error
+        raise GatewayRefused(str(error)) from error
+
+
+def _is_replay(error: stripe.StripeError) -> bool:
+    return (error.headers or {}).get("Idempotent-Replayed") == "true"
+
+
+def _at(found: Any, *path: str) -> Any:
+    """The value at ``path``, None where the answer ends before it: Stripe leaves out what does not apply."""
+    for name in path:
+        if not isinstance(found, stripe.StripeObject) or name not in found:
+            return None
+        found = found[name]
+    return found
+
+
+def _reason(error: stripe.CardError) -> str:
+    return str(_at(error.error, "decline_code") or error.code or "card_declined")
+
+
+def _refused(error: stripe.CardError, reference: Reference) -> Intent:
+    return Intent(
+        id=str(_at(error.error, "payment_intent", "id") or ""),
+        status="declined",
+        failure_code=_reason(error),
+        reference=reference,
+    )
+
+
+def _intent(found: stripe.PaymentIntent) -> Intent:
+    problem = found.last_payment_error
+    moment = _at(found, "latest_charge", "payment_method_details", "card", "capture_before")
+    return Intent(
+        id=found.id,
+        status=_STATUSES[found.status],
+        received_cents=found.amount_received or 0,
+        action_url=str(_at(found, "next_action", "redirect_to_url", "url") or ""),
+        failure_code=str(_at(problem, "decline_code") or _at(problem, "code") or ""),
+        capture_before=datetime.fromtimestamp(moment, UTC) if moment else None,
+        reference=_reference(found.metadata.to_dict()),
+    )
+
+
+def _page(found: stripe.checkout.Session) -> CardPage:
+    setup = found.setup_intent
+    saved = setup.payment_method if isinstance(setup, stripe.SetupIntent) and found.status == "complete" else None
+    customer = found.customer
+    return CardPage(
+        id=found.id,
+        url=found.url or "",
+        customer=customer.id if isinstance(customer, stripe.Customer) else customer or "",
+        card=_card(saved) if isinstance(saved, stripe.PaymentMethod) else None,
+    )
+
+
+def _card(found: stripe.PaymentMethod) -> SavedCard:
+    card = found.card
+    if card is None:
+        raise UnknownObject(f"{found.id} is not a card")
+    return SavedCard(
+        id=found.id, brand=card.brand, last4=card.last4 or "", exp_month=card.exp_month, exp_year=card.exp_year
+    )
+
+
+def _metadata(reference: Reference) -> dict[str, str]:
+    return {
+        "customer_id": str(reference.customer_id),
+        "order_id": str(reference.order_id),
+        "step": reference.step,
+        "attempt": str(reference.attempt),
+    }
+
+
+def _reference(metadata: dict[str, Any]) -> Reference | None:
+    """None for an intent that is not one of ours."""
+    try:
+        return Reference(
+            customer_id=int(metadata["customer_id"]),
+            order_id=int(metadata["order_id"]),
+            step=str(metadata["step"]),
+            attempt=int(metadata["attempt"]),
+        )
+    except (KeyError, ValueError):
+        return None
