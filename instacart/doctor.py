@@ -129,7 +129,8 @@ def redis_answers() -> str:
 def queues_are_worked(app: Celery) -> str:
     """Every queue has a worker that answers."""
     try:
-        answers = app.control.inspect(timeout=PING_S).active_queues() or {}
+        with app.connection_for_write(transport_options={"max_retries": 1}) as connection:
+            answers = app.control.inspect(timeout=PING_S, connection=connection).active_queues() or {}
     except BROKER_ERRORS as error:
         raise Wrong("the broker cannot be reached", "see the line of Redis") from error
     worked = {queue["name"] for queues in answers.values() for queue in queues}
