@@ -24,6 +24,7 @@ from django_redis.exceptions import ConnectionInterrupted
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
+from apps.stores import selectors as stores
 from celery_app.conf import QUEUES
 from celery_app.tasks import HEARTBEAT_KEY
 
@@ -192,17 +193,15 @@ def disk_has_room(folder: Path) -> str:
     return f"{free / 2**30:.0f} GB free"
 
 
-def demo_is_loaded(alias: str = "default") -> str:
-    """Whether the demo city has a store."""
+def demo_is_loaded() -> str:
+    """Whether the demo city is there, known by its zone."""
     try:
-        with connections[alias].cursor() as cursor:
-            cursor.execute("SELECT count(*) FROM stores_store")
-            stores = cursor.fetchone()[0]
+        zones = stores.zones()
     except DATABASE_ERRORS as error:
         raise Wrong(f"unknown: {_first_line(error)}", "run ./dev manage shard migrate") from error
-    if not stores:
-        raise Wrong("there is no store", "run ./dev manage load_demo")
-    return f"{stores} stores"
+    if not zones:
+        raise Wrong("there is no zone with stores", "run ./dev manage load_demo")
+    return ", ".join(zone.name for zone in zones)
 
 
 def _first_line(error: BaseException) -> str:

@@ -63,8 +63,9 @@ def test_a_clock_that_is_wrong(monkeypatch):
 
 @pytest.mark.django_db
 def test_a_demo_that_is_not_loaded():
-    with pytest.raises(doctor.Wrong):
+    with pytest.raises(doctor.Wrong, match="there is no zone with stores") as refusal:
         doctor.demo_is_loaded()
+    assert refusal.value.advice == "run ./dev manage load_demo"
 
 
 def test_redis_that_is_well_and_full():
