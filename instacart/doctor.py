@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -128,16 +129,24 @@ def redis_answers() -> str:
 
 
 def queues_are_worked(app: Celery) -> str:
-    """Every queue has a worker that answers."""
-    try:
-        with app.connection_for_write(transport_options={"max_retries": 1}) as connection:
-            answers = app.control.inspect(timeout=PING_S, connection=connection).active_queues() or {}
-    except BROKER_ERRORS as error:
-        raise Wrong("the broker cannot be reached", "see the line of Redis") from error
-    worked = {queue["name"] for queues in answers.values() for queue in queues}
-    if missing := [queue for queue in QUEUES if queue not in worked]:
-        raise Wrong(f"nobody works on {', '.join(missing)}", "look at ./dev status and ./dev logs worker-…")
+    """Every queue has a worker that answers. Asks again for ``PING_S`` while an answer is missing."""
+    answers: dict[str, list[dict[str, Any]]] = {}
+    deadline = time.monotonic() + PING_S
+    while missing := _unworked(answers):
+        if time.monotonic() > deadline:
+            raise Wrong(f"nobody works on {', '.join(missing)}", "look at ./dev status and ./dev logs worker-…")
+        try:
+            with app.connection_for_write(transport_options={"max_retries": 1}) as connection:
+                inspect = app.control.inspect(timeout=PING_S / 6, connection=connection)
+                answers |= inspect.active_queues() or {}
+        except BROKER_ERRORS as error:
+            raise Wrong("the broker cannot be reached", "see the line of Redis") from error
     return f"{len(answers)} workers on {', '.join(QUEUES)}"
+
+
+def _unworked(answers: dict[str, list[dict[str, Any]]]) -> list[str]:
+    worked = {queue["name"] for queues in answers.values() for queue in queues}
+    return [queue for queue in QUEUES if queue not in worked]
 
 
 def beat_is_alive(now: float) -> str:

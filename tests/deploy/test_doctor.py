@@ -98,7 +98,8 @@ def test_the_heartbeat():
         ({"w@x": [{"name": "critical"}, {"name": "events"}]}, "nobody works on dispatch, bulk"),
     ],
 )
-def test_queues_nobody_works_on(answers, message):
+def test_queues_nobody_works_on(answers, message, monkeypatch):
+    monkeypatch.setattr(doctor, "PING_S", 0.1)
     with pytest.raises(doctor.Wrong, match=message):
         doctor.queues_are_worked(_app_whose_workers_answer(answers))
 
