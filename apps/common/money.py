@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 
+from typing_extensions import override
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Money:
@@ -22,6 +24,7 @@ class Money:
     def __bool__(self) -> bool:
         return self.cents != 0
 
+    @override
     def __str__(self) -> str:
         sign = "-" if self.cents < 0 else ""
         mark = "$" if self.currency == "USD" else f"{self.currency} "
