@@ -31,8 +31,8 @@ def say(text: str = "") -> None:
 def progress(text: str) -> None:
     """A line that the next one replaces; nothing where lines cannot be replaced."""
     if IS_TERMINAL:
-        columns = os.get_terminal_size().columns
-        sys.stdout.write(f"\r\033[K{paint('…', YELLOW)} {text}"[: columns + 20])
+        columns = os.get_terminal_size().columns or 80
+        sys.stdout.write(f"\r\033[K{paint('…', YELLOW)} {text[: columns - 3]}")
         sys.stdout.flush()
 
 

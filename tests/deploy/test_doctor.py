@@ -1,5 +1,6 @@
 """The doctor finds what is wrong, says what to do, and is quick about it."""
 
+import dataclasses
 import io
 import json
 import socket
@@ -14,7 +15,7 @@ from django.db import connections
 from django.test import override_settings
 
 from celery_app import tasks
-from instacart import doctor
+from instacart import doctor, settings
 
 
 @pytest.fixture
@@ -156,7 +157,9 @@ def test_a_disk_without_room(tmp_path: Path, monkeypatch):
 
 
 @pytest.mark.django_db(databases="__all__")
-def test_the_command_fails_when_anything_does():
+def test_the_command_fails_when_anything_does(dead_port, monkeypatch):
+    there = dataclasses.replace(settings.env, public_url=f"http://127.0.0.1:{dead_port}", demo=False)
+    monkeypatch.setattr(settings, "env", there)
     out = io.StringIO()
     with pytest.raises(CommandError):
         call_command("doctor", "--json", stdout=out)
