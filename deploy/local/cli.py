@@ -145,13 +145,21 @@ def reset_demo(arguments: list[str]) -> int:
         console.failed("DATABASE_URLS names servers that are not ours to empty; ./dev deletes only embedded data.")
         return 1
     question = f"Delete all orders, people and payments under {installation.layout.var}? [y/N] "
-    if not options.yes and input(question).strip().lower() not in {"y", "yes"}:
+    if not options.yes and not _agreed(question):
         console.say("Nothing was deleted.")
         return 1
     lifecycle.down(installation.layout)
     lifecycle.forget(installation)
     console.done("All data is deleted.")
     return lifecycle.up(installation, foreground=False)
+
+
+def _agreed(question: str) -> bool:
+    try:
+        return input(question).strip().lower() in {"y", "yes"}
+    except EOFError:  # nobody is there to answer
+        console.say()
+        return False
 
 
 def test(arguments: list[str]) -> int:

@@ -47,7 +47,7 @@ class Installation:
         Reading its own ``environ`` again gives the same: an embedded address is known as such when met.
         """
         layout = Layout.read(environ)
-        ports = {name: _port(environ, name) for name in PORTS}
+        ports = _ports(environ)
         servers = tuple(PostgresServer(directory=layout.postgres / str(n)) for n in range(SERVERS))
         redis_server = RedisServer(directory=layout.redis)
         embedded = {
@@ -113,6 +113,14 @@ def beside_running_servers(environ: Mapping[str, str]) -> dict[str, str]:
 
 def _ports_file(layout: Layout) -> Path:
     return layout.run / "ports.json"
+
+
+def _ports(environ: Mapping[str, str]) -> dict[str, int]:
+    ports = {name: _port(environ, name) for name in PORTS}
+    for name, port in ports.items():
+        if same := [other for other in ports if other != name and ports[other] == port]:
+            raise WrongPort(f"{name} and {same[0]} are both {port}: each needs a port of its own")
+    return ports
 
 
 def _port(environ: Mapping[str, str], name: str) -> int:

@@ -95,6 +95,11 @@ def test_a_port_that_is_none_is_refused_by_name(var, port):
     assert not Path(var["INSTACART_VAR"]).exists()
 
 
+def test_one_port_cannot_serve_two(var):
+    with pytest.raises(WrongPort, match="PORT and WS_PORT are both 8001"):
+        Installation.read(var | {"PORT": "8001"})
+
+
 def test_a_command_beside_the_servers_finds_their_ports(var):
     running = Installation.read(var | {"PORT": "9000"})
     running.remember_ports()
