@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models import (
+    AutoField,
     BigIntegerField,
     CompositePrimaryKey,
     F,
@@ -133,7 +134,7 @@ def _key_problem(model: type[Model], declared: keys.ShardKey) -> CheckMessage | 
 def _primary_key(model: type[Model]) -> Iterator[CheckMessage]:
     placed = keys.layout(model)
     if placed.is_root:
-        if not isinstance(placed.pk, BigIntegerField | ForeignKey) or isinstance(placed.pk, ShardAutoField):
+        if not isinstance(placed.pk, BigIntegerField | ForeignKey) or isinstance(placed.pk, AutoField):
             yield _error(
                 "E106", model, "is a root table, whose key is given to it", "Use BigIntegerField(primary_key=True)."
             )

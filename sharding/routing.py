@@ -137,13 +137,18 @@ def _column(rows: Any, position: int) -> Iterator[Any]:
 def _is_plain(query: Query) -> bool:
     """Whether the query is one table and plain comparisons, so that nothing in it could look elsewhere."""
     return (
-        len(query.alias_map) <= 1
+        _is_one_table(query)
         and not query.annotations
         and not query.combinator
         and all(type(term) is str for term in query.order_by)
         and not query.extra_tables
         and all(_is_plain_leaf(child) for child in query.where.children)
     )
+
+
+def _is_one_table(query: Query) -> bool:
+    # Filtering by a foreign key's own column leaves the other table behind, unused.
+    return len(query.alias_map) <= 1 or sum(map(bool, query.alias_refcount.values())) <= 1
 
 
 def _is_plain_leaf(leaf: Any) -> bool:

@@ -305,7 +305,7 @@ def test_composite_keys_route_by_the_key_in_them(asked):
 
 
 def test_a_table_of_every_database_is_used_with_using_only(last):
-    with pytest.raises(UnroutableQuery, match="say which with .using"):
+    with pytest.raises(UnroutableQuery, match="say which with"):
         Memo.objects.count()
     with pytest.raises(UnroutableQuery):
         Memo.objects.create(text="x")
