@@ -1,6 +1,7 @@
 """A payment provider in this process, for tests: no network, no clock, failures on demand.
 
-A card's id says what its bank answers: ``pm_ok``, ``pm_declined``, ``pm_asks`` (3-D Secure).
+Cards are called as Stripe's test cards are: ``pm_card_chargeDeclined`` cannot be saved, ``pm_card_chargeCustomerFail``
+can be and then declines, ``pm_card_authenticationRequired`` asks the bank (3-D Secure), all others pay.
 """
 
 import threading
@@ -73,14 +74,15 @@ class FakeGateway:
         return self._once("retrieve_card_page", "", lambda: self.pages[page])
 
     def attach(self, *, customer: str, card: str) -> SavedCard:
-        if self.owners.get(card, customer) != customer or card == "pm_unknown":
+        if self.owners.get(card, customer) != customer or "unknown" in card:
             raise UnknownObject(card)
-        if card == "pm_refused":
+        if "chargeDeclined" in card:
             raise CardDeclined("Your card was declined.", reason="generic_decline")
 
         def keep() -> SavedCard:
-            self.owners[card] = customer
-            return _saved(card)
+            saved = card if card in self.owners else f"{card}_{len(self.owners) + 1}"
+            self.owners[saved] = customer
+            return _saved(saved)
 
         return self._once("attach", "", keep)
 
@@ -89,9 +91,9 @@ class FakeGateway:
     ) -> Intent:
         def make() -> Intent:
             made = Intent(id=f"pi_{len(self.intents) + 1}", status="authorised", reference=reference)
-            if card.startswith("pm_declined"):
-                made = replace(made, status="declined", failure_code="insufficient_funds")
-            elif card.startswith("pm_asks"):
+            if "chargeCustomerFail" in card:
+                made = replace(made, status="declined", failure_code="generic_decline")
+            elif "authenticationRequired" in card:
                 made = replace(made, status="requires_action", action_url=f"https://bank.example/{made.id}")
             self.intents[made.id], self.amounts[made.id] = made, amount.cents
             return made
