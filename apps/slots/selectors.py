@@ -1,5 +1,6 @@
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
+from decimal import Decimal
 
 from django.db.models import F, Q, QuerySet
 
@@ -60,3 +61,8 @@ def _windows(rows: Iterable[models.DeliveryWindow], store_ids: Collection[int]) 
             cutoff_at=row.cutoff_at,
             free_minutes=row.capacity_minutes - row.held_minutes,
         )
+
+
+def minutes_needed(*, lines: int, units: Decimal | int) -> int:
+    """Shopper-minutes that an order of that many lines and units takes out of its window. No query."""
+    return domain.minutes_needed(lines, units)
