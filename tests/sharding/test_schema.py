@@ -1,5 +1,7 @@
 """The database objects: installed once, complete, and missed when they are gone."""
 
+import threading
+
 import pytest
 from django.core.management import call_command
 from django.db import IntegrityError, connections
@@ -85,3 +87,31 @@ def test_ids_never_repeat_when_the_clock_stands_or_lags():
         after = sharding.reserve_ids(home, 20_000)
     assert len({*before, *after}) == 40_000
     assert max(before) < min(after)
+
+
+def test_ids_never_repeat_when_sessions_race_to_set_the_clock():
+    home = sharding.home("customer", ONE)
+    with connections[ALIAS].cursor() as cursor:
+        cursor.execute("SELECT last_value FROM sharding_id")
+        (before,) = cursor.fetchone()
+        for _ in range(40):
+            cursor.execute("SELECT setval('sharding_id', 1)")  # far behind: whoever comes first has to set it
+            barrier = threading.Barrier(4)
+            drawn: list[int] = []
+
+            def draw(barrier=barrier, drawn=drawn) -> None:
+                try:
+                    connections[ALIAS].ensure_connection()
+                    barrier.wait()
+                    for n in (1, 1, 300, 1):
+                        drawn.extend(sharding.reserve_ids(home, n))
+                finally:
+                    connections.close_all()
+
+            threads = [threading.Thread(target=draw) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            assert len(drawn) == len(set(drawn)) == 4 * 303
+        cursor.execute("SELECT setval('sharding_id', greatest(last_value, %s)) FROM sharding_id", [before])
