@@ -80,7 +80,9 @@ def first_pages(
 def items_by_id(*, store_id: int, item_ids: Collection[int]) -> dict[int, Item]:
     """Those of ``item_ids`` that are this store's, by id, also if ``in_assortment`` is false by now. 2 queries."""
     wanted = [item_id for item_id in item_ids if 0 < item_id < 2**63]
-    rows = models.Item.objects.filter(store_id=store_id, pk__in=wanted)
+    # Pinned: ids of items elsewhere must not lead there.
+    alias = sharding.alias_for("store", store_id)
+    rows = models.Item.objects.using(alias).filter(store_id=store_id, pk__in=wanted)
     return {item.id: item for item in _items(rows, _currencies([store_id]))}
 
 

@@ -64,6 +64,8 @@ class FeedItem:
     price_cents: int
     line: int = 0
     """Where it stands in the file, 0 when there is none."""
+    code_column: str = "lookup_code"
+    """What the file calls the lookup code."""
     brand: str = ""
     size: str = ""
     department: str = "Other"

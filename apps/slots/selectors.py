@@ -35,7 +35,9 @@ def open_windows_of(*, store_ids: Collection[int], now: datetime, minutes: int) 
 
 def window(*, store_id: int, window_id: int) -> Window:
     """Open or not; raises ``WindowNotFound``, for another store's too. 2 queries."""
-    rows = models.DeliveryWindow.objects.filter(store_id=store_id, pk=window_id)
+    # Pinned: the id of a window elsewhere must not lead there.
+    alias = sharding.alias_for("store", store_id)
+    rows = models.DeliveryWindow.objects.using(alias).filter(store_id=store_id, pk=window_id)
     found = list(_windows(rows, [store_id]))
     if not found:
         raise WindowNotFound("This store has no such window.")

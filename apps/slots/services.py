@@ -63,10 +63,12 @@ def hold(*, store_id: int, window_id: int, order_id: int, minutes: int, expires_
     ``HoldDiffers`` for an order that holds something else, ``WindowInvalid``; nothing is held then.
     """
     domain.checked_minutes(minutes)
-    windows = models.DeliveryWindow.objects.filter(store_id=store_id, pk=window_id)
+    home = sharding.home("store", store_id)
+    # Pinned: the id of a window elsewhere must not lead there.
+    windows = models.DeliveryWindow.objects.using(home.alias).filter(store_id=store_id, pk=window_id)
     holds = models.WindowHold.objects.filter(store_id=store_id, order_id=order_id)
     values = {"window_id": window_id, "minutes": minutes, "state": domain.HELD, "expires_at": expires_at}
-    with sharding.atomic(sharding.home("store", store_id)):
+    with sharding.atomic(home):
         window = windows.first()
         if window is None:
             raise WindowNotFound("This store has no such window.")

@@ -43,8 +43,8 @@ def stores_delivering_to(*, point: Point) -> tuple[Store, ...]:
     """
     reach = Cast(F("delivery_radius_m"), FloatField()) / _METRES_PER_DEGREE
     near = _rows().filter(lat__gte=point.lat - reach, lat__lte=point.lat + reach)
-    shrink = math.cos(math.radians(min(abs(point.lat) + 1, 89.0)))
-    if abs(point.lng) < 179:
+    if abs(point.lat) < 85 and abs(point.lng) < 178:  # beyond, a few kilometres are many degrees, or pass 180
+        shrink = math.cos(math.radians(abs(point.lat) + 1))
         near = near.filter(lng__gte=point.lng - reach / shrink, lng__lte=point.lng + reach / shrink)
     found = [candidate for row in near if domain.delivers_to(candidate := _store(row), point)]
     return tuple(sorted(found, key=lambda store: (domain.distance_m(store.point, point), store.id)))

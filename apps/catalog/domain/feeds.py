@@ -76,6 +76,7 @@ def _aldi(row: tables.Row) -> FeedItem | tuple[RowError, ...]:
     snap = cells.read("snap_eligible", numbers.flag, default=False)
     item = FeedItem(
         line=row.line,
+        code_column="sku",
         lookup_code=cells.text("sku", 64, required=True),
         name=name,
         brand=cells.text("brand_name", 100),

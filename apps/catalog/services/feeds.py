@@ -104,7 +104,7 @@ def _sorted_out(rows: Iterable[FeedItem | RowError]) -> tuple[Sequence[FeedItem]
             errors.append(row)
         elif row.lookup_code in good:
             reason = f"is on line {good[row.lookup_code].line} already"
-            errors.append(RowError(line=row.line, column="lookup_code", value=row.lookup_code, reason=reason))
+            errors.append(RowError(line=row.line, column=row.code_column, value=row.lookup_code, reason=reason))
         else:
             good[row.lookup_code] = row
     return list(good.values()), errors

@@ -96,7 +96,7 @@ class Merged:
 
 
 def product_ids(*, retailer_id: int, items: Sequence[FeedItem]) -> dict[str, int]:
-    """The product of each item's lookup code, made where the retailer's code is new. One transaction, 5 statements.
+    """The product of each item's lookup code, made where the retailer's code is new. One transaction, 6 statements.
 
     A product that is known keeps the name it has: several stores' feeds speak of it.
     """
@@ -114,7 +114,7 @@ def product_ids(*, retailer_id: int, items: Sequence[FeedItem]) -> dict[str, int
 
 
 def merge(*, store_id: int, items: Sequence[FeedItem], product_ids: Mapping[str, int], now: datetime) -> Merged:
-    """Write ``items`` (lookup codes differ) into the transaction that is open on the store's shard. 6 statements."""
+    """Write ``items`` (lookup codes differ) into the transaction that is open on the store's shard. 7 statements."""
     with connections[sharding.alias_for("store", store_id)].cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_ITEM_LOCK, store_id % 2**31])
         cursor.execute(_STAGE)
