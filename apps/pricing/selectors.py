@@ -1,10 +1,11 @@
+from collections.abc import Sequence
 from decimal import Decimal
 
 from django.db.models import Q
 
 from apps.common.money import Money
-from apps.pricing import models
-from apps.pricing.types import Fee, Fees
+from apps.pricing import domain, models
+from apps.pricing.types import Fee, Fees, PricedLine, Quote
 from apps.stores.types import Store
 
 
@@ -20,6 +21,11 @@ def fees_for(*, store: Store, window_fee: Money) -> Fees:
         fees=(delivery, *_fees(store)),
         tax_percent=_tax_percent(state=store.state, postcode=store.postcode),
     )
+
+
+def quote(*, lines: Sequence[PricedLine], fees: Fees, tip: Money) -> Quote:
+    """What ``lines`` cost: see ``domain.quote``, which raises ``TipInvalid``. No query."""
+    return domain.quote(lines=lines, fees=fees, tip=tip)
 
 
 def _fees(store: Store) -> tuple[Fee, ...]:

@@ -1,7 +1,7 @@
 import math
 from collections.abc import Collection, Mapping
 
-from django.db.models import FloatField, QuerySet
+from django.db.models import Avg, FloatField, QuerySet
 from django.db.models.expressions import F
 from django.db.models.functions import Cast
 
@@ -48,6 +48,26 @@ def stores_delivering_to(*, point: Point) -> tuple[Store, ...]:
         near = near.filter(lng__gte=point.lng - reach / shrink, lng__lte=point.lng + reach / shrink)
     found = [candidate for row in near if domain.delivers_to(candidate := _store(row), point)]
     return tuple(sorted(found, key=lambda store: (domain.distance_m(store.point, point), store.id)))
+
+
+def every_store() -> tuple[Store, ...]:
+    """By name: what a visitor sees who has not said where they are. 1 query."""
+    return tuple(_store(row) for row in _rows().order_by("name", "id"))
+
+
+def delivers_to(*, store: Store, point: Point) -> bool:
+    """Whether ``store`` brings orders to ``point``. No query."""
+    return domain.delivers_to(store, point)
+
+
+def postcode_point(*, postcode: str) -> Point | None:
+    """The middle of the stores with this ZIP code, for an address that nobody has located better. 1 query.
+
+    None when no store has it; the four digits after a dash do not count.
+    """
+    same = models.Store.objects.filter(postcode=postcode.strip().partition("-")[0])
+    middle = same.aggregate(lat=Avg("lat"), lng=Avg("lng"))
+    return None if middle["lat"] is None else Point(middle["lat"], middle["lng"])
 
 
 def zones() -> tuple[Zone, ...]:
