@@ -50,6 +50,11 @@ def stores_delivering_to(*, point: Point) -> tuple[Store, ...]:
     return tuple(sorted(found, key=lambda store: (domain.distance_m(store.point, point), store.id)))
 
 
+def delivers_to(*, store: Store, point: Point) -> bool:
+    """Whether ``point`` lies in the store's circle. No query."""
+    return domain.delivers_to(store, point)
+
+
 def zones() -> tuple[Zone, ...]:
     """1 query."""
     return tuple(_zone(row) for row in models.Zone.objects.order_by("id"))
