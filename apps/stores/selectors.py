@@ -50,14 +50,14 @@ def stores_delivering_to(*, point: Point) -> tuple[Store, ...]:
     return tuple(sorted(found, key=lambda store: (domain.distance_m(store.point, point), store.id)))
 
 
+def delivers_to(*, store: Store, point: Point) -> bool:
+    """Whether ``point`` lies in the store's circle. No query."""
+    return domain.delivers_to(store, point)
+
+
 def every_store() -> tuple[Store, ...]:
     """By name: what a visitor sees who has not said where they are. 1 query."""
     return tuple(_store(row) for row in _rows().order_by("name", "id"))
-
-
-def delivers_to(*, store: Store, point: Point) -> bool:
-    """Whether ``store`` brings orders to ``point``. No query."""
-    return domain.delivers_to(store, point)
 
 
 def postcode_point(*, postcode: str) -> Point | None:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from apps.common.geo import Point
 from apps.common.money import Money
-from apps.stores import domain
+from apps.stores import domain, selectors
 from apps.stores.types import ListedStore, Store
 from tests.stores.factories import COLUMBUS
 
@@ -63,6 +63,8 @@ def test_a_store_delivers_up_to_its_radius() -> None:
     near = Point(COLUMBUS.lat + 0.05, COLUMBUS.lng)  # 5,560 m
     assert domain.delivers_to(store(5_600), near)
     assert not domain.delivers_to(store(5_500), near)
+    assert selectors.delivers_to(store=store(5_600), point=near)
+    assert not selectors.delivers_to(store=store(5_500), point=near)
 
 
 def test_a_good_row_of_the_directory() -> None:
