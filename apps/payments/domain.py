@@ -45,6 +45,6 @@ def sources(target: Status) -> frozenset[Status]:
     return frozenset(status for status, following in NEXT.items() if target in following)
 
 
-def reference(*, order_id: int, step: str, version: int) -> str:
+def idempotency_key(*, order_id: int, step: str, version: int) -> str:
     """The idempotency key of one call to the provider. A version is used for one request only."""
     return f"order-{order_id}:{step}:{version}"

@@ -75,7 +75,7 @@ def _opened(
                 **asked,
                 "status": Status.AUTHORISING,
                 "return_url": return_url,
-                "idempotency_key": domain.reference(order_id=order_id, step=step, version=1),
+                "idempotency_key": domain.idempotency_key(order_id=order_id, step=step, version=1),
                 "key_made_at": now,
                 "created_at": now,
                 "changed_at": now,
