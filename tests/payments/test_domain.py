@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,11 +28,11 @@ def test_what_is_over_stays_over():
 
 @given(st.sampled_from(list(Status)), st.lists(everything, max_size=12))
 def test_no_news_undo_a_decision(status, news):
-    """Whatever the provider says, in whatever order: money we take or release stays decided, and old news are nothing."""
+    """Whatever the provider says, in whatever order: what we take or release stays decided, old news are nothing."""
     seen = [status]
     for one in news:
         seen.append(follow(seen[-1], one))
-    moves = [(before, after) for before, after in zip(seen, seen[1:], strict=False) if before != after]
+    moves = [(before, after) for before, after in pairwise(seen) if before != after]
     assert all(after in domain.NEXT[before] for before, after in moves)
     assert len(moves) == len(set(moves))
     assert Status.CAPTURING not in seen[1:] or status == Status.CAPTURING

@@ -104,7 +104,8 @@ def take(row: models.Payment, intent: Intent, *, now: datetime) -> models.Paymen
     if not intent.is_open or not _is_stray(row, intent):
         return row
     try:
-        released = gateway.current().cancel(intent.id, key=f"release-{intent.id}")
+        # Releasing twice is harmless, so each try may have a key of its own.
+        released = gateway.current().cancel(intent.id, key=f"release-{intent.id}:{now:%Y%m%d%H%M%S%f}")
     except UnexpectedState:
         released = gateway.current().retrieve(intent.id)
     return _follow(row, released, now=now)
