@@ -5,6 +5,7 @@ from typing import Any
 EVERY_SECONDS = {
     "celery_app.heartbeat": 5,
     "common.relay_all": 1,
+    "payments.sweep": 60,
 }
 """Task name -> seconds. The queue follows from the name (``conf.ROUTES``) or from the task's own ``queue=``."""
 

@@ -7,6 +7,9 @@ lines leaves behind what is to be found out, not a guess.
 
 from apps.payments.types import PaymentStatus as Status
 
+SMALLEST_CENTS = 50
+"""The provider holds no less: https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts"""
+
 NEXT: dict[Status, frozenset[Status]] = {
     Status.AUTHORISING: frozenset(
         {Status.REQUIRES_ACTION, Status.AUTHORISED, Status.DECLINED, Status.VOIDING, Status.EXPIRED}
@@ -45,6 +48,6 @@ def sources(target: Status) -> frozenset[Status]:
     return frozenset(status for status, following in NEXT.items() if target in following)
 
 
-def reference(*, order_id: int, step: str, version: int) -> str:
+def idempotency_key(*, order_id: int, step: str, version: int) -> str:
     """The idempotency key of one call to the provider. A version is used for one request only."""
     return f"order-{order_id}:{step}:{version}"

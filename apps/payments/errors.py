@@ -42,6 +42,12 @@ class PaymentConflict(Conflict):
     code = "payment_conflict"
 
 
+class AmountTooSmall(Invalid):
+    """Less than a card can be charged with."""
+
+    code = "amount_too_small"
+
+
 class CaptureTooLarge(Conflict):
     """More than was authorised."""
 

@@ -26,6 +26,10 @@ class Sandbox:
     def heal(self) -> None:
         self._post("faults", clear=True)
 
+    def tell(self, **controls: Any) -> None:
+        """How webhooks are sent from now on: ``duplicate``, ``shuffle``, ``hold``, ``drop``."""
+        self._post("webhooks", **controls)
+
     def advance(self, *, seconds: float) -> None:
         self._post("clock", advance=seconds)
 

@@ -6,18 +6,21 @@ import pytest
 
 import sharding
 from apps.common.money import Money
-from apps.payments import models, selectors, services
+from apps.payments import gateway, models, selectors, services
 from apps.payments.errors import (
     AlreadyCaptured,
+    AmountTooSmall,
+    CaptureTooLarge,
     CardDeclined,
     CardNotFound,
     CardPageUnfinished,
-    CaptureTooLarge,
+    GatewayRefused,
     NotCapturable,
     PaymentConflict,
     PaymentNotFound,
     ProviderUnavailable,
 )
+from apps.payments.stripe_gateway import StripeGateway
 from apps.payments.types import Card
 from tests.payments.factories import NOW, make_card
 
@@ -195,6 +198,24 @@ def test_another_amount_for_the_same_step_is_refused(sandbox):
     with pytest.raises(PaymentConflict):
         authorise(make_card(ADA))
     assert sandbox.intents() == [("requires_capture", 5000, 0)]
+
+
+@pytest.mark.parametrize("cents", [49, 0, -100])
+def test_too_little_is_not_even_asked_for(sandbox, cents):
+    with pytest.raises(AmountTooSmall):
+        authorise(make_card(ADA), cents=cents)
+    assert selectors.payments(customer_id=ADA, order_id=ORDER) == ()
+    assert sandbox.intents() == []
+
+
+def test_a_mistake_of_ours_is_not_taken_for_bad_weather(sandbox, settings):
+    """A key that Stripe does not know: a bug or a wrong setting, to be seen in the log, not to be retried for ever."""
+    card_id = make_card(ADA)
+    settings.STRIPE_SECRET_KEY = "sk_live_of_another_shop"
+    with gateway.replaced_by(StripeGateway(timeout=0.5)), pytest.raises(GatewayRefused):
+        authorise(card_id)
+    assert status() == "authorising"
+    assert sandbox.intents() == []
 
 
 def test_a_decline_holds_nothing_and_stays_declined(sandbox):

@@ -3,7 +3,7 @@ from datetime import datetime
 import sharding
 from apps.common.money import Money
 from apps.payments import domain, gateway, models, selectors, types
-from apps.payments.errors import CardNotFound, PaymentConflict, ProviderUnavailable
+from apps.payments.errors import AmountTooSmall, CardNotFound, PaymentConflict, ProviderUnavailable
 from apps.payments.gateway import Intent
 from apps.payments.services import states
 from apps.payments.types import PaymentStatus as Status
@@ -20,9 +20,12 @@ def authorise(
 
     Raises:
         CardNotFound: not a card of this customer's.
+        AmountTooSmall: less than ``domain.SMALLEST_CENTS``.
         PaymentConflict: the step was asked for with another amount or card, or is over.
         ProviderUnavailable: not known whether it worked. Calling again finds out, and goes on.
     """
+    if amount.cents < domain.SMALLEST_CENTS:
+        raise AmountTooSmall(f"A card is charged with {Money(domain.SMALLEST_CENTS, amount.currency)} or more.")
     card = models.PaymentMethod.objects.filter(customer_id=customer_id, pk=card_id).first()
     if card is None:
         raise CardNotFound("There is no such card.")
@@ -75,7 +78,7 @@ def _opened(
                 **asked,
                 "status": Status.AUTHORISING,
                 "return_url": return_url,
-                "idempotency_key": domain.reference(order_id=order_id, step=step, version=1),
+                "idempotency_key": domain.idempotency_key(order_id=order_id, step=step, version=1),
                 "key_made_at": now,
                 "created_at": now,
                 "changed_at": now,

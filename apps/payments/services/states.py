@@ -39,7 +39,7 @@ def stripe_customer(row: models.Payment) -> str:
 def begin(row: models.Payment, target: Status, *, now: datetime, **changes: Any) -> models.Payment | None:
     """Move ``row`` to a status in which the provider is asked, with a fresh key; None if it has moved elsewhere."""
     version = row.version + 1
-    key = domain.reference(order_id=row.order_id, step=row.step, version=version)
+    key = domain.idempotency_key(order_id=row.order_id, step=row.step, version=version)
     moved = _move(
         row,
         target,
@@ -60,7 +60,7 @@ def rekey(row: models.Payment, *, now: datetime) -> models.Payment:
         customer_id=row.customer_id, pk=row.pk, status=row.status, version=row.version
     ).update(
         version=version,
-        idempotency_key=domain.reference(order_id=row.order_id, step=row.step, version=version),
+        idempotency_key=domain.idempotency_key(order_id=row.order_id, step=row.step, version=version),
         key_made_at=now,
     )
     if not changed:
@@ -104,7 +104,8 @@ def take(row: models.Payment, intent: Intent, *, now: datetime) -> models.Paymen
     if not intent.is_open or not _is_stray(row, intent):
         return row
     try:
-        released = gateway.current().cancel(intent.id, key=f"release-{intent.id}")
+        # Releasing twice is harmless, so each try may have a key of its own.
+        released = gateway.current().cancel(intent.id, key=f"release-{intent.id}:{now:%Y%m%d%H%M%S%f}")
     except UnexpectedState:
         released = gateway.current().retrieve(intent.id)
     return _follow(row, released, now=now)

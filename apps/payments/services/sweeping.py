@@ -7,7 +7,7 @@ from django.db.models import Q
 
 from apps.common.errors import DomainError
 from apps.payments import domain, models
-from apps.payments.errors import GatewayRefused, UnexpectedState, UnknownObject
+from apps.payments.errors import GatewayRefused, ProviderUnavailable, UnexpectedState, UnknownObject
 from apps.payments.services import authorising, settling, states
 from apps.payments.types import PaymentStatus as Status
 
@@ -15,6 +15,7 @@ logger = logging.getLogger(__name__)
 
 CHECK_EVERY = timedelta(minutes=2)
 _BATCH = 100
+_PATIENCE = 3
 
 
 def sweep(*, using: str, now: datetime) -> int:
@@ -22,20 +23,26 @@ def sweep(*, using: str, now: datetime) -> int:
 
     Interrupted captures and releases are brought to their end. An interrupted authorisation is only
     looked up: whether it is still wanted is for the order to say. Authorisations past their date are
-    looked up too, and found expired.
+    looked up too, and found expired. After a few unanswered calls the rest is left for the next time.
     """
     due = models.Payment.objects.using(using).filter(
         Q(status__in=domain.UNDECIDED) | Q(status=Status.AUTHORISED, capture_before__lt=now),
         checked_at__lt=now - CHECK_EVERY,
     )
-    rows = list(due.order_by("checked_at")[:_BATCH])
-    for row in rows:
+    unanswered = done = 0
+    for row in list(due.order_by("checked_at")[:_BATCH]):
+        if unanswered == _PATIENCE:
+            break
+        done += 1
         models.Payment.objects.filter(customer_id=row.customer_id, pk=row.pk).update(checked_at=now)
         try:
             _settle(row, now=now)
+        except ProviderUnavailable:
+            unanswered += 1
+            logger.warning("payments.provider_unavailable %s", row.pk)
         except (DomainError, GatewayRefused, UnexpectedState, UnknownObject):
             logger.warning("payments.still_open %s", row.pk, exc_info=True)
-    return len(rows)
+    return done
 
 
 def _settle(row: models.Payment, *, now: datetime) -> None:
