@@ -67,19 +67,17 @@ def set_line(
 def clear(*, customer_id: int, store_id: int, version: int) -> bool:
     """Empty the cart if it is still at ``version``; False when it has changed since (and stays as it is).
 
-    Repeating is harmless: the first call makes a new version.
+    Repeating is harmless: the first call makes a new version. It may be part of the transaction that
+    makes an order of the cart.
     """
-
-    def change() -> bool:
+    with sharding.atomic(sharding.home("customer", customer_id)):
         rows = models.Cart.objects.filter(customer_id=customer_id, store_id=store_id, version=version)
         cart = rows.select_for_update().first()
         if cart is None:
             return False
         models.CartLine.objects.filter(customer_id=customer_id, cart_id=cart.pk).delete()
         _changed(cart)
-        return True
-
-    return sharding.run(sharding.home("customer", customer_id), change)
+    return True
 
 
 def _checked(*, store_id: int, item_id: int, quantity: Decimal) -> Decimal:
