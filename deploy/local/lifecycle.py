@@ -178,9 +178,9 @@ def _doctor(installation: Installation) -> None:
 
 
 def _after_failure(layout: Layout) -> int:
-    """A failed step means nothing works: stop. A failed process leaves the others to be looked at."""
+    """While something still waits for what has failed, nothing works: stop. Else leave the others to be looked at."""
     state = running_state(layout)
-    if state is None or any(child.is_step for child in state.failures()):
+    if state is None or _names(state, states.WAITING):
         down(layout)
     else:
         console.note("The rest is running: ./dev status shows it, ./dev down stops it.")
@@ -189,7 +189,8 @@ def _after_failure(layout: Layout) -> int:
 
 def _obituary(layout: Layout, child: states.Child) -> str:
     log = layout.log / f"{child.name}.log"
-    tail = log.read_text(errors="replace").splitlines()[-5:] if log.exists() else []
+    lines = log.read_text(errors="replace").rpartition("\n--- ")[2].splitlines() if log.exists() else []
+    tail = lines[1:][-8:]  # of its last run, without the command
     return "\n".join([f"{child.name} {child.message}", *(f"    {line}" for line in tail)])
 
 

