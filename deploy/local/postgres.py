@@ -102,6 +102,9 @@ class Server:
             shutil.rmtree(self.directory.resolve())
         if self.directory.is_symlink():
             self.directory.unlink()
+            refuge = unprivileged.refuge(self.directory)
+            if not any(path.is_dir() for path in refuge.glob("[0-9]*")):
+                shutil.rmtree(refuge, ignore_errors=True)
 
     def pid_file(self) -> list[str]:
         try:
@@ -158,24 +161,22 @@ def serve(directory: Path, *, durable: bool) -> None:
     packages = _packages()
     data = _place(directory, account)
     if account and not account.can_use(folder=data, program=packages / PROGRAMS / "postgres"):
-        refuge = _made(unprivileged.refuge(directory))
-        packages = unprivileged.copy_of(
-            packages, [name for name in WHEEL if (packages / name).exists()], refuge / "programs"
-        )
+        parts = [name for name in WHEEL if (packages / name).exists()]
+        packages = unprivileged.copy_of(packages, parts, _made(unprivileged.refuge(directory)) / "programs")
     programs = packages / PROGRAMS
     server = Server(directory=directory)
     socket_folder = server.sockets
     if server.identity():
         raise ServerFailed(f"PostgreSQL is already at work in {directory}; stop it with ./dev down")
+    if _is_somebody_elses(server):
+        (data / "postmaster.pid").unlink()
     if account:
-        account.become()
+        account.become()  # from here on ``directory`` may be out of reach, ``data`` is not
     os.chdir(data)
     environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
     if not (data / "PG_VERSION").exists():
         _initialise(data, programs, environment, sync=durable)
     _say_who_may_connect(data)
-    if _is_somebody_elses(server):
-        (data / "postmaster.pid").unlink()
     settings = SETTINGS | {"unix_socket_directories": str(socket_folder)} | ({} if durable else WITHOUT_SAFETY)
     program = str(programs / "postgres")
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
