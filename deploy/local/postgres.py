@@ -165,7 +165,7 @@ def serve(directory: Path, *, durable: bool) -> None:
         packages = unprivileged.copy_of(packages, parts, _made(unprivileged.refuge(directory)) / "programs")
     programs = packages / PROGRAMS
     server = Server(directory=directory)
-    socket_folder = server.sockets
+    socket_folder = server.sockets.resolve()  # as its account sees it
     if server.identity():
         raise ServerFailed(f"PostgreSQL is already at work in {directory}; stop it with ./dev down")
     if _is_somebody_elses(server):

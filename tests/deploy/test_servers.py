@@ -1,6 +1,7 @@
 """The embedded servers themselves: private, durable, and gone when told so."""
 
 import os
+import shutil
 import signal
 import stat
 import time
@@ -11,18 +12,18 @@ import pytest
 import redis as redis_client
 
 from deploy.local import postgres, redis
+from deploy.local.layout import Layout
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory):
-    folder = tmp_path_factory.mktemp("servers")
-    for parent in folder.parents:  # pytest's folders are 0700: the server's account must pass when we are root
-        if parent.owner() == Path.home().owner() and parent != Path("/"):
-            parent.chmod(parent.stat().st_mode | 0o011)
+def server():
+    """Not in pytest's own folders: those are 0700 for root, and PostgreSQL runs as somebody else then."""
+    folder = Layout.read().test / f"own-{os.getpid()}"
     server = postgres.start(folder / "0")
     yield server
     server.stop()
     server.remove()
+    shutil.rmtree(folder)
 
 
 def test_postgres_is_set_up_for_moves_and_for_a_silent_log(server):
