@@ -45,6 +45,7 @@ def run(arguments: list[str]) -> int:
     rest = [argument for argument in arguments if argument != "--fast"]
     todo = [Check("tests", (*PYTEST, *rest))] if rest else steps(fast=fast)
     started = testservers.start()
+    testservers.create_databases()
     environ = os.environ | {"DJANGO_SETTINGS_MODULE": "tests.settings"}
     results: list[tuple[Check, int, float]] = []
     try:

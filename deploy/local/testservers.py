@@ -52,6 +52,13 @@ def start() -> bool:
         return True
 
 
+def create_databases() -> None:
+    """The plain databases, empty: Django's own checks look into them, the tests make theirs beside them."""
+    for n, server in enumerate(_servers()):
+        for name in ["global"] * (n == 0) + [f"{keyspace}_{n}" for keyspace in KEYSPACES]:
+            postgres.ensure_database(server, name)
+
+
 def stop() -> None:
     with _alone():
         for server in _all():
