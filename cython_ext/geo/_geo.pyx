@@ -24,13 +24,12 @@ cdef void _measure(
     double lat, double lng, const double[::1] lats, const double[::1] lngs, double[::1] answers
 ) noexcept nogil:
     cdef double phi = lat * RADIANS
-    cdef double cos_phi = cos(phi)
-    cdef double other_phi, across, around
+    cdef double cos_phi = cos(phi), sin_phi = sin(phi)
+    cdef double across, around, cos_other
     cdef Py_ssize_t i
     for i in range(lats.shape[0]):
-        other_phi = lats[i] * RADIANS
-        across = sin((other_phi - phi) / 2)
+        across = sin((lats[i] - lat) * RADIANS / 2)
         around = sin((lngs[i] - lng) * RADIANS / 2)
-        answers[i] = DIAMETER_M * asin(
-            fmin(1.0, sqrt(across * across + cos_phi * cos(other_phi) * around * around))
-        )
+        # The cosine of the other latitude by the sum of angles: a square root is cheaper than a cosine.
+        cos_other = cos_phi * (1 - 2 * across * across) - sin_phi * 2 * across * sqrt(1 - across * across)
+        answers[i] = DIAMETER_M * asin(fmin(1.0, sqrt(across * across + cos_phi * cos_other * around * around)))
