@@ -216,8 +216,8 @@ def _clear_leftovers(layout: Layout) -> bool:
     installation = Installation.read(os.environ | {"INSTACART_VAR": str(layout.var)})
     found = False
     if state := states.read(layout.state):
-        left = {child.identity for child in state.children if child.identity and child.identity.is_alive()}
-        for identity in left:
+        left = [child.identity for child in state.children if child.identity and child.identity.is_alive()]
+        for identity in reversed(left):  # servers stand at the top of the table, and end last
             trees.stop(identity, grace_s=5)
         strays = trees.tagged(state.run)
         trees.kill(strays)

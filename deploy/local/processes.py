@@ -98,7 +98,11 @@ def table(installation: Installation) -> tuple[Step | Process, ...]:
         *(_worker(name, queues, after=("migrate", *cache)) for name, queues in _workers(os.cpu_count() or 1).items()),
         Process(
             name="beat",
-            command=(*_celery("beat"), "--schedule", str(installation.layout.run / "beat"), "--pidfile="),
+            # At INFO it writes a line for every task it sends, every second.
+            command=(
+                *_celery("beat", "--loglevel", "WARNING"),
+                *("--schedule", str(installation.layout.run / "beat"), "--pidfile="),
+            ),
             after=("migrate", *cache),
         ),
     ]
@@ -171,11 +175,12 @@ def _demo(installation: Installation, *, after: tuple[str, ...]) -> list[Step]:
 
 
 def _celery(*arguments: str) -> tuple[str, ...]:
-    return (PYTHON, "-m", "celery", "-A", "celery_app.app", *arguments, "--loglevel", "INFO")
+    return (PYTHON, "-m", "celery", "-A", "celery_app.app", *arguments)
 
 
 def _worker(name: str, queues: str, *, after: tuple[str, ...]) -> Process:
     command = _celery("worker", "--queues", queues, "--hostname", f"{name}@%h", "--pool", "prefork", "-c", "2")
+    command = (*command, "--loglevel", "INFO")
     return Process(name=name, command=(*command, "--without-mingle", "--without-gossip"), after=after, grace_s=15)
 
 
