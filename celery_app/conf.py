@@ -10,6 +10,7 @@ ROUTES = {
     "payments.*": {"queue": "critical"},
     "orders.*": {"queue": "critical"},
     "dispatch.*": {"queue": "dispatch"},
+    "shoppers.*": {"queue": "dispatch"},
     "catalog.*": {"queue": "bulk"},
     "analytics.*": {"queue": "bulk"},
     "privacy.*": {"queue": "bulk"},

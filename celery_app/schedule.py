@@ -6,6 +6,9 @@ EVERY_SECONDS = {
     "celery_app.heartbeat": 5,
     "common.relay_all": 1,
     "payments.sweep": 60,
+    "dispatch.plan_zones": 3,
+    "dispatch.sweep": 5,
+    "shoppers.sweep": 5,
 }
 """Task name -> seconds. The queue follows from the name (``conf.ROUTES``) or from the task's own ``queue=``."""
 

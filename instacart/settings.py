@@ -54,6 +54,9 @@ INSTALLED_APPS = [
     "apps.pricing",
     "apps.carts",
     "apps.payments",
+    "apps.shoppers",
+    "apps.fulfilment",
+    "apps.dispatch",
 ]
 
 MIDDLEWARE = [
@@ -163,6 +166,26 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["apps.accounts.api.jwt.HasScope"],
     "EXCEPTION_HANDLER": "apps.common.api.errors.handle",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Shopper API",
+    "DESCRIPTION": "What a shopper's app does: be there, take offers, pick, deliver. Refusals are problem+json "
+    "(RFC 9457) with a stable `code`; ids are strings; every POST may be sent again and is answered alike.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "apps.common.api.openapi.with_problems",
+    ],
+    "ENUM_NAME_OVERRIDES": {
+        "LineStatus": ["not_picked", "found", "to_refund"],
+        "LineOutcome": ["found", "to_refund"],
+        "OrderStatus": ["waiting", "assigned", "picking", "checkout", "delivering", "delivered", "canceled"],
+        "BatchStatus": ["acknowledged", "picking"],
+    },
 }
 
 # Payments
@@ -173,6 +196,10 @@ STRIPE_WEBHOOK_SECRETS = tuple(filter(None, env.stripe_webhook_secret.split(",")
 STRIPE_API_BASE = env.stripe_api_base
 STRIPE_TIMEOUT_SECONDS = 2.0  # while somebody waits for a page
 STRIPE_WORKER_TIMEOUT_SECONDS = 10.0
+
+# How long a shopper may think about an offer, and how early work on a delivery window may begin (apps.dispatch).
+DISPATCH_OFFER_SECONDS = 60
+DISPATCH_EARLY_MINUTES = 8 * 24 * 60 if env.demo else 15  # nobody who tries the demo waits for tomorrow's window
 
 OUTBOX_NUDGE = True
 CELERY = celery_conf.settings(broker_url=env.redis_url)

@@ -7,6 +7,8 @@ from deploy.local import testservers
 for name in ("INSTACART_ENV", "SHARD_MAP", "STRIPE_API_BASE", "STRIPE_SECRET_KEY", "PUBLIC_URL", "WEBSOCKET_URL"):
     os.environ.pop(name, None)
 os.environ.update(testservers.environment())
+_worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+os.environ["REDIS_URL"] = os.environ["REDIS_URL"].replace("db=0", f"db={_worker % 16}")  # a Redis of its own for each
 
 from instacart.settings import *  # noqa: E402, F403 (reads the environment set above)
 from instacart.settings import INSTALLED_APPS  # noqa: E402

@@ -1,0 +1,253 @@
+"""Which orders go together, who is asked, and what it pays. Plain numbers, no database.
+
+Everything is counted in seconds and metres on straight lines; a drive takes ``travel_s``, which was
+fitted to trips in a real city grid.
+"""
+
+from array import array
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from itertools import permutations
+from math import floor
+from typing import Final
+
+from apps.common.geo import Point
+from apps.fulfilment.types import WaitingOrder
+from apps.shoppers.types import AvailableShopper
+from cython_ext import geo
+
+
+class BatchStatus(StrEnum):
+    OPEN = "open"
+    OFFERED = "offered"
+    ACKNOWLEDGED = "acknowledged"
+    PICKING = "picking"
+    COMPLETED = "completed"
+    CANCELED = "canceled"
+
+
+class OfferStatus(StrEnum):
+    SENT = "sent"
+    ACCEPTED = "accepted"
+    DECLINED = "declined"
+    EXPIRED = "expired"
+    WITHDRAWN = "withdrawn"
+
+
+class StopState(StrEnum):
+    PENDING = "pending"
+    DONE = "done"
+    DROPPED = "dropped"
+
+
+UNDER_WAY: Final = (BatchStatus.ACKNOWLEDGED, BatchStatus.PICKING)
+"""A shopper has the batch and is not done with it."""
+
+# Driving.
+START_AND_PARK_S: Final = 111.0
+PER_KM_S: Final = 76.0
+APPROACH_S: Final = 600.0
+"""How long somebody takes to the store, before we know who."""
+
+# Picking and handing over.
+IN_STORE_S: Final = 300.0
+PER_LINE_S: Final = 45.0
+PER_UNIT_S: Final = 8.0
+AT_DOOR_S: Final = 150.0
+
+# Putting orders together.
+MAX_ORDERS: Final = 2
+MAX_UNITS: Final = 60
+NEAR_M: Final = 2_500.0
+"""Doors farther apart are no batch."""
+
+# Asking shoppers.
+REACH_S: Final = 15 * 60.0
+WIDER_S: Final = 5 * 60.0
+"""By how much the circle grows with each refusal, and with every ``WIDEN_EVERY`` that the oldest order waits."""
+WIDEN_EVERY: Final = timedelta(minutes=2)
+ASK_AGAIN_AFTER: Final[Mapping[OfferStatus, timedelta]] = {
+    OfferStatus.DECLINED: timedelta(minutes=15),
+    OfferStatus.EXPIRED: timedelta(minutes=2),
+    OfferStatus.WITHDRAWN: timedelta(0),
+}
+"""When a shopper may be asked for the same batch once more."""
+
+# Deadlines of those who may have died.
+CLAIM_GRACE: Final = timedelta(seconds=30)
+"""How long a claim outlives its offer."""
+ACCEPTING_FOR: Final = timedelta(minutes=5)
+"""How long the shopper stays theirs while word of the acceptance travels between shards."""
+START_WITHIN: Final = timedelta(minutes=30)
+"""An accepted batch that is not begun by then is offered to others."""
+LEASE: Final = timedelta(seconds=10)
+"""How long a planner has its zone for itself; one that died blocks it no longer than that."""
+
+
+@dataclass(frozen=True, slots=True)
+class PayRule:
+    """What a batch pays, tips aside, in cents: every row counts once per what it names."""
+
+    batch: int = 500
+    further_order: int = 250
+    line: int = 15
+    unit: int = 5
+    km: int = 60
+
+    def cents(self, *, orders: int, lines: int, units: int, route_m: float) -> int:
+        drive = floor(self.km * route_m / 1000 + 0.5)
+        return self.batch + self.further_order * (orders - 1) + self.line * lines + self.unit * units + drive
+
+
+PAY: Final = PayRule()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """Orders of one store in the order of their doors. ``route_m`` runs from the store to the last of them."""
+
+    store_id: int
+    store: Point
+    orders: tuple[WaitingOrder, ...]
+    route_m: float
+    slack_s: float
+    """By how much the tightest order would be early, if somebody were sent now. Negative: late."""
+
+    @property
+    def pay_cents(self) -> int:
+        return PAY.cents(
+            orders=len(self.orders),
+            lines=sum(order.line_count for order in self.orders),
+            units=sum(order.unit_count for order in self.orders),
+            route_m=self.route_m,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A route that needs a shopper. ``batch_id`` is None while no batch was made of it."""
+
+    route: Route
+    batch_id: int | None = None
+    refusals: int = 0
+    excluded: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    job: Job
+    shopper_id: int
+    approach_m: float
+
+    @property
+    def distance_m(self) -> int:
+        return round(self.approach_m + self.job.route.route_m)
+
+
+def travel_s(distance_m: float) -> float:
+    return START_AND_PARK_S + PER_KM_S * distance_m / 1000
+
+
+def picking_s(orders: Collection[WaitingOrder]) -> float:
+    lines = sum(order.line_count for order in orders)
+    units = sum(order.unit_count for order in orders)
+    return IN_STORE_S + PER_LINE_S * lines + PER_UNIT_S * units
+
+
+def is_due(order: WaitingOrder, *, store: Point, now: datetime, early: timedelta) -> bool:
+    """Whether it is time to send somebody: ``early`` before they would arrive as the window opens, or later."""
+    way_s = APPROACH_S + picking_s([order]) + travel_s(_distance_m(store, order.drop))
+    return now >= order.window_starts_at - timedelta(seconds=way_s) - early
+
+
+def route(store_id: int, store: Point, orders: Sequence[WaitingOrder], *, now: datetime) -> Route:
+    """The orders by the shortest sequence of doors that makes nobody late; where all do, the least late one."""
+    sequences = (_driven(store_id, store, sequence, now=now) for sequence in permutations(orders))
+    return max(sequences, key=lambda found: (min(found.slack_s, 0.0), -found.route_m))
+
+
+def routes(store_id: int, store: Point, orders: Sequence[WaitingOrder], *, now: datetime) -> list[Route]:
+    """Every order of a store in one route: two together where that makes neither late, else alone.
+
+    The most urgent order chooses first, and takes the neighbour that lengthens its way the least.
+    """
+    alone = {order.id: route(store_id, store, [order], now=now) for order in orders}
+    by_urgency = sorted(orders, key=lambda order: (alone[order.id].slack_s, order.id))
+    found: list[Route] = []
+    taken: set[int] = set()
+    for order in by_urgency:
+        if order.id in taken:
+            continue
+        taken.add(order.id)
+        neighbours = _near(order, [other for other in by_urgency if other.id not in taken])
+        pairs = [route(store_id, store, [order, other], now=now) for other in neighbours if _fit(order, other)]
+        in_time = [pair for pair in pairs if pair.slack_s >= 0]
+        best = min(in_time, key=lambda pair: pair.route_m, default=alone[order.id])
+        taken |= {member.id for member in best.orders}
+        found.append(best)
+    return found
+
+
+def matches(jobs: Sequence[Job], shoppers: Sequence[AvailableShopper], *, now: datetime) -> list[Match]:
+    """A shopper for each job that can have one: the most urgent job first, the nearest shopper for it."""
+    free = {shopper.shopper_id: shopper.point for shopper in shoppers}
+    found: list[Match] = []
+    for job in sorted(jobs, key=lambda job: (job.route.slack_s, job.route.orders[0].id)):
+        candidates = [shopper_id for shopper_id in free if shopper_id not in job.excluded]
+        distances = _distances_m(job.route.store, [free[shopper_id] for shopper_id in candidates])
+        nearest = min(zip(distances, candidates, strict=True), default=None)
+        if nearest is None or travel_s(nearest[0]) > reach_s(job, now=now):
+            continue
+        approach_m, shopper_id = nearest
+        del free[shopper_id]
+        found.append(Match(job=job, shopper_id=shopper_id, approach_m=approach_m))
+    return found
+
+
+def reach_s(job: Job, *, now: datetime) -> float:
+    """How long a drive to the store may be: the longer it is refused and waited for, the longer."""
+    waited = now - min(order.projected_at for order in job.route.orders)
+    return REACH_S + WIDER_S * (job.refusals + max(0, waited // WIDEN_EVERY))
+
+
+def excluded(asked: Collection[tuple[int, OfferStatus, datetime]], *, now: datetime) -> frozenset[int]:
+    """Shoppers who are not asked again yet, of ``(shopper id, how their offer ended, when it was sent)``."""
+    return frozenset(
+        shopper_id
+        for shopper_id, outcome, sent_at in asked
+        if now - sent_at < ASK_AGAIN_AFTER.get(outcome, timedelta.max)
+    )
+
+
+def _driven(store_id: int, store: Point, sequence: Sequence[WaitingOrder], *, now: datetime) -> Route:
+    at, place, route_m, slack_s = APPROACH_S + picking_s(sequence), store, 0.0, float("inf")
+    for order in sequence:
+        leg_m = _distance_m(place, order.drop)
+        at += travel_s(leg_m)
+        slack_s = min(slack_s, (order.window_ends_at - now).total_seconds() - at)
+        at += AT_DOOR_S
+        route_m += leg_m
+        place = order.drop
+    return Route(store_id=store_id, store=store, orders=tuple(sequence), route_m=route_m, slack_s=slack_s)
+
+
+def _near(order: WaitingOrder, others: Sequence[WaitingOrder]) -> list[WaitingOrder]:
+    distances = _distances_m(order.drop, [other.drop for other in others])
+    return [other for other, distance in zip(others, distances, strict=True) if distance <= NEAR_M]
+
+
+def _fit(order: WaitingOrder, other: WaitingOrder) -> bool:
+    return order.unit_count + other.unit_count <= MAX_UNITS
+
+
+def _distance_m(here: Point, there: Point) -> float:
+    return _distances_m(here, [there])[0]
+
+
+def _distances_m(here: Point, points: Sequence[Point]) -> Sequence[float]:
+    if not points:
+        return ()
+    lats, lngs = array("d", [point.lat for point in points]), array("d", [point.lng for point in points])
+    return geo.distances_m(here.lat, here.lng, lats, lngs)

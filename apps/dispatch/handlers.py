@@ -1,0 +1,61 @@
+from apps.common import clock, outbox
+from apps.common.money import Money
+from apps.dispatch import services
+from apps.dispatch.events import BatchCanceled, BatchCompleted, BatchReopened, OfferAccepted, OfferClosed
+from apps.fulfilment.events import Delivered, PickingStarted, StoreOrderCanceled
+from apps.orders.events import OrderDelivered
+from apps.shoppers import services as shoppers
+
+
+@outbox.on(OfferAccepted)
+def keep_the_shopper(event: OfferAccepted, message_id: str) -> None:
+    services.tell_accepted(batch_id=event.batch_id, offer_id=event.offer_id, shopper_id=event.shopper_id)
+
+
+@outbox.on(OfferClosed)
+def free_whom_we_asked(event: OfferClosed, message_id: str) -> None:
+    shoppers.release(shopper_id=event.shopper_id, batch_id=event.batch_id, offer_id=event.offer_id)
+
+
+@outbox.on(BatchReopened)
+def free_who_did_not_begin(event: BatchReopened, message_id: str) -> None:
+    shoppers.release(shopper_id=event.shopper_id, batch_id=event.batch_id)
+
+
+@outbox.on(BatchCanceled)
+def free_who_has_nothing_left(event: BatchCanceled, message_id: str) -> None:
+    if event.shopper_id is not None:
+        shoppers.release(shopper_id=event.shopper_id, batch_id=event.batch_id)
+
+
+@outbox.on(BatchCompleted)
+def pay_the_shopper(event: BatchCompleted, message_id: str) -> None:
+    shoppers.earn(
+        shopper_id=event.shopper_id,
+        batch_id=event.batch_id,
+        order_id=None,
+        kind="batch_pay",
+        amount=Money(event.pay_cents, event.currency),
+        now=clock.now(),
+    )
+    shoppers.complete(shopper_id=event.shopper_id, batch_id=event.batch_id)
+
+
+@outbox.on(OrderDelivered)
+def pass_on_the_tip(event: OrderDelivered, message_id: str) -> None:
+    services.tell_tip(store_id=event.store_id, order_id=event.order_id, tip=Money(event.tip_cents), now=clock.now())
+
+
+@outbox.on(PickingStarted)
+def note_picking(event: PickingStarted, message_id: str) -> None:
+    services.note_picking(store_id=event.store_id, store_order_id=event.store_order_id)
+
+
+@outbox.on(Delivered)
+def finish_order(event: Delivered, message_id: str) -> None:
+    services.finish_order(store_id=event.store_id, store_order_id=event.store_order_id, now=clock.now())
+
+
+@outbox.on(StoreOrderCanceled)
+def drop_order(event: StoreOrderCanceled, message_id: str) -> None:
+    services.drop_order(store_id=event.store_id, store_order_id=event.store_order_id, now=clock.now())

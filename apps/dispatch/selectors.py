@@ -1,0 +1,121 @@
+from datetime import datetime
+
+from apps.common.geo import Point
+from apps.common.money import Money
+from apps.dispatch import domain, models
+from apps.dispatch.domain import OfferStatus, StopState
+from apps.dispatch.types import Batch, BatchOrder, CurrentBatch, Offer, Stop
+from apps.fulfilment import selectors as fulfilment
+from apps.fulfilment.types import StoreOrder
+from apps.orders import selectors as orders
+from apps.shoppers import selectors as shoppers
+from apps.stores import selectors as stores
+
+_HANDED_OVER = ("delivered", "canceled")
+
+
+def offers_of(*, shopper_id: int, now: datetime) -> tuple[Offer, ...]:
+    """What the shopper is asked to take at the moment; one at most. 1 query, 6 when there is one."""
+    assignment = shoppers.live_assignment(shopper_id=shopper_id)
+    if assignment is None or assignment.state == "accepted":
+        return ()
+    sent = models.Offer.objects.filter(
+        batch_id=assignment.batch_id, shopper_id=shopper_id, status=OfferStatus.SENT, expires_at__gt=now
+    )
+    offer = sent.select_related("batch").first()
+    if offer is None:
+        return ()
+    stops = models.BatchStop.objects.filter(batch_id=offer.batch_id, kind="drop", state=StopState.PENDING)
+    in_batch = fulfilment.store_orders(store_order_ids=set(stops.values_list("store_order_id", flat=True)))
+    currency = offer.batch.currency
+    return (
+        Offer(
+            id=offer.pk,
+            batch_id=offer.batch_id,
+            store=stores.store(store_id=offer.store_id),
+            order_count=len(in_batch),
+            items=sum(order.line_count for order in in_batch.values()),
+            units=sum(order.unit_count for order in in_batch.values()),
+            distance_m=offer.distance_m,
+            pay=Money(offer.batch.pay_cents, currency),
+            tips=Money.total((order.tip for order in in_batch.values()), currency),
+            sent_at=offer.sent_at,
+            expires_at=offer.expires_at,
+        ),
+    )
+
+
+def current_batch(*, shopper_id: int) -> CurrentBatch | None:
+    """The batch the shopper has accepted and not finished. 1 query, 6 when there is one and 1 more for each order."""
+    assignment = shoppers.live_assignment(shopper_id=shopper_id)
+    if assignment is None:
+        return None
+    batch = models.Batch.objects.filter(
+        pk=assignment.batch_id, shopper_id=shopper_id, status__in=domain.UNDER_WAY
+    ).first()
+    if batch is None:
+        return None
+    rows = _stop_rows(batch.pk)
+    in_batch = fulfilment.store_orders(store_order_ids={row.store_order_id for row in rows})
+    store = stores.store(store_id=batch.store_id)
+    kept = [in_batch[row.store_order_id] for row in rows if row.kind == "drop" and row.state != StopState.DROPPED]
+    return CurrentBatch(
+        id=batch.pk,
+        status=batch.status,
+        store=store,
+        pay=Money(batch.pay_cents, batch.currency),
+        tips=Money.total((order.tip for order in kept), batch.currency),
+        distance_m=batch.distance_m,
+        stops=_stops(rows, in_batch, store.point),
+        orders=tuple(_batch_order(order) for order in kept),
+    )
+
+
+def batch_of_order(*, store_id: int, order_id: int) -> Batch | None:
+    """The batch an order is, or was delivered, in. 3 or 6 queries."""
+    stop = (
+        models.BatchStop.objects.filter(store_id=store_id, order_id=order_id, kind="drop")
+        .exclude(state=StopState.DROPPED)
+        .select_related("batch")
+        .first()
+    )
+    if stop is None:
+        return None
+    batch = stop.batch
+    rows = _stop_rows(batch.pk)
+    in_batch = fulfilment.store_orders(store_order_ids={row.store_order_id for row in rows})
+    store = stores.store(store_id=store_id)
+    return Batch(
+        id=batch.pk,
+        store_id=batch.store_id,
+        zone_id=batch.zone_id,
+        status=batch.status,
+        shopper_id=batch.shopper_id,
+        pay=Money(batch.pay_cents, batch.currency),
+        distance_m=batch.distance_m,
+        created_at=batch.created_at,
+        stops=_stops(rows, in_batch, store.point),
+    )
+
+
+def _stop_rows(batch_id: int) -> list[models.BatchStop]:
+    return list(models.BatchStop.objects.filter(batch_id=batch_id).order_by("sequence"))
+
+
+def _stops(rows: list[models.BatchStop], in_batch: dict[int, StoreOrder], store: Point) -> tuple[Stop, ...]:
+    return tuple(
+        Stop(
+            sequence=row.sequence,
+            kind=row.kind,
+            store_order_id=row.store_order_id,
+            order_id=row.order_id,
+            point=store if row.kind == "pick" else in_batch[row.store_order_id].drop,
+            state=row.state,
+        )
+        for row in rows
+    )
+
+
+def _batch_order(order: StoreOrder) -> BatchOrder:
+    is_over = order.status in _HANDED_OVER
+    return BatchOrder(order=order, drop_off=None if is_over else orders.drop_off(order_id=order.order_id))

@@ -1,0 +1,24 @@
+"""Commands on batches and offers.
+
+A store's shard decides whose a batch is; the shopper's shard only keeps the shopper free for it. So
+every change here is one transaction on the store's shard, guarded by the state it starts from, and
+what the shopper's shard has to know follows by event.
+"""
+
+from apps.dispatch.services.answering import accept, decline, expire_offers
+from apps.dispatch.services.planning import plan
+from apps.dispatch.services.progress import drop_order, finish_order, note_picking, reclaim_stale
+from apps.dispatch.services.telling import tell_accepted, tell_tip
+
+__all__ = [
+    "accept",
+    "decline",
+    "drop_order",
+    "expire_offers",
+    "finish_order",
+    "note_picking",
+    "plan",
+    "reclaim_stale",
+    "tell_accepted",
+    "tell_tip",
+]

@@ -1,0 +1,191 @@
+"""A zone's waiting orders, its free shoppers, and the offers that follow."""
+
+import logging
+import uuid
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import IntegrityError
+
+import sharding
+from apps.dispatch import domain, models
+from apps.dispatch.domain import BatchStatus, Job, Match, OfferStatus, StopState
+from apps.dispatch.types import PlanReport
+from apps.fulfilment import selectors as fulfilment
+from apps.fulfilment import services as fulfilment_services
+from apps.fulfilment.types import WaitingOrder
+from apps.shoppers import selectors as shoppers
+from apps.shoppers import services as shopper_services
+from apps.stores import selectors as stores
+from apps.stores.types import Store
+
+logger = logging.getLogger(__name__)
+
+
+class _Taken(Exception):  # noqa: N818 - never leaves this module
+    """Somebody else was faster with an order or with the batch."""
+
+
+def plan(*, zone_id: int, now: datetime) -> PlanReport:
+    """Offer the zone's due orders to its free shoppers.
+
+    The number of questions asked does not grow with the orders. Planners may overlap, or die
+    anywhere: each offer first claims the shopper on their own shard, until a time that passes by
+    itself, and then makes batch, stops and offer in one transaction that unique indexes guard.
+    """
+    with _lease(zone_id, now) as is_mine:
+        if not is_mine:
+            return PlanReport(zone_id=zone_id, is_skipped=True)
+        zone_stores = {store.id: store for store in stores.stores_of_zone(zone_id=zone_id)}
+        waiting = fulfilment.waiting(store_ids=zone_stores.keys(), now=now) if zone_stores else ()
+        jobs = _jobs(zone_stores, waiting, now)
+        free = shoppers.available(zone_id=zone_id, now=now) if jobs else ()
+        found = domain.matches(jobs, free, now=now)
+        sent = sum(_offer(match, zone_stores[match.job.route.store_id], now) for match in found)
+    return PlanReport(
+        zone_id=zone_id,
+        waiting_orders=len(waiting),
+        free_shoppers=len(free),
+        offers_sent=sent,
+        offers_lost=len(found) - sent,
+        out_of_reach=len(jobs) - len(found),
+    )
+
+
+@contextmanager
+def _lease(zone_id: int, now: datetime) -> Iterator[bool]:
+    """Whether the zone is ours to plan for the block, ``domain.LEASE`` at most."""
+    mine = uuid.uuid4()
+    leases = models.PlannerLease.objects.filter(zone_id=zone_id)
+    taken = leases.filter(expires_at__lte=now).update(holder=mine, expires_at=now + domain.LEASE)
+    if not taken and not leases.exists():
+        _, is_new = models.PlannerLease.objects.get_or_create(
+            zone_id=zone_id, defaults={"holder": mine, "expires_at": now + domain.LEASE}
+        )
+        taken = int(is_new)
+    try:
+        yield bool(taken)
+    finally:
+        leases.filter(holder=mine).update(expires_at=now)
+
+
+def _jobs(zone_stores: dict[int, Store], waiting: Collection[WaitingOrder], now: datetime) -> list[Job]:
+    """What needs a shopper: batches that were refused, and routes of orders in no batch yet. 3 queries a shard."""
+    early = timedelta(minutes=settings.DISPATCH_EARLY_MINUTES)
+    by_id = {order.id: order for order in waiting}
+    stops = models.BatchStop.objects.filter(store_id__in=zone_stores.keys(), kind="drop", state=StopState.PENDING)
+    batch_of = dict(stops.filter(store_order_id__in=by_id).values_list("store_order_id", "batch_id")) if by_id else {}
+    loose: dict[int, list[WaitingOrder]] = {}
+    for order in waiting:
+        store = zone_stores[order.store_id]
+        if order.id not in batch_of and domain.is_due(order, store=store.point, now=now, early=early):
+            loose.setdefault(order.store_id, []).append(order)
+    fresh = [
+        Job(route=route)
+        for store_id, orders in loose.items()
+        for route in domain.routes(store_id, zone_stores[store_id].point, orders, now=now)
+    ]
+    return _refused(zone_stores, by_id, batch_of, now) + fresh
+
+
+def _refused(
+    zone_stores: dict[int, Store], waiting: dict[int, WaitingOrder], batch_of: dict[int, int], now: datetime
+) -> list[Job]:
+    if not batch_of:
+        return []
+    batch_ids = set(batch_of.values())
+    members: dict[int, list[WaitingOrder]] = {}
+    for order_id, batch_id in batch_of.items():
+        members.setdefault(batch_id, []).append(waiting[order_id])
+    asked: dict[int, list[tuple[int, OfferStatus, datetime]]] = {}
+    offers = models.Offer.objects.filter(batch_id__in=batch_ids)
+    for batch_id, shopper_id, status, sent_at in offers.values_list("batch_id", "shopper_id", "status", "sent_at"):
+        asked.setdefault(batch_id, []).append((shopper_id, OfferStatus(status), sent_at))
+    open_batches = models.Batch.objects.filter(pk__in=batch_ids, status=BatchStatus.OPEN)
+    return [
+        Job(
+            route=domain.route(batch.store_id, zone_stores[batch.store_id].point, members[batch.pk], now=now),
+            batch_id=batch.pk,
+            refusals=len(asked.get(batch.pk, [])),
+            excluded=domain.excluded(asked.get(batch.pk, []), now=now),
+        )
+        for batch in open_batches
+    ]
+
+
+def _offer(match: Match, store: Store, now: datetime) -> bool:
+    """Claim the shopper, then make the offer. False when either was taken meanwhile; nothing is left behind."""
+    target = sharding.home("store", store.id)
+    batch_id = match.job.batch_id or sharding.reserve_ids(target, 1)[0]
+    expires_at = now + timedelta(seconds=settings.DISPATCH_OFFER_SECONDS)
+    assignment_id = shopper_services.claim(
+        shopper_id=match.shopper_id,
+        batch_id=batch_id,
+        store_id=store.id,
+        expires_at=expires_at + domain.CLAIM_GRACE,
+        now=now,
+    )
+    if assignment_id is None:
+        return False
+    try:
+        with sharding.atomic(target):
+            if match.job.batch_id is None:
+                _make_batch(batch_id, match, store, now)
+            else:
+                _take_open_batch(batch_id, match, store.id)
+            offer = models.Offer.objects.create(
+                batch_id=batch_id,
+                store_id=store.id,
+                shopper_id=match.shopper_id,
+                distance_m=match.distance_m,
+                sent_at=now,
+                expires_at=expires_at,
+            )
+    except (_Taken, IntegrityError) as error:
+        logger.info("dispatch.offer_lost batch=%s %s", batch_id, type(error).__name__)
+        shopper_services.release(shopper_id=match.shopper_id, batch_id=batch_id)
+        return False
+    shopper_services.mark_offered(shopper_id=match.shopper_id, assignment_id=assignment_id, offer_id=offer.pk)
+    return True
+
+
+def _make_batch(batch_id: int, match: Match, store: Store, now: datetime) -> None:
+    orders = match.job.route.orders
+    _keep_waiting(store.id, {order.id for order in orders})
+    models.Batch.objects.create(
+        id=batch_id,
+        store_id=store.id,
+        zone_id=store.zone_id,
+        status=BatchStatus.OFFERED,
+        pay_cents=match.job.route.pay_cents,
+        currency=store.currency,
+        distance_m=round(match.job.route.route_m),
+        created_at=now,
+    )
+    models.BatchStop.objects.bulk_create(
+        models.BatchStop(
+            batch_id=batch_id,
+            store_id=store.id,
+            sequence=sequence,
+            kind=kind,
+            store_order_id=order.id,
+            order_id=order.order_id,
+        )
+        for sequence, (kind, order) in enumerate(
+            [("pick", order) for order in orders] + [("drop", order) for order in orders]
+        )
+    )
+
+
+def _take_open_batch(batch_id: int, match: Match, store_id: int) -> None:
+    if not models.Batch.objects.filter(pk=batch_id, status=BatchStatus.OPEN).update(status=BatchStatus.OFFERED):
+        raise _Taken
+    _keep_waiting(store_id, {order.id for order in match.job.route.orders})
+
+
+def _keep_waiting(store_id: int, store_order_ids: set[int]) -> None:
+    """Nobody cancels or takes these orders before we have committed; raises ``_Taken`` when somebody has."""
+    if fulfilment_services.lock_waiting(store_id=store_id, store_order_ids=store_order_ids) != store_order_ids:
+        raise _Taken

@@ -1,0 +1,126 @@
+"""How a batch goes on after it was accepted."""
+
+from datetime import datetime
+
+import sharding
+from apps.common import outbox
+from apps.dispatch import domain, models
+from apps.dispatch.domain import BatchStatus, OfferStatus, StopState
+from apps.dispatch.events import BatchCanceled, BatchCompleted, BatchReopened, OfferClosed
+from apps.fulfilment import services as fulfilment
+
+SWEEP = 200
+
+
+class _Begun(Exception):  # noqa: N818 - never leaves this module
+    """Picking has begun after all, or an order was canceled, and word of it is on its way."""
+
+
+def note_picking(*, store_id: int, store_order_id: int) -> bool:
+    """The shopper has begun. False when that is known."""
+    with sharding.atomic(sharding.home("store", store_id)):
+        batch = _locked_batch_of(store_id, store_order_id)
+        if batch is None:
+            return False
+        begun = models.Batch.objects.filter(pk=batch.pk, status=BatchStatus.ACKNOWLEDGED)
+        return bool(begun.update(status=BatchStatus.PICKING))
+
+
+def finish_order(*, store_id: int, store_order_id: int, now: datetime) -> bool:
+    """An order of the batch is delivered; with the last one the batch is complete. False when that is known."""
+    return _end_stops(store_id, store_order_id, StopState.DONE, now)
+
+
+def drop_order(*, store_id: int, store_order_id: int, now: datetime) -> bool:
+    """An order was canceled: it leaves its batch, which ends when it was the last. False when it is in none."""
+    return _end_stops(store_id, store_order_id, StopState.DROPPED, now)
+
+
+def reclaim_stale(*, using: str, now: datetime) -> int:
+    """Offer the batches of one shard anew whose shopper has not begun within ``domain.START_WITHIN``; how many."""
+    stale = models.Batch.objects.using(using).filter(
+        status=BatchStatus.ACKNOWLEDGED, acknowledged_at__lte=now - domain.START_WITHIN
+    )
+    return sum(_reclaim(batch_id, store_id) for batch_id, store_id in stale.values_list("pk", "store_id")[:SWEEP])
+
+
+def _reclaim(batch_id: int, store_id: int) -> bool:
+    try:
+        with sharding.atomic(sharding.home("store", store_id)) as alias:
+            acknowledged = models.Batch.objects.filter(pk=batch_id, status=BatchStatus.ACKNOWLEDGED)
+            batch = acknowledged.select_for_update(no_key=True).first()
+            if batch is None or batch.shopper_id is None:
+                return False
+            _take_back(batch, batch.shopper_id)
+            acknowledged.update(status=BatchStatus.OPEN, shopper_id=None, acknowledged_at=None)
+            event = BatchReopened(batch_id=batch_id, store_id=store_id, shopper_id=batch.shopper_id)
+            outbox.emit(event, using=alias)
+    except _Begun:
+        return False
+    return True
+
+
+def _take_back(batch: models.Batch, shopper_id: int) -> None:
+    pending = models.BatchStop.objects.filter(batch_id=batch.pk, kind="drop", state=StopState.PENDING)
+    store_order_ids = frozenset(pending.values_list("store_order_id", flat=True))
+    taken_back = fulfilment.unassign(store_id=batch.store_id, store_order_ids=store_order_ids, shopper_id=shopper_id)
+    if taken_back != store_order_ids:
+        raise _Begun
+
+
+def _end_stops(store_id: int, store_order_id: int, state: StopState, now: datetime) -> bool:
+    with sharding.atomic(sharding.home("store", store_id)) as alias:
+        batch = _locked_batch_of(store_id, store_order_id)
+        if batch is None:
+            return False
+        stops = models.BatchStop.objects.filter(batch_id=batch.pk)
+        stops.filter(store_order_id=store_order_id, state=StopState.PENDING).update(state=state)
+        left = set(stops.filter(kind="drop").values_list("state", flat=True))
+        if StopState.PENDING in left:
+            return True
+        if StopState.DONE in left and batch.shopper_id is not None:
+            _complete(batch, batch.shopper_id, alias, now)
+        else:
+            _cancel(batch, alias, now)
+    return True
+
+
+def _complete(batch: models.Batch, shopper_id: int, alias: str, now: datetime) -> None:
+    models.Batch.objects.filter(pk=batch.pk).update(status=BatchStatus.COMPLETED, ended_at=now)
+    event = BatchCompleted(
+        batch_id=batch.pk,
+        store_id=batch.store_id,
+        shopper_id=shopper_id,
+        pay_cents=batch.pay_cents,
+        currency=batch.currency,
+    )
+    outbox.emit(event, using=alias)
+
+
+def _cancel(batch: models.Batch, alias: str, now: datetime) -> None:
+    live = models.Offer.objects.filter(batch_id=batch.pk, status=OfferStatus.SENT)
+    offers = list(live)
+    live.update(status=OfferStatus.WITHDRAWN, ended_at=now)
+    models.Batch.objects.filter(pk=batch.pk).update(status=BatchStatus.CANCELED, ended_at=now)
+    for offer in offers:
+        event = OfferClosed(
+            offer_id=offer.pk,
+            batch_id=batch.pk,
+            store_id=batch.store_id,
+            shopper_id=offer.shopper_id,
+            outcome=OfferStatus.WITHDRAWN,
+        )
+        outbox.emit(event, using=alias)
+    outbox.emit(BatchCanceled(batch_id=batch.pk, store_id=batch.store_id, shopper_id=batch.shopper_id), using=alias)
+
+
+def _locked_batch_of(store_id: int, store_order_id: int) -> models.Batch | None:
+    """The batch in which the order still has something to do, held until the transaction ends.
+
+    Whoever changes a batch, its stops or its offers takes the batch's row first: so nobody waits in a circle.
+    """
+    stops = models.BatchStop.objects.filter(store_id=store_id, store_order_id=store_order_id, state=StopState.PENDING)
+    batch_id = stops.values_list("batch_id", flat=True).first()
+    if batch_id is None:
+        return None
+    return models.Batch.objects.filter(pk=batch_id).select_for_update(no_key=True).first()

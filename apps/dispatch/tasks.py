@@ -1,0 +1,35 @@
+import logging
+
+from celery import shared_task
+
+import sharding
+from apps.common import clock
+from apps.dispatch import services
+from apps.stores import selectors as stores
+
+logger = logging.getLogger(__name__)
+
+PLAN_EVERY_S = 3
+
+
+@shared_task(name="dispatch.plan_zones")
+def plan_zones() -> None:
+    """Plan each zone in a task of its own: a zone in trouble delays no other. A run that nobody took is dropped."""
+    for zone in stores.zones():
+        plan_zone.apply_async(args=[zone.id], expires=PLAN_EVERY_S)
+
+
+@shared_task(name="dispatch.plan_zone")
+def plan_zone(zone_id: int) -> None:
+    report = services.plan(zone_id=zone_id, now=clock.now())
+    if report.waiting_orders:
+        logger.info("dispatch.planned %s", report)
+
+
+@shared_task(name="dispatch.sweep")
+def sweep() -> None:
+    """End the offers whose time is up, and take back batches that nobody began."""
+    now = clock.now()
+    for alias in sharding.aliases("store"):
+        services.expire_offers(using=alias, now=now)
+        services.reclaim_stale(using=alias, now=now)

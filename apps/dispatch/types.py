@@ -1,0 +1,95 @@
+from dataclasses import dataclass
+from datetime import datetime
+
+from apps.common.geo import Point
+from apps.common.money import Money
+from apps.fulfilment.types import StoreOrder
+from apps.orders.types import DropOff
+from apps.stores.types import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanReport:
+    """What one run of a zone's planner saw and did."""
+
+    zone_id: int
+    is_skipped: bool = False
+    """Another planner is at work on the zone."""
+    waiting_orders: int = 0
+    free_shoppers: int = 0
+    offers_sent: int = 0
+    offers_lost: int = 0
+    """Planned, but somebody else was faster: with the shopper or with an order."""
+    out_of_reach: int = 0
+    """Batches for which no shopper is near enough, or none that may be asked (again)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """What a shopper is asked to take. ``distance_m`` is from where they were to the last door."""
+
+    id: int
+    batch_id: int
+    store: Store
+    order_count: int
+    items: int
+    units: int
+    distance_m: int
+    pay: Money
+    tips: Money
+    sent_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """``kind`` pick or drop, ``state`` pending, done or dropped."""
+
+    sequence: int
+    kind: str
+    store_order_id: int
+    order_id: int
+    point: Point
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchOrder:
+    """``drop_off`` is None when the shopper has no business knowing it: the order is handed over, or canceled."""
+
+    order: StoreOrder
+    drop_off: DropOff | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CurrentBatch:
+    id: int
+    status: str
+    store: Store
+    pay: Money
+    tips: Money
+    distance_m: int
+    stops: tuple[Stop, ...]
+    orders: tuple[BatchOrder, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """A batch for the people who run the market."""
+
+    id: int
+    store_id: int
+    zone_id: int
+    status: str
+    shopper_id: int | None
+    pay: Money
+    distance_m: int
+    created_at: datetime
+    stops: tuple[Stop, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    offer_id: int
+    batch_id: int
+    store_id: int

@@ -1,0 +1,193 @@
+"""Picking and delivering one order. Every POST may be sent again: the second one finds it done and answers alike."""
+
+import base64
+import binascii
+from typing import Any
+
+from drf_spectacular.utils import OpenApiExample, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+from typing_extensions import override
+
+from apps.common import clock
+from apps.common.api import actor, ids
+from apps.fulfilment import domain, selectors, services
+from apps.fulfilment.errors import PhotoInvalid
+from apps.fulfilment.types import ProofInput
+
+SCOPE = "shopper"
+TAGS = ["shopper"]
+_MAX_BASE64 = domain.MAX_PHOTO_BYTES * 4 // 3 + 4
+
+
+class PickLineOutput(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    item_id = serializers.CharField()
+    name = serializers.CharField()
+    department = serializers.CharField()
+    aisle = serializers.CharField()
+    quantity = serializers.DecimalField(max_digits=12, decimal_places=3)
+    cost_unit = serializers.CharField()
+    sold_by = serializers.ChoiceField(choices=["count", "weight"])
+    unit_price_cents = serializers.IntegerField(source="unit_price.cents")
+    note = serializers.CharField()
+    replacement_policy = serializers.CharField()
+    status = serializers.ChoiceField(choices=["not_picked", "found", "to_refund"])
+    found_quantity = serializers.DecimalField(max_digits=12, decimal_places=3)
+
+
+class StoreOrderOutput(serializers.Serializer[Any]):
+    store_order_id = serializers.CharField(source="id")
+    status = serializers.ChoiceField(choices=[str(status) for status in domain.Status])
+    window_starts_at = serializers.DateTimeField()
+    window_ends_at = serializers.DateTimeField()
+    lines = PickLineOutput(many=True)
+
+
+class LineInput(serializers.Serializer[Any]):
+    status = serializers.ChoiceField(choices=["found", "to_refund"])
+    quantity = serializers.DecimalField(max_digits=12, decimal_places=3, required=False)
+    reason = serializers.CharField(max_length=200, required=False, allow_blank=True, default="")
+
+    @override
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if attrs["status"] == "found" and "quantity" not in attrs:
+            raise serializers.ValidationError({"quantity": "Say how much was found."})
+        return attrs
+
+
+class ProofField(serializers.Serializer[Any]):
+    kind = serializers.ChoiceField(choices=["pin", "photo"])
+    pin = serializers.RegexField(r"^[0-9]{4,8}$", required=False)
+    photo = serializers.CharField(
+        required=False, max_length=_MAX_BASE64, help_text="A JPEG or PNG picture of at most 5 MB, in base64."
+    )
+
+    @override
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if attrs["kind"] not in attrs:
+            raise serializers.ValidationError({attrs["kind"]: "This kind of proof needs it."})
+        return attrs
+
+
+class DeliverInput(serializers.Serializer[Any]):
+    proof = ProofField()
+
+
+class StoreOrderView(APIView):
+    required_scope = SCOPE
+
+    @extend_schema(operation_id="shopper_order", tags=TAGS, responses=StoreOrderOutput)
+    def get(self, request: Request, store_order_id: str) -> Response:
+        """One of your orders with its pick list, in the order of a walk through the aisles."""
+        return _order(request, store_order_id)
+
+
+class StartPickingView(APIView):
+    required_scope = SCOPE
+
+    @extend_schema(operation_id="shopper_start_picking", tags=TAGS, request=None, responses=StoreOrderOutput)
+    def post(self, request: Request, store_order_id: str) -> Response:
+        """You are in the store and begin."""
+        services.start_picking(
+            store_order_id=ids.parse(store_order_id), shopper_id=actor.shopper_id(request), now=clock.now()
+        )
+        return _order(request, store_order_id)
+
+
+class LineView(APIView):
+    required_scope = SCOPE
+
+    @extend_schema(
+        operation_id="shopper_set_line",
+        tags=TAGS,
+        request=LineInput,
+        responses=StoreOrderOutput,
+        examples=[
+            OpenApiExample("By weight", value={"status": "found", "quantity": "1.25"}, request_only=True),
+            OpenApiExample("Not there", value={"status": "to_refund", "reason": "Shelf empty"}, request_only=True),
+        ],
+    )
+    def put(self, request: Request, store_order_id: str, line_id: str) -> Response:
+        """What became of a line; until check-out a later word replaces an earlier one."""
+        sent = LineInput(data=request.data)
+        sent.is_valid(raise_exception=True)
+        order_id, line, shopper_id = ids.parse(store_order_id), ids.parse(line_id), actor.shopper_id(request)
+        outcome, now = sent.validated_data, clock.now()
+        if outcome["status"] == "found":
+            services.mark_found(
+                store_order_id=order_id, line_id=line, shopper_id=shopper_id, quantity=outcome["quantity"], now=now
+            )
+        else:
+            services.mark_refund(
+                store_order_id=order_id, line_id=line, shopper_id=shopper_id, reason=outcome["reason"], now=now
+            )
+        return _order(request, store_order_id)
+
+
+class CheckOutView(APIView):
+    required_scope = SCOPE
+
+    @extend_schema(operation_id="shopper_check_out", tags=TAGS, request=None, responses=StoreOrderOutput)
+    def post(self, request: Request, store_order_id: str) -> Response:
+        """Every line has its outcome; they are final now."""
+        services.check_out(
+            store_order_id=ids.parse(store_order_id), shopper_id=actor.shopper_id(request), now=clock.now()
+        )
+        return _order(request, store_order_id)
+
+
+class StartDeliveryView(APIView):
+    required_scope = SCOPE
+
+    @extend_schema(operation_id="shopper_start_delivery", tags=TAGS, request=None, responses=StoreOrderOutput)
+    def post(self, request: Request, store_order_id: str) -> Response:
+        """You leave the store with the order."""
+        services.start_delivery(
+            store_order_id=ids.parse(store_order_id), shopper_id=actor.shopper_id(request), now=clock.now()
+        )
+        return _order(request, store_order_id)
+
+
+class DeliverView(APIView):
+    required_scope = SCOPE
+
+    @extend_schema(
+        operation_id="shopper_deliver",
+        tags=TAGS,
+        request=DeliverInput,
+        responses=StoreOrderOutput,
+        examples=[
+            OpenApiExample("The customer's PIN", value={"proof": {"kind": "pin", "pin": "1234"}}, request_only=True),
+            OpenApiExample(
+                "A photo at the door", value={"proof": {"kind": "photo", "photo": "/9j/4AAQSkZJ…"}}, request_only=True
+            ),
+        ],
+    )
+    def post(self, request: Request, store_order_id: str) -> Response:
+        """Hand the order over against a proof."""
+        sent = DeliverInput(data=request.data)
+        sent.is_valid(raise_exception=True)
+        services.deliver(
+            store_order_id=ids.parse(store_order_id),
+            shopper_id=actor.shopper_id(request),
+            proof=_proof(sent.validated_data["proof"]),
+            now=clock.now(),
+        )
+        return _order(request, store_order_id)
+
+
+def _order(request: Request, store_order_id: str) -> Response:
+    order = selectors.store_order(store_order_id=ids.parse(store_order_id), shopper_id=actor.shopper_id(request))
+    return Response(StoreOrderOutput(order).data)
+
+
+def _proof(sent: dict[str, Any]) -> ProofInput:
+    if sent["kind"] == "pin":
+        return ProofInput(kind="pin", pin=sent["pin"])
+    try:
+        return ProofInput(kind="photo", photo=base64.b64decode(sent["photo"], validate=True))
+    except (binascii.Error, ValueError) as error:
+        raise PhotoInvalid("The photo is not base64.") from error

@@ -1,0 +1,92 @@
+"""The rules of picking and handing over that need no database."""
+
+import re
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final
+
+from apps.fulfilment.errors import FoundQuantityInvalid
+
+
+class Status(StrEnum):
+    WAITING = "waiting"
+    ASSIGNED = "assigned"
+    PICKING = "picking"
+    CHECKOUT = "checkout"
+    DELIVERING = "delivering"
+    DELIVERED = "delivered"
+    CANCELED = "canceled"
+
+
+class LineStatus(StrEnum):
+    NOT_PICKED = "not_picked"
+    FOUND = "found"
+    TO_REFUND = "to_refund"
+
+
+S = Status
+
+TRANSITIONS: Final[Mapping[Status, frozenset[Status]]] = {
+    S.WAITING: frozenset({S.ASSIGNED, S.CANCELED}),
+    S.ASSIGNED: frozenset({S.WAITING, S.PICKING, S.CANCELED}),
+    S.PICKING: frozenset({S.CHECKOUT, S.CANCELED}),
+    S.CHECKOUT: frozenset({S.DELIVERING, S.CANCELED}),
+    S.DELIVERING: frozenset({S.DELIVERED}),
+    S.DELIVERED: frozenset(),
+    S.CANCELED: frozenset(),
+}
+"""Where a store order may go from each state; every guarded update asks ``before`` what it may start from."""
+
+STAGES: Final = (S.WAITING, S.ASSIGNED, S.PICKING, S.CHECKOUT, S.DELIVERING, S.DELIVERED)
+"""The way of an order to the door."""
+
+_RUNS: Final = re.compile(r"[0-9]+|[^0-9]+")
+
+WEIGHT_TOLERANCE: Final = Decimal("0.15")
+MAX_PHOTO_BYTES: Final = 5 * 1024 * 1024
+
+
+def before(status: Status) -> frozenset[Status]:
+    """The states from which ``status`` may be reached."""
+    return frozenset(origin for origin, following in TRANSITIONS.items() if status in following)
+
+
+def has_reached(status: str, stage: Status) -> bool:
+    """Whether an order in ``status`` is at ``stage`` of its way to the door, or past it. Never for a canceled one."""
+    return status in STAGES and STAGES.index(Status(status)) >= STAGES.index(stage)
+
+
+def checked_found(found: Decimal, *, ordered: Decimal, sold_by: str) -> Decimal:
+    """``found`` when a shopper may have found that much of a line; raises ``FoundQuantityInvalid``.
+
+    By count: whole pieces, no more than were ordered. By weight: up to 15 % more, three decimals.
+    """
+    most = ordered * (1 + WEIGHT_TOLERANCE) if sold_by == "weight" else ordered
+    if not found.is_finite() or not 0 < found <= most:
+        raise FoundQuantityInvalid(f"More than 0 and at most {most.normalize():f} can be taken for this line.")
+    if sold_by == "count" and found != found.to_integral_value():
+        raise FoundQuantityInvalid("This item is sold by the piece: send a whole number.")
+    if found != found.quantize(Decimal("0.001")):
+        raise FoundQuantityInvalid("A weight has at most three decimals.")
+    return found
+
+
+def aisle_key(aisle: str, rank: int) -> tuple[list[tuple[int, str]], int]:
+    """Sorts lines as one walks: aisle 2 before aisle 10, what has no aisle last, then by rank within the aisle."""
+    parts = [(int(part), "") if part.isascii() and part.isdigit() else (10**9, part) for part in _RUNS.findall(aisle)]
+    return parts or [(10**10, "")], rank
+
+
+def taken(lines: Iterable[tuple[int, str, Decimal]]) -> dict[int, Decimal]:
+    """Quantity that left the shelf, by item, of ``(item id, line status, found quantity)``."""
+    quantities: dict[int, Decimal] = {}
+    for item_id, status, found in lines:
+        if status == LineStatus.FOUND:
+            quantities[item_id] = quantities.get(item_id, Decimal(0)) + found
+    return quantities
+
+
+def unit_count(lines: Iterable[tuple[str, Decimal]]) -> int:
+    """Things to take off shelves: pieces by count, one for each weighed line. Of ``(sold_by, quantity)``."""
+    return sum(int(quantity) if sold_by == "count" else 1 for sold_by, quantity in lines)

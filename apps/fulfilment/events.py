@@ -1,0 +1,93 @@
+"""What happens to an order in the store and on the road, told from the store's shard."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from apps.common.events import Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderAssigned(Event):
+    """A shopper has taken the order."""
+
+    name: ClassVar[str] = "fulfilment.order_assigned"
+    store_order_id: int
+    order_id: int
+    store_id: int
+    shopper_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderUnassigned(Event):
+    """The order waits for a shopper again."""
+
+    name: ClassVar[str] = "fulfilment.order_unassigned"
+    store_order_id: int
+    order_id: int
+    store_id: int
+    shopper_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PickingStarted(Event):
+    name: ClassVar[str] = "fulfilment.picking_started"
+    store_order_id: int
+    order_id: int
+    store_id: int
+    shopper_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinePicked(Event):
+    """A line's outcome was set, or set anew. ``found_quantity`` is a decimal string."""
+
+    name: ClassVar[str] = "fulfilment.line_picked"
+    store_order_id: int
+    order_id: int
+    store_id: int
+    line_id: int
+    status: str
+    found_quantity: str
+    shopper_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedOut(Event):
+    """Each line: ``line_id, item_id, status, found_quantity`` (a decimal string). They do not change any more."""
+
+    name: ClassVar[str] = "fulfilment.checked_out"
+    store_order_id: int
+    order_id: int
+    store_id: int
+    shopper_id: int
+    lines: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryStarted(Event):
+    name: ClassVar[str] = "fulfilment.delivery_started"
+    store_order_id: int
+    order_id: int
+    store_id: int
+    shopper_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivered(Event):
+    name: ClassVar[str] = "fulfilment.delivered"
+    store_order_id: int
+    order_id: int
+    store_id: int
+    shopper_id: int
+    proof_kind: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreOrderCanceled(Event):
+    """The store has nothing more to do for the order; ``shopper_id`` is who was on it."""
+
+    name: ClassVar[str] = "fulfilment.store_order_canceled"
+    store_order_id: int
+    order_id: int
+    store_id: int
+    shopper_id: int | None

@@ -1,0 +1,58 @@
+from datetime import datetime
+from decimal import Decimal
+
+from apps.common import clock, outbox
+from apps.common.geo import Point
+from apps.fulfilment import services
+from apps.fulfilment.events import (
+    CheckedOut,
+    Delivered,
+    DeliveryStarted,
+    LinePicked,
+    OrderAssigned,
+    OrderUnassigned,
+    PickingStarted,
+)
+from apps.fulfilment.types import NewLine
+from apps.orders.events import OrderCanceled, OrderConfirmed
+
+
+@outbox.on(OrderConfirmed)
+def put_before_the_store(event: OrderConfirmed, message_id: str) -> None:
+    services.project(
+        store_id=event.store_id,
+        order_id=event.order_id,
+        customer_id=event.customer_id,
+        window_starts_at=datetime.fromisoformat(event.window_starts_at),
+        window_ends_at=datetime.fromisoformat(event.window_ends_at),
+        drop=Point(event.lat, event.lng),
+        tip_cents=event.tip_cents,
+        lines=[NewLine(**{**line, "quantity": Decimal(line["quantity"])}) for line in event.lines],
+        now=clock.now(),
+        message_id=message_id,
+    )
+
+
+@outbox.on(OrderCanceled)
+def take_from_the_store(event: OrderCanceled, message_id: str) -> None:
+    services.cancel(store_id=event.store_id, order_id=event.order_id, customer_id=event.customer_id, now=clock.now())
+
+
+@outbox.on(LinePicked)
+def report_line(event: LinePicked, message_id: str) -> None:
+    services.report_line(store_order_id=event.store_order_id, line_id=event.line_id, now=clock.now())
+
+
+def report(
+    event: OrderAssigned | OrderUnassigned | PickingStarted | CheckedOut | DeliveryStarted | Delivered,
+    message_id: str,
+) -> None:
+    services.report(store_order_id=event.store_order_id, now=clock.now())
+
+
+outbox.on(OrderAssigned)(report)
+outbox.on(OrderUnassigned)(report)
+outbox.on(PickingStarted)(report)
+outbox.on(CheckedOut)(report)
+outbox.on(DeliveryStarted)(report)
+outbox.on(Delivered)(report)

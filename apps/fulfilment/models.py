@@ -1,0 +1,138 @@
+"""The store's view of its orders: a projection, made by events, that the shopper's work is written into."""
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import F, Q
+from typing_extensions import override
+
+from apps.fulfilment.domain import LineStatus, Status
+from sharding import ShardAutoField, ShardedModel, ShardForeignKey, ShardKey
+
+_WITH_A_SHOPPER = [Status.ASSIGNED, Status.PICKING, Status.CHECKOUT, Status.DELIVERING, Status.DELIVERED]
+
+
+class StoreOrder(ShardedModel):
+    id = ShardAutoField(primary_key=True)
+    store_id = models.BigIntegerField()
+    order_id = models.BigIntegerField()
+    customer_id = models.BigIntegerField()
+    zone_id = models.BigIntegerField()
+    window_starts_at = models.DateTimeField()
+    window_ends_at = models.DateTimeField()
+    drop_lat = models.FloatField()
+    drop_lng = models.FloatField()
+    line_count = models.PositiveIntegerField()
+    unit_count = models.PositiveIntegerField()
+    tip_cents = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    status = models.CharField(max_length=12, default=Status.WAITING)
+    shopper_id = models.BigIntegerField(null=True)
+    projected_at = models.DateTimeField()
+    assigned_at = models.DateTimeField(null=True)
+    picking_started_at = models.DateTimeField(null=True)
+    picked_at = models.DateTimeField(null=True)
+    delivery_started_at = models.DateTimeField(null=True)
+    delivered_at = models.DateTimeField(null=True)
+    canceled_at = models.DateTimeField(null=True)
+
+    sharding: ClassVar = ShardKey("store", field="store_id")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["store_id", "order_id"], name="fulfilment_order_once"),
+            models.CheckConstraint(
+                condition=Q(status__in=[str(status) for status in Status]), name="fulfilment_order_status"
+            ),
+            models.CheckConstraint(
+                condition=Q(status=Status.CANCELED)
+                | Q(status=Status.WAITING, shopper_id__isnull=True)
+                | Q(status__in=_WITH_A_SHOPPER, shopper_id__isnull=False),
+                name="fulfilment_order_shopper_fits_status",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["store_id", "window_ends_at"],
+                name="fulfilment_waiting",
+                condition=Q(status=Status.WAITING),
+            ),
+            models.Index(fields=["store_id", "projected_at"], name="fulfilment_of_store"),
+        ]
+
+    @override
+    def __str__(self) -> str:
+        return f"order {self.order_id} at store {self.store_id} ({self.status})"
+
+
+class PickLine(ShardedModel):
+    """``line_id`` is the order line's id on the customer's shard."""
+
+    id = ShardAutoField(primary_key=True)
+    store_order = ShardForeignKey(StoreOrder, on_delete=models.CASCADE, related_name="lines", db_index=False)
+    store_id = models.BigIntegerField()
+    line_id = models.BigIntegerField()
+    item_id = models.BigIntegerField()
+    name = models.CharField(max_length=200)
+    department = models.CharField(max_length=80, blank=True)
+    aisle = models.CharField(max_length=40, blank=True)
+    rank = models.IntegerField(default=0)
+    quantity = models.DecimalField(max_digits=12, decimal_places=3)
+    cost_unit = models.CharField(max_length=8)
+    sold_by = models.CharField(max_length=8)
+    unit_price_cents = models.BigIntegerField()
+    note = models.CharField(max_length=300, blank=True)
+    replacement_policy = models.CharField(max_length=20)
+    status = models.CharField(max_length=12, default=LineStatus.NOT_PICKED)
+    found_quantity = models.DecimalField(max_digits=12, decimal_places=3, default=0)
+    refund_reason = models.CharField(max_length=200, blank=True)
+
+    sharding: ClassVar = ShardKey("store", field="store_id")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["store_id", "store_order", "line_id"], name="fulfilment_line_once"),
+            models.CheckConstraint(
+                condition=Q(status__in=[str(status) for status in LineStatus]), name="fulfilment_line_status"
+            ),
+            models.CheckConstraint(
+                condition=Q(status=LineStatus.FOUND, found_quantity__gt=0)
+                | ~Q(status=LineStatus.FOUND) & Q(found_quantity=0),
+                name="fulfilment_line_found_something",
+            ),
+            models.CheckConstraint(
+                condition=Q(sold_by="weight") | Q(found_quantity__lte=F("quantity")),
+                name="fulfilment_line_no_more_than_ordered",
+            ),
+        ]
+        indexes = [models.Index(fields=["store_order"], name="fulfilment_line_of_order")]
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.quantity} {self.cost_unit} {self.name}"
+
+
+class Proof(ShardedModel):
+    """That an order was handed over. A photo's ``reference`` is its file; a PIN is never kept."""
+
+    id = ShardAutoField(primary_key=True)
+    store_order = ShardForeignKey(StoreOrder, on_delete=models.CASCADE, related_name="proofs", db_index=False)
+    store_id = models.BigIntegerField()
+    kind = models.CharField(max_length=8)
+    reference = models.CharField(max_length=100, blank=True)
+    at = models.DateTimeField()
+
+    sharding: ClassVar = ShardKey("store", field="store_id")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["store_id", "store_order"], name="fulfilment_proof_once"),
+            models.CheckConstraint(
+                condition=Q(kind="pin", reference="") | Q(kind="photo") & ~Q(reference=""),
+                name="fulfilment_proof_kind",
+            ),
+        ]
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.kind} for store order {self.store_order_id}"

@@ -1,0 +1,100 @@
+from collections.abc import Collection
+from datetime import datetime
+
+from apps.common.geo import Point
+from apps.common.money import Money
+from apps.fulfilment import domain, models
+from apps.fulfilment.domain import Status
+from apps.fulfilment.errors import StoreOrderNotFound
+from apps.fulfilment.types import PickLine, StoreOrder, WaitingOrder
+
+
+def store_order(*, store_order_id: int, shopper_id: int) -> StoreOrder:
+    """The shopper's order with its pick list; raises ``StoreOrderNotFound`` for anyone else's. 2 queries."""
+    row = models.StoreOrder.objects.filter(pk=store_order_id, shopper_id=shopper_id).first()
+    if row is None:
+        raise StoreOrderNotFound("There is no such order among yours.")
+    return _whole([row])[0]
+
+
+def store_orders(*, store_order_ids: Collection[int]) -> dict[int, StoreOrder]:
+    """Those of the orders that exist, by id; all of one store. 2 queries."""
+    rows = list(models.StoreOrder.objects.filter(pk__in=store_order_ids)) if store_order_ids else []
+    return {order.id: order for order in _whole(rows)}
+
+
+def of_order(*, store_id: int, order_id: int) -> StoreOrder | None:
+    """How an order stands in its store; None when the store has not heard of it. 2 queries."""
+    row = models.StoreOrder.objects.filter(store_id=store_id, order_id=order_id).first()
+    return _whole([row])[0] if row else None
+
+
+def waiting(*, store_ids: Collection[int], now: datetime) -> tuple[WaitingOrder, ...]:
+    """Orders of these stores that no shopper has, whose window ends first leading. 1 query for each shard of theirs."""
+    rows = models.StoreOrder.objects.filter(store_id__in=store_ids, status=Status.WAITING)
+    return tuple(
+        WaitingOrder(
+            id=row.pk,
+            store_id=row.store_id,
+            order_id=row.order_id,
+            drop=Point(row.drop_lat, row.drop_lng),
+            line_count=row.line_count,
+            unit_count=row.unit_count,
+            window_starts_at=row.window_starts_at,
+            window_ends_at=row.window_ends_at,
+            tip=Money(row.tip_cents, row.currency),
+            projected_at=row.projected_at,
+        )
+        for row in sorted(rows, key=lambda row: (row.window_ends_at, row.pk))
+    )
+
+
+def _whole(rows: list[models.StoreOrder]) -> list[StoreOrder]:
+    lines: dict[int, list[models.PickLine]] = {row.pk: [] for row in rows}
+    if rows:
+        picked = models.PickLine.objects.filter(store_order_id__in=lines)
+        for line in sorted(picked, key=lambda line: (*domain.aisle_key(line.aisle, line.rank), line.pk)):
+            lines[line.store_order_id].append(line)
+    return [
+        StoreOrder(
+            id=row.pk,
+            store_id=row.store_id,
+            order_id=row.order_id,
+            customer_id=row.customer_id,
+            zone_id=row.zone_id,
+            status=row.status,
+            shopper_id=row.shopper_id,
+            window_starts_at=row.window_starts_at,
+            window_ends_at=row.window_ends_at,
+            drop=Point(row.drop_lat, row.drop_lng),
+            tip=Money(row.tip_cents, row.currency),
+            line_count=row.line_count,
+            unit_count=row.unit_count,
+            projected_at=row.projected_at,
+            picking_started_at=row.picking_started_at,
+            picked_at=row.picked_at,
+            delivery_started_at=row.delivery_started_at,
+            delivered_at=row.delivered_at,
+            lines=tuple(_line(line, row.currency) for line in lines[row.pk]),
+        )
+        for row in rows
+    ]
+
+
+def _line(row: models.PickLine, currency: str) -> PickLine:
+    return PickLine(
+        id=row.line_id,
+        item_id=row.item_id,
+        name=row.name,
+        department=row.department,
+        aisle=row.aisle,
+        rank=row.rank,
+        quantity=row.quantity,
+        cost_unit=row.cost_unit,
+        sold_by=row.sold_by,
+        unit_price=Money(row.unit_price_cents, currency),
+        note=row.note,
+        replacement_policy=row.replacement_policy,
+        status=row.status,
+        found_quantity=row.found_quantity,
+    )

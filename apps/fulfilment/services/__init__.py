@@ -1,0 +1,27 @@
+"""Commands on orders in the store.
+
+Every step of a shopper is one update guarded by whose order it is and where it stands. What the
+steps mean for the customer's order is told by ``report`` afterwards, on the customer's own shard.
+"""
+
+from apps.fulfilment.services.assigning import assign, lock_waiting, unassign
+from apps.fulfilment.services.delivering import deliver, start_delivery
+from apps.fulfilment.services.picking import check_out, mark_found, mark_refund, start_picking
+from apps.fulfilment.services.projecting import cancel, project
+from apps.fulfilment.services.reporting import report, report_line
+
+__all__ = [
+    "assign",
+    "cancel",
+    "check_out",
+    "deliver",
+    "lock_waiting",
+    "mark_found",
+    "mark_refund",
+    "project",
+    "report",
+    "report_line",
+    "start_delivery",
+    "start_picking",
+    "unassign",
+]

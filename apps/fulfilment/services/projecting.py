@@ -1,0 +1,120 @@
+"""Confirmed orders arrive at their store, and canceled ones leave it."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import sharding
+from apps.common import inbox, outbox
+from apps.common.geo import Point
+from apps.fulfilment import domain, models
+from apps.fulfilment.domain import Status
+from apps.fulfilment.events import StoreOrderCanceled
+from apps.fulfilment.types import NewLine
+from apps.stores import selectors as stores
+from apps.stores.types import Store
+
+
+def project(
+    *,
+    store_id: int,
+    order_id: int,
+    customer_id: int,
+    window_starts_at: datetime,
+    window_ends_at: datetime,
+    drop: Point,
+    tip_cents: int,
+    lines: Sequence[NewLine],
+    now: datetime,
+    message_id: str | None = None,
+) -> int | None:
+    """Put a confirmed order before its store; the store order's id.
+
+    None, and nothing happens, when that was done before, or when word of its cancelation came first.
+    """
+    store = stores.store(store_id=store_id)
+    target = sharding.home("store", store_id)
+    with sharding.atomic(target):
+        if message_id and not inbox.first_time(message_id, consumer="fulfilment.project", using=target.alias):
+            return None
+        row, is_new = models.StoreOrder.objects.get_or_create(
+            store_id=store_id,
+            order_id=order_id,
+            defaults={
+                "customer_id": customer_id,
+                "zone_id": store.zone_id,
+                "window_starts_at": window_starts_at,
+                "window_ends_at": window_ends_at,
+                "drop_lat": drop.lat,
+                "drop_lng": drop.lng,
+                "line_count": len(lines),
+                "unit_count": domain.unit_count((line.sold_by, line.quantity) for line in lines),
+                "tip_cents": tip_cents,
+                "currency": store.currency,
+                "projected_at": now,
+            },
+        )
+        if not is_new:
+            return None
+        models.PickLine.objects.bulk_create(
+            models.PickLine(
+                store_order=row,
+                store_id=store_id,
+                line_id=line.line_id,
+                item_id=line.item_id,
+                name=line.name,
+                department=line.department,
+                aisle=line.aisle,
+                rank=line.rank,
+                quantity=line.quantity,
+                cost_unit=line.cost_unit,
+                sold_by=line.sold_by,
+                unit_price_cents=line.unit_price_cents,
+                note=line.note,
+                replacement_policy=line.replacement_policy,
+            )
+            for line in lines
+        )
+        store_order_id: int = row.pk
+    return store_order_id
+
+
+def cancel(*, store_id: int, order_id: int, customer_id: int, now: datetime) -> bool:
+    """Stop all work on an order. False when there is none to stop: it was stopped before, or is on the road.
+
+    An order the store has not heard of yet is remembered as canceled, so that it never starts.
+    """
+    store = stores.store(store_id=store_id)
+    target = sharding.home("store", store_id)
+    with sharding.atomic(target):
+        mine = models.StoreOrder.objects.filter(store_id=store_id, order_id=order_id)
+        row = mine.select_for_update().first()
+        if row is None:
+            _, is_new = models.StoreOrder.objects.get_or_create(
+                store_id=store_id, order_id=order_id, defaults=_tombstone(customer_id, store, now)
+            )
+            return is_new
+        if not mine.filter(status__in=domain.before(Status.CANCELED)).update(status=Status.CANCELED, canceled_at=now):
+            return False
+        outbox.emit(
+            StoreOrderCanceled(store_order_id=row.pk, order_id=order_id, store_id=store_id, shopper_id=row.shopper_id),
+            using=target.alias,
+        )
+    return True
+
+
+def _tombstone(customer_id: int, store: Store, now: datetime) -> dict[str, object]:
+    return {
+        "customer_id": customer_id,
+        "zone_id": store.zone_id,
+        "window_starts_at": now,
+        "window_ends_at": now,
+        "drop_lat": store.point.lat,
+        "drop_lng": store.point.lng,
+        "line_count": 0,
+        "unit_count": 0,
+        "tip_cents": 0,
+        "currency": store.currency,
+        "status": Status.CANCELED,
+        "projected_at": now,
+        "canceled_at": now,
+    }

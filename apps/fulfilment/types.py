@@ -1,0 +1,95 @@
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal
+
+from apps.common.geo import Point
+from apps.common.money import Money
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PickLine:
+    """One line of a pick list. ``id`` is the order line's, the same on every screen."""
+
+    id: int
+    item_id: int
+    name: str
+    department: str
+    aisle: str
+    rank: int
+    quantity: Decimal
+    cost_unit: str
+    sold_by: str
+    unit_price: Money
+    note: str
+    replacement_policy: str
+    status: str
+    found_quantity: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreOrder:
+    """An order as the store and its shopper see it; ``lines`` in the order of a walk through the aisles."""
+
+    id: int
+    store_id: int
+    order_id: int
+    customer_id: int
+    zone_id: int
+    status: str
+    shopper_id: int | None
+    window_starts_at: datetime
+    window_ends_at: datetime
+    drop: Point
+    tip: Money
+    line_count: int
+    unit_count: int
+    projected_at: datetime
+    picking_started_at: datetime | None
+    picked_at: datetime | None
+    delivery_started_at: datetime | None
+    delivered_at: datetime | None
+    lines: tuple[PickLine, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingOrder:
+    """What a planner needs to know of an order that no shopper has yet."""
+
+    id: int
+    store_id: int
+    order_id: int
+    drop: Point
+    line_count: int
+    unit_count: int
+    window_starts_at: datetime
+    window_ends_at: datetime
+    tip: Money
+    projected_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewLine:
+    """A line of a confirmed order, as it is projected."""
+
+    line_id: int
+    item_id: int
+    name: str
+    department: str
+    aisle: str
+    rank: int
+    quantity: Decimal
+    cost_unit: str
+    sold_by: str
+    unit_price_cents: int
+    note: str
+    replacement_policy: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProofInput:
+    """What the shopper shows for a delivery: the customer's ``pin``, or the bytes of a ``photo``."""
+
+    kind: Literal["pin", "photo"]
+    pin: str = ""
+    photo: bytes = b""

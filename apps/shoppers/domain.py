@@ -1,0 +1,44 @@
+"""Rules about shoppers that need no database."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Literal
+
+from apps.common.geo import Point
+
+State = Literal["active", "paused"]
+Vehicle = Literal["car", "bike", "foot"]
+AssignmentState = Literal["claimed", "offered", "accepted", "completed", "released", "expired"]
+EarningKind = Literal["batch_pay", "tip"]
+
+LIVE: tuple[AssignmentState, ...] = ("claimed", "offered", "accepted")
+"""A shopper has at most one assignment in these states."""
+
+EXPIRING: tuple[AssignmentState, ...] = ("claimed", "offered")
+"""Live, but only until ``expires_at``: whoever made them may have died."""
+
+PRESENCE = timedelta(minutes=3)
+"""How long after their last sign of life a shopper still counts as being there."""
+
+STORE_EVERY = timedelta(minutes=1)
+"""The database keeps a position at most this often; Redis keeps every one."""
+
+SHIFT_ENDS_AFTER = timedelta(minutes=30)
+"""Who was silent this long has gone home without saying so."""
+
+CLOCK_SKEW = timedelta(seconds=30)
+"""How far ahead of ours a phone's clock may be."""
+
+
+def coarse(point: Point) -> Point:
+    """``point`` to three decimals, about 100 m: enough to offer work, too little to follow somebody home."""
+    return Point(round(point.lat, 3), round(point.lng, 3))
+
+
+def latest_fresh(positions: Iterable[tuple[datetime, Point]], *, now: datetime) -> tuple[datetime, Point] | None:
+    """The newest position that is neither stale nor from the future; None when there is none.
+
+    Phones send what they gathered without a signal all at once: an hour of it is history, not presence.
+    """
+    fresh = [(at, point) for at, point in positions if now - PRESENCE < at <= now + CLOCK_SKEW]
+    return max(fresh, key=lambda reported: reported[0], default=None)

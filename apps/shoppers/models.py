@@ -1,0 +1,124 @@
+from datetime import datetime
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from typing_extensions import override
+
+from apps.common.geo import Point
+from apps.shoppers import domain
+from sharding import ShardAutoField, ShardedModel, ShardForeignKey, ShardKey
+
+
+class Shopper(ShardedModel):
+    """Somebody who picks and delivers. ``id`` is their user's; the name is sealed with their own data key."""
+
+    id = models.BigIntegerField(primary_key=True)
+    name_encrypted = models.BinaryField()
+    data_key = models.BinaryField()
+    zone_id = models.BigIntegerField()
+    vehicle = models.CharField(max_length=8, default="car")
+    state = models.CharField(max_length=8, default="active")
+    is_online = models.BooleanField(default=False)
+    online_since = models.DateTimeField(null=True)
+    last_lat = models.FloatField(null=True)
+    last_lng = models.FloatField(null=True)
+    last_seen_at = models.DateTimeField(null=True)
+    registered_at = models.DateTimeField(db_default=Now())
+
+    sharding: ClassVar = ShardKey("shopper", field="id")
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(state__in=["active", "paused"]), name="shoppers_shopper_state"),
+            models.CheckConstraint(
+                condition=Q(last_seen_at__isnull=True) | Q(last_lat__isnull=False, last_lng__isnull=False),
+                name="shoppers_shopper_seen_somewhere",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["zone_id", "last_seen_at"], name="shoppers_online", condition=Q(is_online=True)),
+        ]
+
+    @override
+    def __str__(self) -> str:
+        return f"shopper {self.pk}"
+
+    @property
+    def last_seen(self) -> tuple[Point, datetime] | None:
+        """The stored position, coarse and up to a minute old, and when that was."""
+        if self.last_seen_at is None or self.last_lat is None or self.last_lng is None:
+            return None
+        return Point(self.last_lat, self.last_lng), self.last_seen_at
+
+
+class Assignment(ShardedModel):
+    """What the shopper's shard knows of a batch: that nobody else may have this shopper meanwhile."""
+
+    id = ShardAutoField(primary_key=True)
+    shopper = ShardForeignKey(Shopper, on_delete=models.PROTECT, related_name="assignments", db_index=False)
+    batch_id = models.BigIntegerField()
+    store_id = models.BigIntegerField()
+    offer_id = models.BigIntegerField(null=True)
+    state = models.CharField(max_length=10)
+    expires_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(db_default=Now())
+
+    sharding: ClassVar = ShardKey("shopper", field="shopper")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["shopper"], condition=Q(state__in=domain.LIVE), name="shoppers_one_live_assignment"
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=["claimed", "offered", "accepted", "completed", "released", "expired"]),
+                name="shoppers_assignment_state",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state__in=domain.EXPIRING) | Q(expires_at__isnull=False),
+                name="shoppers_assignment_expires",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["shopper", "batch_id"], name="shoppers_assignment_batch"),
+            models.Index(fields=["expires_at"], name="shoppers_expiring", condition=Q(state__in=domain.EXPIRING)),
+        ]
+
+    @override
+    def __str__(self) -> str:
+        return f"batch {self.batch_id} for shopper {self.shopper_id}: {self.state}"
+
+
+class Earning(ShardedModel):
+    """One line of a shopper's ledger: written once, never changed. Batch pay has no order."""
+
+    id = ShardAutoField(primary_key=True)
+    shopper = ShardForeignKey(Shopper, on_delete=models.PROTECT, related_name="earnings", db_index=False)
+    batch_id = models.BigIntegerField()
+    order_id = models.BigIntegerField(null=True)
+    kind = models.CharField(max_length=10)
+    amount_cents = models.BigIntegerField()
+    currency = models.CharField(max_length=3, default="USD")
+    earned_at = models.DateTimeField()
+
+    sharding: ClassVar = ShardKey("shopper", field="shopper")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["shopper", "batch_id", "order_id", "kind"],
+                nulls_distinct=False,
+                name="shoppers_earning_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind="batch_pay", order_id__isnull=True) | Q(kind="tip", order_id__isnull=False),
+                name="shoppers_earning_kind",
+            ),
+            models.CheckConstraint(condition=Q(amount_cents__gt=0), name="shoppers_earning_positive"),
+        ]
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.kind} of batch {self.batch_id} for shopper {self.shopper_id}"

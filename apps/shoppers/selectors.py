@@ -1,0 +1,138 @@
+import logging
+from datetime import datetime
+
+from django.db.models import Q, Sum
+
+import sharding
+from apps.common import crypto
+from apps.common.api import ids
+from apps.common.geo import Point
+from apps.common.money import Money
+from apps.shoppers import domain, models, presence
+from apps.shoppers.errors import NotAShopper
+from apps.shoppers.types import Assignment, AvailableShopper, Earning, EarningsPage, Shopper
+
+logger = logging.getLogger(__name__)
+
+MAX_PAGE = 100
+
+
+def shopper(*, shopper_id: int) -> Shopper:
+    """Who this shopper is; raises ``NotAShopper`` for everybody else. 1 query."""
+    row = models.Shopper.objects.filter(pk=shopper_id).first()
+    if row is None:
+        raise NotAShopper("You are not registered as a shopper.")
+    return Shopper(
+        id=row.pk,
+        name=crypto.decrypt(bytes(row.name_encrypted), key=crypto.data_key(bytes(row.data_key))),
+        zone_id=row.zone_id,
+        vehicle=row.vehicle,
+        state=row.state,
+        is_online=row.is_online,
+        online_since=row.online_since,
+    )
+
+
+def available(*, zone_id: int, now: datetime) -> tuple[AvailableShopper, ...]:
+    """Shoppers of the zone who may be offered work now, in order of their ids.
+
+    2 queries for each shopper shard that has one, whatever their number. While Redis does not know
+    (it is down, or has lost its memory) 1 query more on every shard, and positions are about 100 m coarse.
+    """
+    places = _places(zone_id=zone_id, now=now)
+    if not places:
+        return ()
+    idle: set[int] = set()
+    for alias, shopper_ids in _by_shard(places).items():
+        online = models.Shopper.objects.using(alias).filter(
+            pk__in=shopper_ids, zone_id=zone_id, is_online=True, state="active"
+        )
+        idle |= set(online.values_list("pk", flat=True))
+        busy = models.Assignment.objects.using(alias).filter(shopper_id__in=shopper_ids, state__in=domain.LIVE)
+        ran_out = Q(state__in=domain.EXPIRING, expires_at__lte=now)
+        idle -= set(busy.exclude(ran_out).values_list("shopper_id", flat=True))
+    return tuple(AvailableShopper(shopper_id=found, point=places[found]) for found in sorted(idle))
+
+
+def live_assignment(*, shopper_id: int) -> Assignment | None:
+    """What the shopper is asked for or works on; at most one. 1 query."""
+    row = models.Assignment.objects.filter(shopper_id=shopper_id, state__in=domain.LIVE).first()
+    if row is None:
+        return None
+    return Assignment(
+        id=row.pk,
+        shopper_id=row.shopper_id,
+        batch_id=row.batch_id,
+        store_id=row.store_id,
+        offer_id=row.offer_id,
+        state=row.state,
+        expires_at=row.expires_at,
+    )
+
+
+def position(*, shopper_id: int, now: datetime) -> Point | None:
+    """Where the shopper is, if heard of lately; about 100 m coarse while Redis is away. 1 query."""
+    row = models.Shopper.objects.filter(pk=shopper_id).first()
+    if row is None:
+        return None
+    try:
+        return presence.place(zone_id=row.zone_id, shopper_id=shopper_id, now=now)
+    except presence.PresenceLost:
+        last = row.last_seen
+        return last[0] if last and last[1] > now - domain.PRESENCE - domain.STORE_EVERY else None
+
+
+def earnings(*, shopper_id: int, after: str | None = None, limit: int = 50) -> EarningsPage:
+    """The shopper's ledger, newest first. 2 queries. Raises ``NotFound`` for a cursor that is none."""
+    limit = max(1, min(limit, MAX_PAGE))
+    ledger = models.Earning.objects.filter(shopper_id=shopper_id)
+    total = ledger.aggregate(cents=Sum("amount_cents"))["cents"]
+    page = ledger if after is None else ledger.filter(pk__lt=ids.parse(after))
+    rows = list(page.order_by("-pk")[: limit + 1])
+    return EarningsPage(
+        earnings=tuple(
+            Earning(
+                id=row.pk,
+                batch_id=row.batch_id,
+                order_id=row.order_id,
+                kind=row.kind,
+                amount=Money(row.amount_cents, row.currency),
+                earned_at=row.earned_at,
+            )
+            for row in rows[:limit]
+        ),
+        total=Money(total or 0),
+        next_cursor=str(rows[limit - 1].pk) if len(rows) > limit else None,
+    )
+
+
+def _places(*, zone_id: int, now: datetime) -> dict[int, Point]:
+    try:
+        return presence.in_zone(zone_id=zone_id, now=now)
+    except presence.PresenceLost:
+        known = _stored_places(zone_id=zone_id, now=now)
+    try:
+        presence.refill(zone_id=zone_id, known=known, now=now)
+        return presence.in_zone(zone_id=zone_id, now=now)
+    except presence.PresenceLost:
+        logger.warning("shoppers.presence_lost zone=%s: positions come from the databases", zone_id)
+        return {shopper_id: point for shopper_id, point, _ in known}
+
+
+def _stored_places(*, zone_id: int, now: datetime) -> list[tuple[int, Point, datetime]]:
+    """What the databases know of who is online; they hear of it up to ``STORE_EVERY`` late."""
+    since = now - domain.PRESENCE - domain.STORE_EVERY
+    online = models.Shopper.objects.filter(zone_id=zone_id, is_online=True, last_seen_at__gt=since)
+    return [
+        (row.pk, *last)
+        for alias in sharding.aliases("shopper")
+        for row in online.using(alias)
+        if (last := row.last_seen)
+    ]
+
+
+def _by_shard(shopper_ids: dict[int, Point]) -> dict[str, list[int]]:
+    shards: dict[str, list[int]] = {}
+    for shopper_id in shopper_ids:
+        shards.setdefault(sharding.alias_for("shopper", shopper_id), []).append(shopper_id)
+    return shards

@@ -1,0 +1,214 @@
+"""Commands on shoppers: being there, being claimed for a batch, being paid.
+
+A claim is made before the offer exists, on the shopper's own shard, and runs out by itself: whoever
+made it may die at any point and blocks nobody for longer than that.
+"""
+
+import logging
+from datetime import datetime
+
+from django.db.models import Q, Value
+from django.db.models.functions import Coalesce
+
+import sharding
+from apps.common import crypto
+from apps.common.geo import Point
+from apps.common.money import Money
+from apps.shoppers import domain, models, presence
+from apps.shoppers.errors import NotAShopper, ShopperOffline, ShopperPaused
+
+logger = logging.getLogger(__name__)
+
+
+def register(*, user_id: int, name: str, zone_id: int, now: datetime, vehicle: domain.Vehicle = "car") -> None:
+    """Make the user a shopper of the zone. Repeating it sets name, zone and vehicle anew."""
+    with sharding.atomic(sharding.home("shopper", user_id)):
+        row = models.Shopper.objects.filter(pk=user_id).select_for_update().first()
+        wrapped = bytes(row.data_key) if row else crypto.new_data_key()
+        sealed = crypto.encrypt(name, key=crypto.data_key(wrapped))
+        models.Shopper.objects.update_or_create(
+            pk=user_id,
+            defaults={"name_encrypted": sealed, "zone_id": zone_id, "vehicle": vehicle},
+            create_defaults={
+                "name_encrypted": sealed,
+                "data_key": wrapped,
+                "zone_id": zone_id,
+                "vehicle": vehicle,
+                "registered_at": now,
+            },
+        )
+
+
+def pause(*, shopper_id: int) -> None:
+    """Offer this shopper nothing more until ``resume``; what they have accepted they finish."""
+    _set_state(shopper_id, "paused")
+
+
+def resume(*, shopper_id: int) -> None:
+    _set_state(shopper_id, "active")
+
+
+def go_online(*, shopper_id: int, point: Point, now: datetime) -> None:
+    """The shopper is at ``point`` and takes offers. Raises ``NotAShopper``, ``ShopperPaused``."""
+    row = _shopper(shopper_id)
+    if row.state != "active":
+        raise ShopperPaused("You cannot take offers at the moment; ask support.")
+    mine = models.Shopper.objects.filter(pk=shopper_id, state="active")
+    mine.update(is_online=True, online_since=Coalesce("online_since", Value(now)), **_seen(point, now))
+    _note(row.zone_id, shopper_id, point, now)
+
+
+def go_offline(*, shopper_id: int) -> None:
+    """No more offers. An accepted batch stays the shopper's. Raises ``NotAShopper``."""
+    row = _shopper(shopper_id)
+    models.Shopper.objects.filter(pk=shopper_id).update(is_online=False, online_since=None)
+    try:
+        presence.forget(zone_id=row.zone_id, shopper_id=shopper_id)
+    except presence.PresenceLost:
+        logger.warning("shoppers.presence_lost shopper=%s", shopper_id)  # who is offered work is asked of the database
+
+
+def report_position(*, shopper_id: int, point: Point, now: datetime, at: datetime | None = None) -> bool:
+    """The shopper was at ``point`` at ``at`` (unsaid: now). Redis keeps it, the database once a minute, coarsely.
+
+    False when the position is too old, or from too far in the future, to say where they are; older
+    ones than the last known change nothing either. Raises ``NotAShopper``, ``ShopperOffline``. 1 or 2 queries.
+    """
+    row = _shopper(shopper_id)
+    if not row.is_online:
+        raise ShopperOffline("Go online first.")
+    fresh = domain.latest_fresh([(at or now, point)], now=now)
+    if fresh is None:
+        return False
+    seen_at = min(fresh[0], now)
+    if row.last_seen_at is None or row.last_seen_at <= seen_at - domain.STORE_EVERY:
+        due = models.Shopper.objects.filter(pk=shopper_id, is_online=True, last_seen_at=row.last_seen_at)
+        due.update(**_seen(point, seen_at))
+    _note(row.zone_id, shopper_id, point, seen_at)
+    return True
+
+
+def claim(*, shopper_id: int, batch_id: int, store_id: int, expires_at: datetime, now: datetime) -> int | None:
+    """Keep the shopper free for a batch until ``expires_at``; the assignment's id.
+
+    None when they are offline, paused or taken, also by an earlier claim for the same batch: of two
+    planners with one thought only one gets the shopper.
+    """
+    with sharding.atomic(sharding.home("shopper", shopper_id)):
+        free = models.Shopper.objects.filter(pk=shopper_id, is_online=True, state="active")
+        if free.select_for_update().first() is None:
+            return None
+        live = models.Assignment.objects.filter(shopper_id=shopper_id, state__in=domain.LIVE)
+        live.filter(state__in=domain.EXPIRING, expires_at__lte=now).update(state="expired")
+        if live.exists():
+            return None
+        made = models.Assignment.objects.create(
+            shopper_id=shopper_id, batch_id=batch_id, store_id=store_id, state="claimed", expires_at=expires_at
+        )
+        assignment_id: int = made.pk
+    return assignment_id
+
+
+def mark_offered(*, shopper_id: int, assignment_id: int, offer_id: int) -> bool:
+    """The claim has become an offer. False when the claim is over."""
+    mine = models.Assignment.objects.filter(pk=assignment_id, shopper_id=shopper_id)
+    return bool(mine.filter(state="claimed").update(state="offered", offer_id=offer_id))
+
+
+def hold(*, shopper_id: int, batch_id: int, until: datetime, now: datetime) -> bool:
+    """Keep a live claim from running out while its offer is being accepted. False when it is over already."""
+    mine = models.Assignment.objects.filter(shopper_id=shopper_id, batch_id=batch_id)
+    if mine.filter(state__in=domain.EXPIRING, expires_at__gt=now).update(expires_at=until):
+        return True
+    return mine.filter(state="accepted").exists()
+
+
+def mark_accepted(*, shopper_id: int, batch_id: int, offer_id: int) -> bool:
+    """The shopper has the batch. False when that is known, or has been over since.
+
+    The batch says whose it is; this follows. Should the claim have run out meanwhile it is taken up
+    again, and one made for another batch gives way: its offer cannot be accepted any more.
+    """
+    with sharding.atomic(sharding.home("shopper", shopper_id)):
+        models.Shopper.objects.filter(pk=shopper_id).select_for_update().first()
+        assignments = models.Assignment.objects.filter(shopper_id=shopper_id)
+        of_batch = assignments.filter(batch_id=batch_id).order_by("-pk").first()
+        if of_batch is None or of_batch.state not in (*domain.EXPIRING, "expired"):
+            return False
+        others = assignments.exclude(pk=of_batch.pk)
+        others.filter(state__in=domain.EXPIRING).update(state="released")
+        assignments.filter(pk=of_batch.pk).update(state="accepted", offer_id=offer_id, expires_at=None)
+    return True
+
+
+def complete(*, shopper_id: int, batch_id: int) -> bool:
+    """The batch is done and the shopper free again. False when that is known."""
+    mine = models.Assignment.objects.filter(shopper_id=shopper_id, batch_id=batch_id)
+    return bool(mine.filter(state__in=(*domain.LIVE, "expired")).update(state="completed"))
+
+
+def release(*, shopper_id: int, batch_id: int, offer_id: int | None = None) -> bool:
+    """The shopper is not wanted for the batch (any more). False when nothing was live.
+
+    With ``offer_id`` only what belongs to that offer, or to no offer yet, is released: word of an
+    offer that ended may come after the next one was made.
+    """
+    mine = models.Assignment.objects.filter(shopper_id=shopper_id, batch_id=batch_id, state__in=domain.LIVE)
+    if offer_id is not None:
+        mine = mine.filter(Q(offer_id__isnull=True) | Q(offer_id=offer_id))
+    return bool(mine.update(state="released"))
+
+
+def release_expired(*, using: str, now: datetime) -> int:
+    """End the claims of one shard that have run out; return how many."""
+    expired = models.Assignment.objects.using(using).filter(state__in=domain.EXPIRING, expires_at__lte=now)
+    return expired.update(state="expired")
+
+
+def end_abandoned_shifts(*, using: str, now: datetime) -> int:
+    """Take shoppers of one shard offline who were not heard of for ``domain.SHIFT_ENDS_AFTER``; return how many."""
+    silent = models.Shopper.objects.using(using).filter(is_online=True, last_seen_at__lte=now - domain.SHIFT_ENDS_AFTER)
+    return silent.update(is_online=False, online_since=None)
+
+
+def earn(
+    *, shopper_id: int, batch_id: int, order_id: int | None, kind: domain.EarningKind, amount: Money, now: datetime
+) -> bool:
+    """Write one line of the shopper's ledger. False when it is there: nobody is paid twice.
+
+    An amount of zero is no line. A tip names its order, batch pay none.
+    """
+    if not amount:
+        return False
+    _, is_new = models.Earning.objects.get_or_create(
+        shopper_id=shopper_id,
+        batch_id=batch_id,
+        order_id=order_id,
+        kind=kind,
+        defaults={"amount_cents": amount.cents, "currency": amount.currency, "earned_at": now},
+    )
+    return is_new
+
+
+def _shopper(shopper_id: int) -> models.Shopper:
+    row = models.Shopper.objects.filter(pk=shopper_id).first()
+    if row is None:
+        raise NotAShopper("You are not registered as a shopper.")
+    return row
+
+
+def _set_state(shopper_id: int, state: domain.State) -> None:
+    if not models.Shopper.objects.filter(pk=shopper_id).update(state=state):
+        raise NotAShopper(f"There is no shopper {shopper_id}.")
+
+
+def _seen(point: Point, at: datetime) -> dict[str, object]:
+    near = domain.coarse(point)
+    return {"last_lat": near.lat, "last_lng": near.lng, "last_seen_at": at}
+
+
+def _note(zone_id: int, shopper_id: int, point: Point, at: datetime) -> None:
+    try:
+        presence.note(zone_id=zone_id, shopper_id=shopper_id, point=point, at=at)
+    except presence.PresenceLost:
+        logger.warning("shoppers.presence_lost shopper=%s", shopper_id)

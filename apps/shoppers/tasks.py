@@ -1,0 +1,14 @@
+from celery import shared_task
+
+import sharding
+from apps.common import clock
+from apps.shoppers import services
+
+
+@shared_task(name="shoppers.sweep")
+def sweep() -> None:
+    """Free shoppers whose claim ran out, and end the shifts of those who vanished."""
+    now = clock.now()
+    for alias in sharding.aliases("shopper"):
+        services.release_expired(using=alias, now=now)
+        services.end_abandoned_shifts(using=alias, now=now)

@@ -1,0 +1,56 @@
+from dataclasses import dataclass
+from datetime import datetime
+
+from apps.common.geo import Point
+from apps.common.money import Money
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shopper:
+    id: int
+    name: str
+    zone_id: int
+    vehicle: str
+    state: str
+    is_online: bool
+    online_since: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AvailableShopper:
+    """Online, heard of lately, without any live assignment."""
+
+    shopper_id: int
+    point: Point
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """One batch a shopper is asked for or works on; the batch itself lives on the store's shard."""
+
+    id: int
+    shopper_id: int
+    batch_id: int
+    store_id: int
+    offer_id: int | None
+    state: str
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Earning:
+    id: int
+    batch_id: int
+    order_id: int | None
+    kind: str
+    amount: Money
+    earned_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EarningsPage:
+    """``total`` is of everything the shopper ever earned, not of this page."""
+
+    earnings: tuple[Earning, ...]
+    total: Money
+    next_cursor: str | None

@@ -1,0 +1,199 @@
+from datetime import timedelta
+
+import pytest
+
+import sharding
+from apps.common.geo import Point
+from apps.dispatch import models, selectors, services
+from apps.fulfilment import services as fulfilment
+from apps.shoppers import models as shopper_models
+from apps.shoppers import selectors as shoppers
+from apps.shoppers import services as shopper_services
+from tests.dispatch.factories import NOW, make_offer
+from tests.fulfilment.factories import a_line, make_waiting_store_order
+from tests.queries import counted
+from tests.shoppers.factories import make_shopper
+from tests.stores.factories import make_store
+
+pytestmark = pytest.mark.django_db(databases="__all__")
+
+
+def plan(store, now=NOW):
+    return services.plan(zone_id=store.zone_id, now=now)
+
+
+def offers(store):
+    rows = models.Offer.objects.filter(store_id=store.id).order_by("pk")
+    return list(rows.values_list("shopper_id", "status"))
+
+
+def near(store, metres=1_000):
+    return Point(store.point.lat + metres / 111_195, store.point.lng)
+
+
+def test_a_waiting_order_becomes_an_offer_to_the_nearest_free_shopper():
+    store = make_store()
+    make_shopper(store.zone_id, point=near(store, 3_000))
+    nearest = make_shopper(store.zone_id, point=near(store, 500))
+    order_id = make_waiting_store_order(store=store, drop=near(store, 2_000), lines=[a_line(1), a_line(2)])
+    report = plan(store)
+    assert (report.waiting_orders, report.free_shoppers, report.offers_sent) == (1, 2, 1)
+    (offer,) = selectors.offers_of(shopper_id=nearest, now=NOW)
+    assert (offer.order_count, offer.items, offer.units) == (1, 2, 4)
+    assert offer.distance_m == pytest.approx(2_500, abs=10)
+    assert offer.pay.cents == 500 + 2 * 15 + 4 * 5 + 120
+    assert offer.tips.cents == 300
+    assert offer.expires_at == NOW + timedelta(seconds=60)
+    assert offer.store.id == store.id
+    stops = models.BatchStop.objects.filter(batch_id=offer.batch_id).order_by("sequence")
+    assert list(stops.values_list("kind", "store_order_id")) == [("pick", order_id), ("drop", order_id)]
+    assert shoppers.live_assignment(shopper_id=nearest).offer_id == offer.id
+
+
+def test_planning_again_changes_nothing_while_the_offer_stands():
+    offered = make_offer()
+    make_shopper(offered.store.zone_id, point=offered.store.point)
+    assert plan(offered.store, NOW + timedelta(seconds=59)).offers_sent == 0
+    assert offers(offered.store) == [(offered.shopper_id, "sent")]
+
+
+def test_neighbours_become_one_batch():
+    offered = make_offer(orders=2)
+    batch = selectors.batch_of_order(
+        store_id=offered.store.id,
+        order_id=models.BatchStop.objects.filter(batch_id=offered.batch_id, sequence=3).get().order_id,
+    )
+    assert batch.id == offered.batch_id
+    assert [stop.kind for stop in batch.stops] == ["pick", "pick", "drop", "drop"]
+    assert {stop.store_order_id for stop in batch.stops} == set(offered.store_order_ids)
+
+
+def test_nothing_happens_without_shoppers_and_nothing_is_left_behind():
+    store = make_store()
+    make_waiting_store_order(store=store)
+    report = plan(store)
+    assert (report.waiting_orders, report.offers_sent, report.out_of_reach) == (1, 0, 1)
+    assert not models.Batch.objects.filter(store_id=store.id).exists()
+
+
+def test_a_far_window_waits_until_it_is_time(settings):
+    settings.DISPATCH_EARLY_MINUTES = 15
+    store = make_store()
+    make_shopper(store.zone_id, point=store.point)
+    make_waiting_store_order(store=store, drop=near(store), window_starts_at=NOW + timedelta(hours=5))
+    assert plan(store).offers_sent == 0
+    later = NOW + timedelta(hours=4, minutes=30)
+    make_shopper(store.zone_id, point=store.point, now=later)
+    assert plan(store, later).offers_sent == 1
+
+
+def test_another_zone_has_its_own_shoppers():
+    store = make_store(zone="Columbus")
+    elsewhere = make_store(zone="Cleveland")
+    make_shopper(elsewhere.zone_id, point=store.point)
+    make_waiting_store_order(store=store)
+    assert plan(store).offers_sent == 0
+    assert plan(elsewhere).waiting_orders == 0
+
+
+def test_an_expired_offer_frees_its_shopper_and_goes_to_the_next():
+    offered = make_offer()
+    store, late = offered.store, NOW + timedelta(seconds=60)
+    second = make_shopper(store.zone_id, point=near(store, 900), now=late)
+    alias = sharding.alias_for("store", store.id)
+    assert services.expire_offers(using=alias, now=late - timedelta(seconds=1)) == 0
+    assert services.expire_offers(using=alias, now=late) == 1
+    assert services.expire_offers(using=alias, now=late) == 0
+    shopper_services.release(shopper_id=offered.shopper_id, batch_id=offered.batch_id, offer_id=offered.offer_id)
+    assert plan(store, late).offers_sent == 1
+    assert offers(store) == [(offered.shopper_id, "expired"), (second, "sent")]
+    assert models.Batch.objects.get(pk=offered.batch_id).status == "offered"
+
+
+def test_the_only_shopper_is_asked_again_after_a_pause():
+    offered = make_offer()
+    store = offered.store
+    services.decline(offer_id=offered.offer_id, shopper_id=offered.shopper_id, now=NOW)
+    services.decline(offer_id=offered.offer_id, shopper_id=offered.shopper_id, now=NOW)
+    shopper_services.release(shopper_id=offered.shopper_id, batch_id=offered.batch_id)
+    assert plan(store, NOW + timedelta(minutes=2)).out_of_reach == 1
+    later = NOW + timedelta(minutes=15)
+    shopper_services.report_position(shopper_id=offered.shopper_id, point=store.point, now=later)
+    assert plan(store, later).offers_sent == 1
+    assert offers(store) == [(offered.shopper_id, "declined"), (offered.shopper_id, "sent")]
+
+
+def test_a_planner_that_died_after_its_claim_blocks_the_shopper_only_until_the_claim_runs_out(monkeypatch):
+    store = make_store()
+    shopper = make_shopper(store.zone_id, point=store.point)
+    make_waiting_store_order(store=store, drop=near(store))
+
+    class Killed(BaseException):
+        pass
+
+    def die(**_):
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(models.Batch.objects, "create", die)
+        with pytest.raises(Killed):
+            plan(store)
+    assert not models.Batch.objects.filter(store_id=store.id).exists()
+    assert shoppers.live_assignment(shopper_id=shopper).state == "claimed"
+    assert plan(store, NOW + timedelta(seconds=89)).offers_sent == 0
+    later = NOW + timedelta(seconds=90)
+    assert plan(store, later).offers_sent == 1
+    states = shopper_models.Assignment.objects.filter(shopper_id=shopper).order_by("pk")
+    assert list(states.values_list("state", flat=True)) == ["expired", "offered"]
+
+
+def test_an_offer_whose_mark_was_lost_is_seen_and_accepted_all_the_same(monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(shopper_services, "mark_offered", lambda **_: False)
+        offered = make_offer()
+    assert [offer.id for offer in selectors.offers_of(shopper_id=offered.shopper_id, now=NOW)] == [offered.offer_id]
+    services.accept(offer_id=offered.offer_id, shopper_id=offered.shopper_id, now=NOW)
+    assert models.Batch.objects.get(pk=offered.batch_id).shopper_id == offered.shopper_id
+
+
+def test_an_order_canceled_while_it_was_planned_is_not_offered(monkeypatch):
+    store = make_store()
+    shopper = make_shopper(store.zone_id, point=store.point)
+    make_waiting_store_order(store=store, drop=near(store), order_id=77)
+    claim = shopper_services.claim
+
+    def cancel_first(**claimed):
+        fulfilment.cancel(store_id=store.id, order_id=77, customer_id=12, now=NOW)
+        return claim(**claimed)
+
+    monkeypatch.setattr(shopper_services, "claim", cancel_first)
+    report = plan(store)
+    assert (report.offers_sent, report.offers_lost) == (0, 1)
+    assert not models.Batch.objects.filter(store_id=store.id).exists()
+    assert shoppers.live_assignment(shopper_id=shopper) is None
+
+
+def test_a_planner_that_is_at_work_keeps_others_out_for_ten_seconds_at_most():
+    store = make_store()
+    models.PlannerLease.objects.create(zone_id=store.zone_id, holder="0" * 32, expires_at=NOW + timedelta(seconds=10))
+    assert plan(store).is_skipped is True
+    assert plan(store, NOW + timedelta(seconds=10)).is_skipped is False
+    assert plan(store, NOW + timedelta(seconds=10)).is_skipped is False  # given back at once
+
+
+def test_a_plan_asks_the_same_number_of_questions_however_much_waits():
+    stores = [make_store() for _ in range(2)]
+
+    def questions():
+        with counted() as queries:
+            plan(stores[0])
+        return queries.total
+
+    for store in stores:
+        make_waiting_store_order(store=store)
+    questions()  # makes the zone's lease
+    few = questions()
+    for store in stores:
+        for _ in range(10):
+            make_waiting_store_order(store=store)
+    assert questions() == few
