@@ -6,6 +6,8 @@ EVERY_SECONDS = {
     "celery_app.heartbeat": 5,
     "common.relay_all": 1,
     "payments.sweep": 60,
+    "orders.sweep_all": 10,
+    "orders.report_stuck": 600,
     "dispatch.plan_zones": 3,
     "dispatch.sweep": 5,
     "shoppers.sweep": 5,

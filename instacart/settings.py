@@ -54,6 +54,7 @@ INSTALLED_APPS = [
     "apps.pricing",
     "apps.carts",
     "apps.payments",
+    "apps.orders",
     "apps.shoppers",
     "apps.fulfilment",
     "apps.dispatch",

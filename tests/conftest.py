@@ -11,6 +11,10 @@ from sharding import testing
 _STARTED = pytest.StashKey[bool]()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="let the tests marked slow go all the way")
+
+
 def pytest_sessionstart(session: pytest.Session) -> None:
     if not hasattr(session.config, "workerinput"):  # not in the workers of pytest-xdist: their parent did it
         session.config.stash[_STARTED] = testservers.start()

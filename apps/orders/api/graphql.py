@@ -1,0 +1,194 @@
+import graphene
+from graphene import relay
+
+from apps.common import clock
+from apps.common.api import ids
+from apps.common.api.actor import customer_id
+from apps.common.api.graphql import on_db_thread
+from apps.common.errors import IdempotencyKeyMissing
+from apps.common.money import Money
+from apps.orders import selectors, services
+from apps.stores import selectors as stores
+
+
+def cents(attribute):
+    """A resolver for ``…Cents`` fields: the parent's Money in whole cents."""
+
+    def resolve(parent, info):
+        amount = getattr(parent, attribute)
+        return None if amount is None else amount.cents
+
+    return resolve
+
+
+class OrderLine(graphene.ObjectType):
+    id = graphene.ID(required=True)
+    item_id = graphene.ID(required=True)
+    name = graphene.String(required=True)
+    quantity = graphene.Decimal(required=True)
+    found_quantity = graphene.Decimal(description="What was taken from the shelf; null until the line was picked.")
+    cost_unit = graphene.String(required=True)
+    unit_price_cents = graphene.Int(required=True)
+    note = graphene.String(required=True)
+    replacement_policy = graphene.String(required=True)
+    status = graphene.String(required=True)
+
+    resolve_unit_price_cents = cents("unit_price")
+
+
+class OrderAdjustment(graphene.ObjectType):
+    class Meta:
+        description = "One line of the receipt. The total is the sum of one phase's lines."
+
+    kind = graphene.String(required=True)
+    label = graphene.String(required=True)
+    amount_cents = graphene.Int(required=True)
+    line_id = graphene.ID()
+    phase = graphene.String(required=True, description="estimate or final")
+    reason = graphene.String(required=True)
+
+    resolve_amount_cents = cents("amount")
+
+
+class OrderEvent(graphene.ObjectType):
+    sequence = graphene.Int(required=True)
+    name = graphene.String(required=True)
+    to_status = graphene.String(required=True)
+    at = graphene.DateTime(required=True)
+
+
+class OrderAddress(graphene.ObjectType):
+    name = graphene.String(required=True)
+    line1 = graphene.String(required=True)
+    line2 = graphene.String(required=True)
+    city = graphene.String(required=True)
+    state = graphene.String(required=True)
+    postcode = graphene.String(required=True)
+    instructions = graphene.String(required=True)
+
+
+class OrderSummary(graphene.ObjectType):
+    id = graphene.ID(required=True)
+    store_id = graphene.ID(required=True)
+    status = graphene.String(required=True)
+    status_title = graphene.String(required=True)
+    placed_at = graphene.DateTime(required=True)
+    window_starts_at = graphene.DateTime(required=True)
+    window_ends_at = graphene.DateTime(required=True)
+    total_cents = graphene.Int(required=True)
+    line_count = graphene.Int(required=True)
+
+    resolve_total_cents = cents("total")
+
+
+class OrderPage(graphene.ObjectType):
+    nodes = graphene.List(graphene.NonNull(OrderSummary), required=True)
+    next_cursor = graphene.String(description="Pass it as `after` for the next page; null on the last.")
+
+    def resolve_nodes(page, info):
+        return page.orders
+
+
+class Order(graphene.ObjectType):
+    id = graphene.ID(required=True)
+    store_id = graphene.ID(required=True)
+    status = graphene.String(required=True)
+    status_title = graphene.String(required=True)
+    rejected_code = graphene.String(required=True)
+    placed_at = graphene.DateTime(required=True)
+    confirmed_at = graphene.DateTime()
+    delivered_at = graphene.DateTime()
+    window_starts_at = graphene.DateTime(required=True)
+    window_ends_at = graphene.DateTime(required=True)
+    address = graphene.Field(OrderAddress)
+    pin = graphene.String(required=True, description="Say it to the shopper at the door.")
+    is_cancelable = graphene.Boolean(required=True)
+    tip_cents = graphene.Int(required=True)
+    estimate_cents = graphene.Int(required=True)
+    total_cents = graphene.Int(required=True, description="Final once picking is over, the estimate before.")
+    authorised_cents = graphene.Int(required=True)
+    captured_cents = graphene.Int(description="What the card was charged; null before the delivery.")
+    lines = graphene.List(graphene.NonNull(OrderLine), required=True)
+    adjustments = graphene.List(graphene.NonNull(OrderAdjustment), required=True)
+    events = graphene.List(graphene.NonNull(OrderEvent), required=True)
+
+    resolve_tip_cents = cents("tip")
+    resolve_estimate_cents = cents("estimate")
+    resolve_total_cents = cents("total")
+    resolve_authorised_cents = cents("authorised")
+    resolve_captured_cents = cents("captured")
+
+
+class PlaceOrder(relay.ClientIDMutation):
+    class Input:
+        store_id = graphene.ID(required=True)
+        cart_version = graphene.Int(required=True)
+        window_id = graphene.ID(required=True)
+        address_id = graphene.ID(required=True)
+        card_id = graphene.ID(required=True)
+        tip_cents = graphene.Int(default_value=0)
+        idempotency_key = graphene.String(required=True)
+
+    order_id = graphene.ID(required=True)
+    status = graphene.String(required=True)
+    action_url = graphene.String(description="Where the customer's bank wants to see them before it agrees.")
+    rejected_code = graphene.String(required=True)
+
+    @classmethod
+    @on_db_thread
+    def mutate_and_get_payload(cls, root, info, *, tip_cents=0, **request):
+        customer = customer_id(info.context)
+        if not request["idempotency_key"]:
+            raise IdempotencyKeyMissing("Send an idempotency key of your own, such as a UUID.")
+        store = stores.store(store_id=ids.parse(request["store_id"]))
+        placed = services.place(
+            customer_id=customer,
+            store_id=store.id,
+            cart_version=request["cart_version"],
+            window_id=ids.parse(request["window_id"]),
+            address_id=ids.parse(request["address_id"]),
+            card_id=ids.parse(request["card_id"]),
+            tip=Money(tip_cents, store.currency),
+            idempotency_key=request["idempotency_key"],
+            now=clock.now(),
+        )
+        return cls(
+            order_id=placed.order_id,
+            status=placed.status,
+            action_url=placed.action_url,
+            rejected_code=placed.rejected_code,
+        )
+
+
+class CancelOrder(relay.ClientIDMutation):
+    class Input:
+        order_id = graphene.ID(required=True)
+        reason = graphene.String(default_value="")
+
+    order = graphene.Field(Order, required=True)
+
+    @classmethod
+    @on_db_thread
+    def mutate_and_get_payload(cls, root, info, *, order_id, reason="", **_):
+        customer = customer_id(info.context)
+        order = ids.parse(order_id)
+        services.cancel(order_id=order, customer_id=customer, reason=reason, now=clock.now())
+        return cls(order=selectors.order(order_id=order, customer_id=customer))
+
+
+class Query:
+    orders = graphene.Field(OrderPage, required=True, after=graphene.String(), first=graphene.Int(default_value=20))
+    order = graphene.Field(Order, required=True, id=graphene.ID(required=True))
+
+    @on_db_thread
+    def resolve_orders(root, info, after=None, first=20):
+        return selectors.orders(customer_id=customer_id(info.context), after=after, limit=first)
+
+    @on_db_thread
+    def resolve_order(root, info, id):
+        return selectors.order(order_id=ids.parse(id), customer_id=customer_id(info.context))
+
+
+class Mutation:
+    place_order = PlaceOrder.Field()
+    cancel_order = CancelOrder.Field()

@@ -1,0 +1,199 @@
+"""The rules of an order that need no database: its states, and what may be authorised and charged."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from decimal import ROUND_CEILING, Decimal
+from enum import StrEnum
+from typing import Final
+
+from apps.common.errors import IdempotencyKeyMissing
+from apps.common.money import Money
+from apps.orders.errors import FoundQuantityInvalid, LineStatusInvalid
+
+
+class Status(StrEnum):
+    PENDING = "pending"
+    PAYMENT_PENDING = "payment_pending"
+    BRAND_NEW = "brand_new"
+    ACKNOWLEDGED = "acknowledged"
+    PICKING = "picking"
+    VERIFYING_REPLACEMENTS = "verifying_replacements"
+    CHECKOUT = "checkout"
+    BAGS_CHECK = "bags_check"
+    STAGED = "staged"
+    DELIVERING = "delivering"
+    DELIVERED = "delivered"
+    CUSTOMER_MISSING = "customer_missing"
+    RETURNED = "returned"
+    REJECTED = "rejected"
+    CANCELED = "canceled"
+
+
+class LineStatus(StrEnum):
+    NOT_PICKED = "not_picked"
+    FOUND = "found"
+    REPLACED = "replaced"
+    TO_REFUND = "to_refund"
+
+
+class Phase(StrEnum):
+    ESTIMATE = "estimate"
+    FINAL = "final"
+
+
+S = Status
+
+TRANSITIONS: Final[Mapping[Status, frozenset[Status]]] = {
+    S.PENDING: frozenset({S.BRAND_NEW, S.PAYMENT_PENDING, S.REJECTED, S.CANCELED}),
+    S.PAYMENT_PENDING: frozenset({S.BRAND_NEW, S.REJECTED, S.CANCELED}),
+    S.BRAND_NEW: frozenset({S.ACKNOWLEDGED, S.CANCELED}),
+    S.ACKNOWLEDGED: frozenset({S.BRAND_NEW, S.PICKING, S.CANCELED}),
+    S.PICKING: frozenset({S.VERIFYING_REPLACEMENTS, S.CHECKOUT}),
+    S.VERIFYING_REPLACEMENTS: frozenset({S.CHECKOUT}),
+    S.CHECKOUT: frozenset({S.BAGS_CHECK, S.DELIVERING}),  # a store need not scan its bags
+    S.BAGS_CHECK: frozenset({S.STAGED, S.DELIVERING}),
+    S.STAGED: frozenset({S.DELIVERING}),
+    S.DELIVERING: frozenset({S.DELIVERED, S.CUSTOMER_MISSING}),
+    S.CUSTOMER_MISSING: frozenset({S.DELIVERED, S.RETURNED}),
+    S.DELIVERED: frozenset(),
+    S.RETURNED: frozenset(),
+    S.REJECTED: frozenset(),
+    S.CANCELED: frozenset(),
+}
+"""Where an order may go from each state. Every change of status, by whomever, is looked up here."""
+
+EARNED: Final = frozenset(
+    {
+        (S.PENDING, S.BRAND_NEW),
+        (S.PENDING, S.PAYMENT_PENDING),
+        (S.PENDING, S.REJECTED),
+        (S.PAYMENT_PENDING, S.BRAND_NEW),
+        (S.PAYMENT_PENDING, S.REJECTED),
+        (S.PICKING, S.CHECKOUT),
+        (S.VERIFYING_REPLACEMENTS, S.CHECKOUT),
+    }
+)
+"""Steps nobody may ask for by name: something has to be true first, and the service that sees to it takes them."""
+
+UNPLACED: Final = frozenset({S.PENDING, S.PAYMENT_PENDING})
+"""The placement is still at work on these."""
+
+CANCELABLE: Final = frozenset({S.PENDING, S.PAYMENT_PENDING, S.BRAND_NEW})
+"""The customer may still cancel, free of charge."""
+
+UNDONE: Final = frozenset({S.REJECTED, S.CANCELED, S.RETURNED})
+"""Nothing may be held or authorised for these any longer."""
+
+TERMINAL: Final = frozenset(status for status, following in TRANSITIONS.items() if not following)
+
+TITLES: Final[Mapping[Status, str]] = {
+    S.PENDING: "Placing your order",
+    S.PAYMENT_PENDING: "Waiting for the payment provider",
+    S.BRAND_NEW: "Order placed",
+    S.ACKNOWLEDGED: "A shopper took your order",
+    S.PICKING: "Shopping",
+    S.VERIFYING_REPLACEMENTS: "Checking replacements",
+    S.CHECKOUT: "Checking out",
+    S.BAGS_CHECK: "Packing",
+    S.STAGED: "Ready to leave the store",
+    S.DELIVERING: "On the way",
+    S.DELIVERED: "Delivered",
+    S.CUSTOMER_MISSING: "We could not reach you",
+    S.RETURNED: "Returned to the store",
+    S.REJECTED: "Not placed",
+    S.CANCELED: "Canceled",
+}
+
+PUBLIC_NAMES: Final[Mapping[Status, str]] = {
+    S.BRAND_NEW: "fulfillment.brand_new",
+    S.ACKNOWLEDGED: "fulfillment.acknowledged",
+    S.PICKING: "fulfillment.picking",
+    S.VERIFYING_REPLACEMENTS: "fulfillment.order_item_replacement",
+    S.CHECKOUT: "fulfillment.checkout",
+    S.STAGED: "fulfillment.staging",
+    S.DELIVERING: "fulfillment.delivering",
+    S.DELIVERED: "fulfillment.delivered",
+    S.CANCELED: "fulfillment.canceled",
+}
+"""The names under which integrators hear of a status; the others are nobody's business but ours."""
+
+HOLD: Final = timedelta(minutes=10)
+"""How long stock and window stay reserved for an order that is not confirmed; also the time for 3-D Secure."""
+
+PATIENCE: Final = timedelta(seconds=30)
+"""How long a step may be quiet before the sweeper repeats it: longer than any request may take."""
+
+LAST_LOOK: Final = timedelta(minutes=3)
+"""When an ended order is undone once more: no call that was under way when it ended can still be running then."""
+
+STUCK_AFTER: Final = timedelta(hours=2)
+"""An order that is not at its end this long after its window needs a person."""
+
+MAX_PIN_FAILURES: Final = 10
+MAX_KEY_LENGTH: Final = 80
+MAX_REASON_LENGTH: Final = 300
+WEIGHT_TOLERANCE: Final = Decimal("0.15")
+"""What a weighed line may weigh above the order: bananas do not come in exact pounds."""
+
+_BUFFER: Final = Decimal("1.15")
+_STEP_CENTS: Final = 5_00
+
+
+def may_follow(before: str, after: str) -> bool:
+    return Status(after) in TRANSITIONS[Status(before)]
+
+
+def amount_to_authorise(estimate: Money) -> Money:
+    """The estimate and 15 % for goods that weigh more than ordered, rounded up to whole five-dollar steps."""
+    steps = (estimate.cents * _BUFFER / _STEP_CENTS).to_integral_value(ROUND_CEILING)
+    return Money(int(steps) * _STEP_CENTS, estimate.currency)
+
+
+def pay_by(placed_at: datetime, cutoff_at: datetime) -> datetime:
+    """How long we try while the payment provider is silent: until the window's cut-off, and ten minutes at least."""
+    return max(placed_at + HOLD, cutoff_at)
+
+
+def checked_key(key: str) -> str:
+    """``key`` when it is none (empty) or one we can keep; raises ``IdempotencyKeyMissing``."""
+    if len(key) > MAX_KEY_LENGTH or not key.isprintable():
+        raise IdempotencyKeyMissing(f"An idempotency key has 1 to {MAX_KEY_LENGTH} printable characters.")
+    return key
+
+
+def plain(text: str, longest: int) -> str:
+    """``text`` without control characters, cut to ``longest``: fit for a history that people read."""
+    return "".join(character for character in text if character.isprintable())[:longest]
+
+
+def most_acceptable(ordered: Decimal, sold_by: str) -> Decimal:
+    """The largest quantity of a line that may be charged: what was ordered; by weight, 15 % more."""
+    return ordered * (1 + WEIGHT_TOLERANCE) if sold_by == "weight" else ordered
+
+
+def checked_found(found: Decimal, *, status: str, ordered: Decimal, sold_by: str) -> Decimal:
+    """The quantity to charge for a line that became ``status``: none for a refund, ``found`` when that may be.
+
+    The limit is what keeps the final total within the authorisation, whose buffer is as large.
+    Raises ``LineStatusInvalid`` and ``FoundQuantityInvalid``.
+    """
+    if status == LineStatus.TO_REFUND:
+        return Decimal(0)
+    if status != LineStatus.FOUND:
+        raise LineStatusInvalid(f"A picked line is found or to_refund, not {status}.")
+    most = most_acceptable(ordered, sold_by)
+    if not found.is_finite() or not 0 < found <= most:
+        raise FoundQuantityInvalid(f"Between 0 and {most.normalize():f} can be taken for this line, not {found}.")
+    if sold_by == "count" and found != found.to_integral_value():
+        raise FoundQuantityInvalid(f"This item is sold by the piece; {found} is not a whole number.")
+    if found != round(found, 3):
+        raise FoundQuantityInvalid(f"Weights have at most three decimals; {found} has more.")
+    return found
+
+
+def overrun(amounts: Sequence[Money], authorised: Money) -> Money:
+    """By how much ``amounts`` exceed what was authorised; the customer is never charged that part.
+
+    Rounding each line by itself can exceed the buffer by cents where the authorisation is an exact multiple.
+    """
+    return Money(max(0, Money.total(amounts, authorised.currency).cents - authorised.cents), authorised.currency)

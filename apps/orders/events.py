@@ -1,0 +1,68 @@
+"""What happens to an order, told from the customer's shard."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from apps.common.events import Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderConfirmed(Event):
+    """Paid for (authorised) and stocked: somebody may shop it. Told once in an order's life.
+
+    Each line: ``line_id, item_id, name, department, aisle, rank, quantity, cost_unit, sold_by,
+    unit_price_cents, note, replacement_policy``; quantities are decimal strings, times ISO 8601.
+    """
+
+    name: ClassVar[str] = "orders.confirmed"
+    order_id: int
+    customer_id: int
+    store_id: int
+    window_id: int
+    window_starts_at: str
+    window_ends_at: str
+    lat: float
+    lng: float
+    tip_cents: int
+    lines: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderStatusChanged(Event):
+    """Every step of every order; ``sequence`` counts them within the order, without gaps in the order's own history."""
+
+    name: ClassVar[str] = "orders.status_changed"
+    order_id: int
+    customer_id: int
+    store_id: int
+    status: str
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderCanceled(Event):
+    name: ClassVar[str] = "orders.canceled"
+    order_id: int
+    customer_id: int
+    store_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRejected(Event):
+    name: ClassVar[str] = "orders.rejected"
+    order_id: int
+    customer_id: int
+    store_id: int
+    code: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderDelivered(Event):
+    """``total_cents`` is what the customer is charged, tip included."""
+
+    name: ClassVar[str] = "orders.delivered"
+    order_id: int
+    customer_id: int
+    store_id: int
+    total_cents: int
+    tip_cents: int

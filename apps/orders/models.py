@@ -1,0 +1,209 @@
+"""Orders live on their customer's shard, lines, money and history beside them."""
+
+import json
+from dataclasses import asdict
+from typing import Any, ClassVar
+
+from django.db import models
+from django.db.models import Q
+from typing_extensions import override
+
+from apps.common import crypto
+from apps.common.geo import Point
+from apps.orders.domain import TERMINAL, LineStatus, Phase, Status
+from apps.orders.types import DropOff
+from sharding import ShardAutoField, ShardedModel, ShardForeignKey, ShardKey
+
+
+def _one_of(field: str, values: type[Status] | type[LineStatus] | type[Phase], name: str) -> models.CheckConstraint:
+    return models.CheckConstraint(condition=Q(**{f"{field}__in": [str(value) for value in values]}), name=name)
+
+
+class Order(ShardedModel):
+    """What a customer asked one store for. ``sequence`` is that of the last event."""
+
+    id = ShardAutoField(primary_key=True)
+    customer_id = models.BigIntegerField()
+    store_id = models.BigIntegerField()
+    status = models.CharField(max_length=30)
+    sequence = models.PositiveIntegerField()
+    idempotency_key = models.CharField(max_length=80, blank=True)
+    fingerprint = models.CharField(max_length=64)
+    window_id = models.BigIntegerField()
+    window_starts_at = models.DateTimeField()
+    window_ends_at = models.DateTimeField()
+    window_minutes = models.PositiveIntegerField()
+    data_key = models.BinaryField(null=True)  # wrapped; thrown away, nobody can read the two columns below
+    address_encrypted = models.BinaryField()
+    pin_encrypted = models.BinaryField()
+    pin_failures = models.PositiveSmallIntegerField(default=0)
+    card_id = models.BigIntegerField()
+    tip_cents = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    fees = models.JSONField()  # as they were when the order was placed, so that the final price follows the estimate's
+    authorise_cents = models.BigIntegerField()
+    captured_cents = models.BigIntegerField(null=True)
+    rejected_code = models.CharField(max_length=60, blank=True)
+    placed_at = models.DateTimeField()
+    pay_by = models.DateTimeField()
+    confirmed_at = models.DateTimeField(null=True)
+    delivered_at = models.DateTimeField(null=True)
+    settled_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    due_at = models.DateTimeField(null=True)  # when the sweeper shall look after it; null: nothing is owed
+
+    sharding: ClassVar = ShardKey("customer", field="customer_id")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["customer_id", "idempotency_key"],
+                condition=~Q(idempotency_key=""),
+                name="orders_order_once_per_key",
+            ),
+            _one_of("status", Status, "orders_order_status"),
+            models.CheckConstraint(condition=Q(tip_cents__gte=0), name="orders_order_tip_not_negative"),
+            models.CheckConstraint(
+                condition=Q(captured_cents__isnull=True)
+                | Q(captured_cents__gte=0, captured_cents__lte=models.F("authorise_cents")),
+                name="orders_order_captured_within_authorised",
+            ),
+            models.CheckConstraint(
+                condition=Q(status="rejected") & ~Q(rejected_code="") | ~Q(status="rejected") & Q(rejected_code=""),
+                name="orders_order_rejected_says_why",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["customer_id", "id"], name="orders_order_of_customer"),
+            models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="orders_order_due"),
+            models.Index(
+                fields=["window_ends_at"],
+                condition=~Q(status__in=[str(status) for status in sorted(TERMINAL)]),
+                name="orders_order_under_way",
+            ),
+        ]
+
+    @override
+    def __str__(self) -> str:
+        return f"order {self.pk} ({self.status})"
+
+    @property
+    def drop_off(self) -> DropOff | None:
+        """Where it goes; None once the key was thrown away."""
+        if self.data_key is None:
+            return None
+        fields = json.loads(self._opened(self.address_encrypted, self.data_key))
+        return DropOff(**{**fields, "point": Point(**fields["point"])})
+
+    @property
+    def pin(self) -> str:
+        """The four digits to say at the door; empty once the key was thrown away."""
+        if self.data_key is None:
+            return ""
+        return self._opened(self.pin_encrypted, self.data_key)
+
+    @staticmethod
+    def _opened(data: bytes | memoryview, wrapped_key: bytes | memoryview) -> str:
+        return crypto.decrypt(bytes(data), key=crypto.data_key(bytes(wrapped_key)))
+
+
+def sealed(*, drop_off: DropOff, pin: str) -> dict[str, Any]:
+    """The columns of an order that hold its personal data, under a new key of their own."""
+    wrapped = crypto.new_data_key()
+    key = crypto.data_key(wrapped)
+    return {
+        "data_key": wrapped,
+        "address_encrypted": crypto.encrypt(json.dumps(asdict(drop_off)), key=key),
+        "pin_encrypted": crypto.encrypt(pin, key=key),
+    }
+
+
+class OrderLine(ShardedModel):
+    """One item, as it was named and priced at the moment of ordering."""
+
+    id = ShardAutoField(primary_key=True)
+    order = ShardForeignKey(Order, on_delete=models.CASCADE, related_name="lines")
+    customer_id = models.BigIntegerField()
+    position = models.PositiveSmallIntegerField()
+    item_id = models.BigIntegerField()
+    name = models.CharField(max_length=200)
+    department = models.CharField(max_length=80, blank=True)
+    aisle = models.CharField(max_length=80, blank=True)
+    rank = models.IntegerField(default=0)
+    cost_unit = models.CharField(max_length=8)
+    sold_by = models.CharField(max_length=8)
+    unit_price_cents = models.BigIntegerField()
+    tax_category = models.CharField(max_length=40, blank=True)
+    deposit_cents = models.BigIntegerField(default=0)
+    quantity = models.DecimalField(max_digits=12, decimal_places=3)
+    note = models.CharField(max_length=300, blank=True)
+    replacement_policy = models.CharField(max_length=20)
+    status = models.CharField(max_length=20, default=str(LineStatus.NOT_PICKED))
+    found_quantity = models.DecimalField(max_digits=12, decimal_places=3, null=True)
+
+    sharding: ClassVar = ShardKey("customer", field="customer_id")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["customer_id", "order", "position"], name="orders_line_position_once"),
+            models.CheckConstraint(condition=Q(quantity__gt=0), name="orders_line_quantity_positive"),
+            models.CheckConstraint(
+                condition=Q(found_quantity__isnull=True) | Q(found_quantity__gte=0),
+                name="orders_line_found_not_negative",
+            ),
+            _one_of("status", LineStatus, "orders_line_status"),
+        ]
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.quantity} {self.cost_unit} {self.name}"
+
+
+class OrderAdjustment(ShardedModel):
+    """One line of money. An order's total is the sum of one phase's lines; it is stored nowhere else."""
+
+    id = ShardAutoField(primary_key=True)
+    order = ShardForeignKey(Order, on_delete=models.CASCADE, related_name="adjustments")
+    customer_id = models.BigIntegerField()
+    kind = models.CharField(max_length=20)
+    label = models.CharField(max_length=240)
+    amount_cents = models.BigIntegerField()
+    line = ShardForeignKey(OrderLine, on_delete=models.CASCADE, null=True, related_name="adjustments")
+    phase = models.CharField(max_length=10)
+    reason = models.CharField(max_length=200, blank=True)
+    actor = models.CharField(max_length=40)
+
+    sharding: ClassVar = ShardKey("customer", field="customer_id")
+
+    class Meta:
+        constraints = [_one_of("phase", Phase, "orders_adjustment_phase")]
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.label}: {self.amount_cents}"
+
+
+class OrderEvent(ShardedModel):
+    """A step in the life of an order, written with the step. Rows are only ever added."""
+
+    id = ShardAutoField(primary_key=True)
+    order = ShardForeignKey(Order, on_delete=models.CASCADE, related_name="events")
+    customer_id = models.BigIntegerField()
+    sequence = models.PositiveIntegerField()
+    name = models.CharField(max_length=60)
+    from_status = models.CharField(max_length=30, blank=True)
+    to_status = models.CharField(max_length=30)
+    actor = models.CharField(max_length=40)
+    at = models.DateTimeField()
+    data = models.JSONField(default=dict)
+
+    sharding: ClassVar = ShardKey("customer", field="customer_id")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["customer_id", "order", "sequence"], name="orders_event_sequence_once"),
+        ]
+
+    @override
+    def __str__(self) -> str:
+        return f"#{self.sequence} {self.name}"

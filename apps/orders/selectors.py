@@ -1,0 +1,205 @@
+"""Questions about orders. An order's id names its shard, so none of these asks more than one database."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.db.models import Count, Q, Sum
+
+from apps.common.api import ids
+from apps.common.money import Money
+from apps.orders import domain, models
+from apps.orders.domain import Phase, Status
+from apps.orders.errors import OrderNotFound
+from apps.orders.types import Adjustment, DropOff, Order, OrderEvent, OrderLine, OrderSummary, Page
+
+MAX_PAGE = 100
+
+
+def order(*, order_id: int, customer_id: int) -> Order:
+    """The customer's order with everything on it; raises ``OrderNotFound`` for anyone else's. 4 queries."""
+    row = models.Order.objects.filter(pk=order_id, customer_id=customer_id).first()
+    return _whole(_existing(row, order_id))
+
+
+def order_for_staff(*, order_id: int) -> Order:
+    """Any order, for the people who run the market; whoever asks has been checked. 4 queries."""
+    return _whole(_row(order_id))
+
+
+def orders(*, customer_id: int, after: str | None = None, limit: int = 20) -> Page:
+    """The customer's orders, newest first; ``after`` is the last page's ``next_cursor``. 3 queries.
+
+    Raises ``NotFound`` for a cursor that is none.
+    """
+    limit = max(1, min(limit, MAX_PAGE))
+    found = models.Order.objects.filter(customer_id=customer_id)
+    if after is not None:
+        found = found.filter(pk__lt=ids.parse(after))
+    rows = list(found.order_by("-pk")[: limit + 1])
+    page = rows[:limit]
+    sums = _sums(page)
+    return Page(
+        orders=tuple(
+            OrderSummary(
+                id=row.pk,
+                store_id=row.store_id,
+                status=row.status,
+                status_title=domain.TITLES[Status(row.status)],
+                placed_at=row.placed_at,
+                window_starts_at=row.window_starts_at,
+                window_ends_at=row.window_ends_at,
+                total=sums[row.pk][0],
+                line_count=sums[row.pk][1],
+            )
+            for row in page
+        ),
+        next_cursor=str(page[-1].pk) if len(rows) > limit else None,
+    )
+
+
+def owner(*, order_id: int) -> int:
+    """Id of the customer whose order this is. 1 query."""
+    return _row(order_id).customer_id
+
+
+def drop_off(*, order_id: int) -> DropOff:
+    """Name and address to bring the order to; whoever asks has been checked. 1 query.
+
+    Raises ``OrderNotFound`` also when the customer has been erased.
+    """
+    found = _row(order_id).drop_off
+    if found is None:
+        raise OrderNotFound(f"There is no address for order {order_id} any more.")
+    return found
+
+
+def total(*, order_id: int, phase: Phase) -> Money:
+    """Sum of the order's money lines of one phase. 2 queries."""
+    row = _row(order_id)
+    cents = row.adjustments.filter(phase=phase).aggregate(cents=Sum("amount_cents"))["cents"]
+    return Money(cents or 0, row.currency)
+
+
+def stuck(*, using: str, now: datetime) -> tuple[int, ...]:
+    """Orders of one customer shard that need a person, at most 100 of them. 1 query.
+
+    Long past their window and not at their end, or long at their end with something still owed: money
+    not taken, a reservation not released.
+    """
+    long_ago = now - domain.STUCK_AFTER
+    under_way = Q(window_ends_at__lt=long_ago) & ~Q(status__in=[str(status) for status in sorted(domain.TERMINAL)])
+    owed = Q(due_at__isnull=False) & (Q(delivered_at__lt=long_ago) | Q(ended_at__lt=long_ago))
+    late = models.Order.objects.using(using).filter(under_way | owed)
+    return tuple(late.order_by("pk").values_list("pk", flat=True)[:MAX_PAGE])
+
+
+def _row(order_id: int) -> models.Order:
+    return _existing(models.Order.objects.filter(pk=order_id).first(), order_id)
+
+
+def _existing(row: models.Order | None, order_id: int) -> models.Order:
+    if row is None:
+        raise OrderNotFound(f"There is no order {order_id}.")
+    return row
+
+
+def _sums(page: Sequence[models.Order]) -> dict[int, tuple[Money, int]]:
+    """Total (final if there is one, else the estimate) and number of lines of each order of one customer. 2 queries."""
+    if not page:
+        return {}
+    mine = {"customer_id": page[0].customer_id, "order_id__in": [row.pk for row in page]}
+    cents = (
+        models.OrderAdjustment.objects.filter(**mine).values("order_id", "phase").annotate(cents=Sum("amount_cents"))
+    )
+    totals = {(row["order_id"], row["phase"]): row["cents"] for row in cents.order_by()}
+    counts = models.OrderLine.objects.filter(**mine).values("order_id").annotate(count=Count("pk")).order_by()
+    lines = {row["order_id"]: row["count"] for row in counts}
+    return {
+        row.pk: (
+            Money(totals.get((row.pk, Phase.FINAL), totals.get((row.pk, Phase.ESTIMATE), 0)), row.currency),
+            lines.get(row.pk, 0),
+        )
+        for row in page
+    }
+
+
+def _whole(row: models.Order) -> Order:
+    lines = list(row.lines.order_by("position"))
+    adjustments = list(row.adjustments.order_by("pk"))
+    events = list(row.events.order_by("sequence"))
+    status = Status(row.status)
+
+    def money(cents: int) -> Money:
+        return Money(cents, row.currency)
+
+    def sum_of(phase: Phase) -> Money:
+        return Money.total((money(a.amount_cents) for a in adjustments if a.phase == phase), row.currency)
+
+    is_final = any(event.to_status == Status.CHECKOUT for event in events)
+    return Order(
+        id=row.pk,
+        customer_id=row.customer_id,
+        store_id=row.store_id,
+        status=row.status,
+        status_title=domain.TITLES[status],
+        sequence=row.sequence,
+        rejected_code=row.rejected_code,
+        window_id=row.window_id,
+        window_starts_at=row.window_starts_at,
+        window_ends_at=row.window_ends_at,
+        address=row.drop_off,
+        tip=money(row.tip_cents),
+        estimate=sum_of(Phase.ESTIMATE),
+        total=sum_of(Phase.FINAL if is_final else Phase.ESTIMATE),
+        authorised=money(row.authorise_cents),
+        captured=None if row.captured_cents is None else money(row.captured_cents),
+        pin=row.pin,
+        is_cancelable=status in domain.CANCELABLE,
+        placed_at=row.placed_at,
+        confirmed_at=row.confirmed_at,
+        delivered_at=row.delivered_at,
+        lines=tuple(
+            OrderLine(
+                id=line.pk,
+                position=line.position,
+                item_id=line.item_id,
+                name=line.name,
+                department=line.department,
+                aisle=line.aisle,
+                rank=line.rank,
+                quantity=line.quantity,
+                found_quantity=line.found_quantity,
+                cost_unit=line.cost_unit,
+                sold_by=line.sold_by,
+                unit_price=money(line.unit_price_cents),
+                note=line.note,
+                replacement_policy=line.replacement_policy,
+                status=line.status,
+            )
+            for line in lines
+        ),
+        adjustments=tuple(
+            Adjustment(
+                kind=adjustment.kind,
+                label=adjustment.label,
+                amount=money(adjustment.amount_cents),
+                line_id=adjustment.line_id,
+                phase=adjustment.phase,
+                reason=adjustment.reason,
+                actor=adjustment.actor,
+            )
+            for adjustment in adjustments
+        ),
+        events=tuple(
+            OrderEvent(
+                sequence=event.sequence,
+                name=event.name,
+                from_status=event.from_status,
+                to_status=event.to_status,
+                actor=event.actor,
+                at=event.at,
+                data=event.data,
+            )
+            for event in events
+        ),
+    )

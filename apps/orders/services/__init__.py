@@ -1,0 +1,29 @@
+"""Commands on orders.
+
+``place`` creates an order and carries it through stock, window and payment; ``resume`` takes up the
+same work wherever it stopped; ``sweep`` finds the orders that need it. Everything after that moves
+along the state table by ``transition``.
+"""
+
+from apps.orders.services.canceling import cancel
+from apps.orders.services.completing import resume, secure, sweep, undo
+from apps.orders.services.moving import transition
+from apps.orders.services.picking import finalise, record_line
+from apps.orders.services.pins import check_pin
+from apps.orders.services.placing import place, return_to_cart
+from apps.orders.services.settling import settle
+
+__all__ = [
+    "cancel",
+    "check_pin",
+    "finalise",
+    "place",
+    "record_line",
+    "resume",
+    "return_to_cart",
+    "secure",
+    "settle",
+    "sweep",
+    "transition",
+    "undo",
+]

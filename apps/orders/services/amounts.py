@@ -1,0 +1,170 @@
+"""What an order costs: estimated from the cart, final from what was found, both through one pricing."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from apps.carts.types import Cart
+from apps.catalog.types import Item
+from apps.common.money import Money
+from apps.orders import models
+from apps.orders.domain import LineStatus, Phase
+from apps.pricing import selectors as pricing
+from apps.pricing.types import ITEM, Charge, Fee, Fees, PricedLine
+from apps.slots.types import Window
+from apps.stores.types import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    charges: tuple[Charge, ...]
+    total: Money
+    fees: dict[str, Any]
+    """The fees and rates it was made with, for the order to keep."""
+
+
+def estimate(store: Store, window: Window, cart: Cart, items: Mapping[int, Item], tip: Money) -> Estimate:
+    fees = pricing.fees_for(store=store, window_fee=window.fee)
+    priced = [
+        PricedLine(
+            line_ref=position,
+            name=line.name,
+            quantity=line.quantity,
+            unit_price=items[line.item_id].price,
+            tax_category=items[line.item_id].tax_category,
+            deposit=items[line.item_id].deposit,
+        )
+        for position, line in enumerate(cart.lines, start=1)
+    ]
+    quote = pricing.quote(lines=priced, fees=fees, tip=tip)
+    return Estimate(charges=quote.charges, total=quote.total, fees=_kept(fees))
+
+
+def lines(order: models.Order, cart: Cart, items: Mapping[int, Item]) -> list[models.OrderLine]:
+    """The cart's lines as rows of ``order``, not saved yet; positions count from 1."""
+    rows = []
+    for position, line in enumerate(cart.lines, start=1):
+        item = items[line.item_id]
+        rows.append(
+            models.OrderLine(
+                order=order,
+                customer_id=order.customer_id,
+                position=position,
+                item_id=item.id,
+                name=item.name,
+                department=item.department,
+                aisle=item.aisle,
+                rank=item.rank,
+                cost_unit=item.cost_unit,
+                sold_by=item.sold_by,
+                unit_price_cents=item.price.cents,
+                tax_category=item.tax_category,
+                deposit_cents=item.deposit.cents,
+                quantity=line.quantity,
+                note=line.note,
+                replacement_policy=line.replacement_policy,
+            )
+        )
+    return rows
+
+
+def adjustments(
+    order: models.Order,
+    rows: Sequence[models.OrderLine],
+    charges: Sequence[Charge],
+    *,
+    phase: Phase,
+    reasons: Mapping[int, str] | None = None,
+) -> list[models.OrderAdjustment]:
+    """``charges`` as money lines of ``order``, not saved yet; ``reasons`` by position of the line they are about."""
+    by_position = {row.position: row for row in rows}
+    return [
+        models.OrderAdjustment(
+            order=order,
+            customer_id=order.customer_id,
+            kind=charge.kind,
+            label=charge.label,
+            amount_cents=charge.amount.cents,
+            line=by_position.get(charge.line_ref or 0),
+            phase=phase,
+            reason=(reasons or {}).get(charge.line_ref or 0, ""),
+            actor="system",
+        )
+        for charge in charges
+    ]
+
+
+def final(order: models.Order, picked: Sequence[models.OrderLine]) -> list[models.OrderAdjustment]:
+    """The final money lines of a picked order: every line at its found quantity, the estimate's fees and rates.
+
+    Where nothing at all was found only the lines remain, at 0: nobody pays a fee or a tip for an empty bag.
+    """
+    found = [line for line in picked if line.status == LineStatus.FOUND]
+    priced = [
+        PricedLine(
+            line_ref=line.position,
+            name=line.name,
+            quantity=line.found_quantity or Decimal(0),
+            unit_price=Money(line.unit_price_cents, order.currency),
+            tax_category=line.tax_category,
+            deposit=Money(line.deposit_cents, order.currency),
+        )
+        for line in found
+    ]
+    tip = Money(order.tip_cents, order.currency)
+    charges = pricing.quote(lines=priced, fees=_fees(order.fees), tip=tip).charges if found else ()
+    refunded = [
+        Charge(kind=ITEM, label=line.name, amount=Money(0, order.currency), line_ref=line.position)
+        for line in picked
+        if line.status != LineStatus.FOUND
+    ]
+    reasons = {line.position: _reason(line) for line in picked}
+    return adjustments(order, picked, [*charges, *refunded], phase=Phase.FINAL, reasons=reasons)
+
+
+def _reason(line: models.OrderLine) -> str:
+    if line.status != LineStatus.FOUND:
+        return f"refunded: 0 of {line.quantity.normalize():f} {line.cost_unit}"
+    found = line.found_quantity or Decimal(0)
+    return f"found {found.normalize():f} of {line.quantity.normalize():f} {line.cost_unit}"
+
+
+def _kept(fees: Fees) -> dict[str, Any]:
+    """``fees`` as JSON for the order's row; ``_fees`` reads it back."""
+    return {
+        "currency": fees.currency,
+        "tax_percent": {category: str(percent) for category, percent in fees.tax_percent.items()},
+        "fees": [
+            {
+                "code": fee.code,
+                "label": fee.label,
+                "flat": fee.flat.cents,
+                "percent": str(fee.percent),
+                "minimum": None if fee.minimum is None else fee.minimum.cents,
+                "maximum": None if fee.maximum is None else fee.maximum.cents,
+                "tax_category": fee.tax_category,
+            }
+            for fee in fees.fees
+        ],
+    }
+
+
+def _fees(kept: Mapping[str, Any]) -> Fees:
+    currency = kept["currency"]
+    return Fees(
+        currency=currency,
+        tax_percent={category: Decimal(percent) for category, percent in kept["tax_percent"].items()},
+        fees=tuple(
+            Fee(
+                code=fee["code"],
+                label=fee["label"],
+                flat=Money(fee["flat"], currency),
+                percent=Decimal(fee["percent"]),
+                minimum=None if fee["minimum"] is None else Money(fee["minimum"], currency),
+                maximum=None if fee["maximum"] is None else Money(fee["maximum"], currency),
+                tax_category=fee["tax_category"],
+            )
+            for fee in kept["fees"]
+        ),
+    )

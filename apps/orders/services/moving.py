@@ -1,0 +1,162 @@
+"""The one way from status to status."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import sharding
+from apps.common import outbox
+from apps.common.events import Event
+from apps.orders import domain, models, selectors
+from apps.orders.domain import Status
+from apps.orders.errors import IllegalTransition, OrderNotFound
+from apps.orders.events import OrderCanceled, OrderConfirmed, OrderDelivered, OrderRejected, OrderStatusChanged
+
+
+def transition(*, order_id: int, to: str, actor: str, now: datetime, data: Mapping[str, Any] | None = None) -> bool:
+    """Move the order to status ``to``; ``actor`` is who does it, such as ``shopper:7`` or ``system``.
+
+    False, and nothing happens, when the order is there already, or was there and has gone on: a
+    message that is delivered twice or late does no harm. Raises ``IllegalTransition`` for a step the
+    state table does not have, and for the steps that belong to ``place`` and ``finalise``, which
+    make sure of something first (an authorisation, the final price).
+    """
+    return move(order_id=order_id, to=Status(to), actor=actor, now=now, data=data, refused=domain.EARNED)
+
+
+def move(
+    *,
+    order_id: int,
+    to: Status,
+    actor: str,
+    now: datetime,
+    data: Mapping[str, Any] | None = None,
+    changes: Mapping[str, Any] | None = None,
+    only_from: Collection[Status] = tuple(Status),
+    refused: Collection[tuple[Status, Status]] = (),
+) -> bool:
+    """``transition`` for this app's own services, with ``changes`` to more of the order's columns.
+
+    The update is guarded by the status and sequence just read: of two that move an order at once
+    one wins, and the other decides again by what it then finds.
+    """
+    alias = sharding.alias_of_id("customer", order_id)
+    with sharding.atomic(alias):
+        while True:
+            order = models.Order.objects.filter(pk=order_id).first()
+            if order is None:
+                raise OrderNotFound(f"There is no order {order_id}.")
+            before = Status(order.status)
+            if before is to:
+                return False
+            step_exists = domain.may_follow(before, to) and before in only_from and (before, to) not in refused
+            if not step_exists:
+                if order.events.filter(to_status=to).exists():
+                    return False
+                raise IllegalTransition(f"An order that is {before} cannot become {to}.")
+            columns = {**_effects(before, to, now), **(changes or {}), "status": to, "sequence": order.sequence + 1}
+            guarded = models.Order.objects.filter(pk=order_id, status=before, sequence=order.sequence)
+            if guarded.update(**columns):
+                break
+        for column, value in columns.items():
+            setattr(order, column, value)
+        note(order, before=before, actor=actor, now=now, data=data)
+        for event in _announcements(order, before):
+            outbox.emit(event, using=alias)
+    return True
+
+
+def note(
+    order: models.Order,
+    *,
+    before: Status | None,
+    actor: str,
+    now: datetime,
+    name: str = "",
+    data: Mapping[str, Any] | None = None,
+) -> None:
+    """Write the step ``order.sequence`` into the order's history and tell it. Inside the caller's transaction."""
+    models.OrderEvent.objects.create(
+        order=order,
+        customer_id=order.customer_id,
+        sequence=order.sequence,
+        name=name or order.status,
+        from_status=before or "",
+        to_status=order.status,
+        actor=actor,
+        at=now,
+        data=dict(data or {}),
+    )
+    outbox.emit(
+        OrderStatusChanged(
+            order_id=order.pk,
+            customer_id=order.customer_id,
+            store_id=order.store_id,
+            status=order.status,
+            sequence=order.sequence,
+        ),
+        using=sharding.alias_of_id("customer", order.pk),
+    )
+
+
+def _effects(before: Status, to: Status, now: datetime) -> dict[str, Any]:
+    """Columns that go with a step, whoever takes it."""
+    match to:
+        case Status.BRAND_NEW if before in domain.UNPLACED:
+            return {"confirmed_at": now, "due_at": None}
+        case Status.PAYMENT_PENDING:
+            return {"due_at": now + domain.PATIENCE}
+        case Status.DELIVERED:
+            return {"delivered_at": now, "due_at": now + domain.PATIENCE}
+        case Status.REJECTED | Status.CANCELED | Status.RETURNED:
+            return {"ended_at": now, "due_at": now + domain.LAST_LOOK}
+        case _:
+            return {}
+
+
+def _announcements(order: models.Order, before: Status) -> Sequence[Event]:
+    names = {"order_id": order.pk, "customer_id": order.customer_id, "store_id": order.store_id}
+    match order.status:
+        case Status.BRAND_NEW if before in domain.UNPLACED:
+            return [_confirmed(order)]
+        case Status.REJECTED:
+            return [OrderRejected(**names, code=order.rejected_code)]
+        case Status.CANCELED:
+            return [OrderCanceled(**names)]
+        case Status.DELIVERED:
+            total = selectors.total(order_id=order.pk, phase=domain.Phase.FINAL)
+            return [OrderDelivered(**names, total_cents=total.cents, tip_cents=order.tip_cents)]
+        case _:
+            return []
+
+
+def _confirmed(order: models.Order) -> OrderConfirmed:
+    point = selectors.drop_off(order_id=order.pk).point
+    return OrderConfirmed(
+        order_id=order.pk,
+        customer_id=order.customer_id,
+        store_id=order.store_id,
+        window_id=order.window_id,
+        window_starts_at=order.window_starts_at.isoformat(),
+        window_ends_at=order.window_ends_at.isoformat(),
+        lat=point.lat,
+        lng=point.lng,
+        tip_cents=order.tip_cents,
+        lines=[
+            {
+                "line_id": line.pk,
+                "item_id": line.item_id,
+                "name": line.name,
+                "department": line.department,
+                "aisle": line.aisle,
+                "rank": line.rank,
+                "quantity": str(line.quantity),
+                "cost_unit": line.cost_unit,
+                "sold_by": line.sold_by,
+                "unit_price_cents": line.unit_price_cents,
+                "note": line.note,
+                "replacement_policy": line.replacement_policy,
+            }
+            for line in order.lines.order_by("position")
+        ],
+    )

@@ -1,0 +1,233 @@
+"""Make an order out of a cart."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import IntegrityError
+
+import sharding
+from apps.accounts import selectors as accounts
+from apps.accounts.types import Address
+from apps.carts import selectors as carts
+from apps.carts import services as cart_services
+from apps.carts.errors import CartStale
+from apps.carts.types import Cart
+from apps.catalog import selectors as catalog
+from apps.catalog.types import Item
+from apps.common.api.idempotency import fingerprint
+from apps.common.errors import DomainError, IdempotencyConflict
+from apps.common.money import Money
+from apps.inventory.errors import OutOfStock
+from apps.orders import domain, models
+from apps.orders.domain import Phase, Status
+from apps.orders.errors import ItemsUnavailable
+from apps.orders.services import amounts, completing, moving
+from apps.orders.types import DropOff, Placed
+from apps.payments import selectors as payments
+from apps.payments.errors import CardNotFound
+from apps.pricing.errors import TipInvalid
+from apps.slots import selectors as slots
+from apps.slots.errors import WindowClosed, WindowFull
+from apps.slots.types import Window
+from apps.stores import selectors as stores
+from apps.stores.errors import OutOfArea, StorePaused
+from apps.stores.types import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Request:
+    """What the customer asked for."""
+
+    customer_id: int
+    store_id: int
+    cart_version: int
+    window_id: int
+    address_id: int
+    card_id: int
+    tip: Money
+    idempotency_key: str
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint(
+            self.store_id, self.cart_version, self.window_id, self.address_id, self.card_id, self.tip.cents
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Checked:
+    """What an order is made from, read and found good."""
+
+    store: Store
+    window: Window
+    minutes: int
+    cart: Cart
+    items: Mapping[int, Item]
+    drop_off: DropOff
+
+
+def place(
+    *,
+    customer_id: int,
+    store_id: int,
+    cart_version: int,
+    window_id: int,
+    address_id: int,
+    card_id: int,
+    tip: Money,
+    idempotency_key: str,
+    now: datetime,
+) -> Placed:
+    """Order what is in the cart, reserve it, hold the window and authorise the card.
+
+    The answer's status says how far that came: ``brand_new``; ``pending`` with an ``action_url`` for
+    the customer's bank; ``payment_pending`` while the provider is silent; ``rejected`` with a code
+    (out of stock, window full, card declined), and then nothing stays reserved or authorised.
+
+    Sent again with the same key it answers for the same order; without a key (an empty one) the
+    cart's version sees to it that one cart becomes one order. Items cost what they cost at this
+    moment, whatever an older page showed.
+
+    Raises:
+        IdempotencyConflict: the key was used for another request.
+        CartStale, CartEmpty, BelowMinimum, ItemsUnavailable, OutOfStock: this cart cannot be ordered.
+        StoreNotFound, StorePaused, OutOfArea, WindowNotFound, WindowClosed, WindowFull: not there, or
+            not now.
+        AddressNotFound, CardNotFound: not this customer's.
+        TipInvalid, IdempotencyKeyMissing: see ``pricing.quote`` and ``domain.checked_key``.
+    """
+    request = _Request(
+        customer_id=customer_id,
+        store_id=store_id,
+        cart_version=cart_version,
+        window_id=window_id,
+        address_id=address_id,
+        card_id=card_id,
+        tip=tip,
+        idempotency_key=domain.checked_key(idempotency_key),
+    )
+    order = _earlier(request)
+    if order is None:
+        try:
+            order_id = _create(request, _checked(request, now), now)
+        except (DomainError, IntegrityError):
+            order = _earlier(request)  # the same request, a moment faster on another connection
+            if order is None:
+                raise
+        else:
+            return completing.resume(order_id=order_id, now=now)
+    if order.fingerprint != request.fingerprint:
+        raise IdempotencyConflict("This idempotency key was used before for another order.")
+    if now < order.placed_at + domain.PATIENCE:  # the first call may still be at it
+        return completing.standing(order)
+    return completing.resume(order_id=order.pk, now=now)
+
+
+def return_to_cart(*, order_id: int) -> None:
+    """Put a rejected order's lines back where its customer's cart holds none of the item. Repeating is harmless."""
+    order = models.Order.objects.get(pk=order_id)
+    cart = carts.cart(customer_id=order.customer_id, store_id=order.store_id)
+    held = {line.item_id for line in cart.lines}
+    for line in order.lines.order_by("position"):
+        if line.item_id in held:
+            continue
+        try:
+            cart_services.set_line(
+                customer_id=order.customer_id,
+                store_id=order.store_id,
+                item_id=line.item_id,
+                quantity=line.quantity,
+                note=line.note,
+                replacement_policy=line.replacement_policy,
+            )
+        except DomainError:  # the store stopped selling it in between
+            continue
+
+
+def _earlier(request: _Request) -> models.Order | None:
+    if not request.idempotency_key:
+        return None
+    mine = models.Order.objects.filter(customer_id=request.customer_id)
+    return mine.filter(idempotency_key=request.idempotency_key).first()
+
+
+def _checked(request: _Request, now: datetime) -> _Checked:
+    store = stores.store(store_id=request.store_id)
+    if store.is_paused:
+        raise StorePaused(f"{store.name} takes no orders at the moment.")
+    if request.tip.currency != store.currency:
+        raise TipInvalid(f"{store.name} is paid in {store.currency}.")
+    window = slots.window(store_id=store.id, window_id=request.window_id)
+    if window.cutoff_at <= now or (window.kind == "immediate" and now < window.starts_at):
+        raise WindowClosed("This delivery window takes no orders at the moment.")
+    cart = carts.cart_to_order(customer_id=request.customer_id, store=store, version=request.cart_version)
+    items = catalog.items_by_id(store_id=store.id, item_ids=[line.item_id for line in cart.lines])
+    sold = {item_id for item_id, item in items.items() if item.in_assortment}
+    gone = [line.name for line in cart.lines if line.item_id not in sold]
+    if gone:
+        raise ItemsUnavailable(f"Not sold any more: {', '.join(gone)}.")
+    minutes = slots.minutes_needed(lines=len(cart.lines), units=sum(line.quantity for line in cart.lines))
+    if window.free_minutes < minutes:
+        raise WindowFull("This delivery window is full.")
+    short = [line.item_id for line in cart.lines if not line.is_available]
+    if short:
+        raise OutOfStock(short)
+    address = accounts.address(customer_id=request.customer_id, address_id=request.address_id)
+    if not stores.delivers_to(store=store, point=address.point):
+        raise OutOfArea(f"{store.name} does not deliver there.")
+    if all(card.id != request.card_id for card in payments.cards(customer_id=request.customer_id)):
+        raise CardNotFound("There is no such card.")
+    name = accounts.profile(customer_id=request.customer_id).name
+    drop_off = _drop_off(name, address)
+    return _Checked(store=store, window=window, minutes=minutes, cart=cart, items=items, drop_off=drop_off)
+
+
+def _create(request: _Request, checked: _Checked, now: datetime) -> int:
+    """Order, lines, estimate, history and event in one transaction, and the cart emptied in it."""
+    customer_id = request.customer_id
+    estimate = amounts.estimate(checked.store, checked.window, checked.cart, checked.items, request.tip)
+    with sharding.atomic(sharding.home("customer", customer_id)):
+        if not cart_services.clear(customer_id=customer_id, store_id=request.store_id, version=request.cart_version):
+            raise CartStale("Your cart was changed meanwhile; look at it again.")
+        order = models.Order.objects.create(
+            customer_id=customer_id,
+            store_id=request.store_id,
+            status=Status.PENDING,
+            sequence=1,
+            idempotency_key=request.idempotency_key,
+            fingerprint=request.fingerprint,
+            window_id=checked.window.id,
+            window_starts_at=checked.window.starts_at,
+            window_ends_at=checked.window.ends_at,
+            window_minutes=checked.minutes,
+            **models.sealed(drop_off=checked.drop_off, pin=f"{secrets.randbelow(10_000):04}"),
+            card_id=request.card_id,
+            tip_cents=request.tip.cents,
+            currency=request.tip.currency,
+            fees=estimate.fees,
+            authorise_cents=domain.amount_to_authorise(estimate.total).cents,
+            placed_at=now,
+            pay_by=domain.pay_by(now, checked.window.cutoff_at),
+            due_at=now + domain.PATIENCE,
+        )
+        lines = models.OrderLine.objects.bulk_create(amounts.lines(order, checked.cart, checked.items))
+        models.OrderAdjustment.objects.bulk_create(
+            amounts.adjustments(order, lines, estimate.charges, phase=Phase.ESTIMATE)
+        )
+        moving.note(order, before=None, actor=f"customer:{customer_id}", now=now, name="placed")
+    return int(order.pk)
+
+
+def _drop_off(name: str, address: Address) -> DropOff:
+    return DropOff(
+        name=name,
+        line1=address.line1,
+        line2=address.line2,
+        city=address.city,
+        state=address.state,
+        postcode=address.postcode,
+        instructions=address.instructions,
+        point=address.point,
+    )

@@ -1,0 +1,42 @@
+"""Take the money for what was delivered."""
+
+from datetime import datetime
+
+import sharding
+from apps.common.money import Money
+from apps.orders import domain, models, selectors
+from apps.orders.domain import Status
+from apps.orders.errors import IllegalTransition, OrderNotFound
+from apps.orders.services import moving
+from apps.payments import services as payments
+
+STEP = "estimate"
+"""Name of the payment made when ordering; one for a larger total or a later tip gets a name of its own."""
+
+
+def settle(*, order_id: int, now: datetime) -> Money:
+    """Capture the final total of a delivered order, once, and say how much that was.
+
+    Repeating it is harmless: payments keeps one capture per order and step. Nothing found in the
+    store means nothing to pay, and the authorisation is given back. Raises ``ProviderUnavailable``
+    while the provider is silent; the sweeper tries again.
+    """
+    order = models.Order.objects.filter(pk=order_id).first()
+    if order is None:
+        raise OrderNotFound(f"There is no order {order_id}.")
+    if order.captured_cents is not None:
+        return Money(order.captured_cents, order.currency)
+    if order.status != Status.DELIVERED:
+        raise IllegalTransition(f"An order that is {order.status} is not paid for yet.")
+
+    total = selectors.total(order_id=order_id, phase=domain.Phase.FINAL)
+    payments.capture(customer_id=order.customer_id, order_id=order_id, step=STEP, amount=total, now=now)
+
+    with sharding.atomic(sharding.alias_of_id("customer", order_id)):
+        unsettled = models.Order.objects.filter(pk=order_id, captured_cents__isnull=True, sequence=order.sequence)
+        columns = {"captured_cents": total.cents, "settled_at": now, "due_at": None, "sequence": order.sequence + 1}
+        if unsettled.update(**columns):
+            order.sequence += 1
+            data = {"captured_cents": total.cents}
+            moving.note(order, before=Status.DELIVERED, actor="system", now=now, name="settled", data=data)
+    return total

@@ -1,0 +1,142 @@
+"""Orders as other apps see them."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from apps.common.geo import Point
+from apps.common.money import Money
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """Where a placement stands. ``action_url`` is where the customer's bank wants to see them (3-D Secure)."""
+
+    order_id: int
+    status: str
+    action_url: str | None = None
+    rejected_code: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderLine:
+    id: int
+    position: int
+    item_id: int
+    name: str
+    department: str
+    aisle: str
+    rank: int
+    quantity: Decimal
+    found_quantity: Decimal | None
+    cost_unit: str
+    sold_by: str
+    unit_price: Money
+    note: str
+    replacement_policy: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adjustment:
+    """One money line of the receipt; an order's total is the sum of these and nothing else."""
+
+    kind: str
+    label: str
+    amount: Money
+    line_id: int | None
+    phase: str
+    reason: str
+    actor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderEvent:
+    sequence: int
+    name: str
+    from_status: str
+    to_status: str
+    actor: str
+    at: datetime
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """``total`` is the final total once picking is over, the estimate before; ``captured`` what was really charged."""
+
+    id: int
+    customer_id: int
+    store_id: int
+    status: str
+    status_title: str
+    sequence: int
+    rejected_code: str
+    window_id: int
+    window_starts_at: datetime
+    window_ends_at: datetime
+    address: "DropOff | None"
+    tip: Money
+    estimate: Money
+    total: Money
+    authorised: Money
+    captured: Money | None
+    pin: str
+    is_cancelable: bool
+    placed_at: datetime
+    confirmed_at: datetime | None
+    delivered_at: datetime | None
+    lines: tuple[OrderLine, ...]
+    adjustments: tuple[Adjustment, ...]
+    events: tuple[OrderEvent, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderSummary:
+    id: int
+    store_id: int
+    status: str
+    status_title: str
+    placed_at: datetime
+    window_starts_at: datetime
+    window_ends_at: datetime
+    total: Money
+    line_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    orders: tuple[OrderSummary, ...]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropOff:
+    """Where the order goes, as the customer wrote it when ordering."""
+
+    name: str
+    line1: str
+    line2: str
+    city: str
+    state: str
+    postcode: str
+    instructions: str
+    point: Point
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PickedLine:
+    """What became of a line in the store: ``found`` with the quantity taken, or ``to_refund``."""
+
+    line_id: int
+    status: str
+    found_quantity: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepReport:
+    """What a sweep of one shard moved on, and the orders that need a person."""
+
+    advanced: int
+    stuck: tuple[int, ...]

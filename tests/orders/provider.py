@@ -1,0 +1,27 @@
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from typing_extensions import override
+
+from apps.payments.errors import ProviderUnavailable
+from apps.payments.fake import FakeGateway
+from apps.payments.gateway import Intent
+
+T = TypeVar("T")
+
+
+@dataclass
+class Provider(FakeGateway):
+    """The payments app's fake provider, which can also be out of reach for a while."""
+
+    is_down: bool = False
+
+    def intents_of(self, order_id: int) -> list[Intent]:
+        return [i for i in self.intents.values() if i.reference is not None and i.reference.order_id == order_id]
+
+    @override
+    def _once(self, method: str, key: str, work: Callable[[], T]) -> T:
+        if self.is_down:
+            raise ProviderUnavailable
+        return super()._once(method, key, work)

@@ -1,0 +1,150 @@
+import json
+
+import graphene
+import pytest
+from django.contrib.auth.models import AnonymousUser
+
+from apps.accounts.models import User
+from apps.common.api.graphql import LoadingGraphQLView
+from apps.orders import models
+from apps.orders.api.graphql import Mutation, Query
+from tests.orders.factories import MORNING, make_customer, make_placed_order, make_ready
+
+pytestmark = pytest.mark.django_db(databases="__all__")
+
+PLACE = """
+mutation ($input: PlaceOrderInput!) {
+  placeOrder(input: $input) { orderId status actionUrl rejectedCode }
+}
+"""
+ORDER = """
+query ($id: ID!) {
+  order(id: $id) {
+    id status statusTitle pin totalCents authorisedCents capturedCents isCancelable
+    address { line1 }
+    lines { name quantity status }
+    adjustments { kind amountCents phase }
+    events { sequence name }
+  }
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def schema():
+    return graphene.Schema(
+        query=type("Root", (Query, graphene.ObjectType), {}),
+        mutation=type("Change", (Mutation, graphene.ObjectType), {}),
+    )
+
+
+@pytest.fixture
+def ask(rf, schema):
+    def post(query, customer_id=None, **variables):
+        request = rf.post("/graphql/", {"query": query, "variables": variables}, content_type="application/json")
+        request.user = User(pk=customer_id) if customer_id else AnonymousUser()
+        return json.loads(LoadingGraphQLView.as_view(schema=schema)(request).content)
+
+    return post
+
+
+def wanted(ready, **changes):
+    return {
+        "storeId": str(ready.market.store_id),
+        "cartVersion": ready.cart_version,
+        "windowId": str(ready.market.window_ids[0]),
+        "addressId": str(ready.customer.address_id),
+        "cardId": str(ready.customer.card_id),
+        "tipCents": 300,
+        "idempotencyKey": "one",
+        **changes,
+    }
+
+
+def codes(answer):
+    return [error["extensions"]["code"] for error in answer["errors"]]
+
+
+def test_an_order_is_placed_and_read_back(ask):
+    ready = make_ready()
+    placed = ask(PLACE, ready.customer.id, input=wanted(ready))["data"]["placeOrder"]
+    assert placed == {"orderId": placed["orderId"], "status": "brand_new", "actionUrl": None, "rejectedCode": ""}
+    assert int(placed["orderId"]) > 2**53
+
+    order = ask(ORDER, ready.customer.id, id=placed["orderId"])["data"]["order"]
+    assert order["id"] == placed["orderId"]
+    assert (order["status"], order["statusTitle"]) == ("brand_new", "Order placed")
+    assert (order["totalCents"], order["authorisedCents"], order["capturedCents"]) == (2704, 3500, None)
+    assert order["address"] == {"line1": "20 Spring Street"}
+    assert order["lines"][0] == {"name": "Bananas", "quantity": "2.500", "status": "not_picked"}
+    assert sum(adjustment["amountCents"] for adjustment in order["adjustments"]) == 2704
+    assert [event["name"] for event in order["events"]] == ["placed", "brand_new"]
+    assert len(order["pin"]) == 4
+
+
+def test_the_same_key_is_the_same_order_and_another_body_a_conflict(ask):
+    ready = make_ready()
+    first = ask(PLACE, ready.customer.id, input=wanted(ready))
+    assert ask(PLACE, ready.customer.id, input=wanted(ready)) == first
+    assert codes(ask(PLACE, ready.customer.id, input=wanted(ready, tipCents=1))) == ["idempotency_conflict"]
+    assert models.Order.objects.filter(customer_id=ready.customer.id).count() == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"storeId": "x"}, "not_found"),
+        ({"storeId": "99999999"}, "store_not_found"),
+        ({"windowId": "1"}, "window_not_found"),
+        ({"addressId": str(2**63)}, "not_found"),
+        ({"cardId": "1"}, "card_not_found"),
+        ({"cartVersion": -1}, "cart_stale"),
+        ({"tipCents": -5}, "tip_invalid"),
+        ({"idempotencyKey": "x" * 81}, "idempotency_key_missing"),
+        ({"idempotencyKey": ""}, "idempotency_key_missing"),
+    ],
+)
+def test_refusals_have_a_code_and_make_no_order(ask, changes, code):
+    ready = make_ready()
+    assert codes(ask(PLACE, ready.customer.id, input=wanted(ready, **changes))) == [code]
+    assert not models.Order.objects.filter(customer_id=ready.customer.id).exists()
+
+
+def test_nobody_signed_in_is_refused(ask):
+    ready = make_ready()
+    assert codes(ask(PLACE, input=wanted(ready))) == ["sign_in_required"]
+    assert codes(ask("{ orders { nodes { id } } }")) == ["sign_in_required"]
+    assert not models.Order.objects.filter(customer_id=ready.customer.id).exists()
+
+
+@pytest.mark.parametrize("text", ["{order}", "1", "x", ""])
+def test_a_foreign_an_unknown_and_a_senseless_id_are_alike(ask, text):
+    order = make_placed_order()
+    stranger = make_customer().id
+    answer = ask(ORDER, stranger, id=text.format(order=order.id))
+    assert codes(answer) in (["order_not_found"], ["not_found"])
+    assert "Spring" not in json.dumps(answer)
+
+
+def test_orders_come_in_pages(ask):
+    order = make_placed_order()
+    query = (
+        "query ($after: String) { orders(after: $after, first: 1) { nodes { id totalCents lineCount } nextCursor } }"
+    )
+    answer = ask(query, order.customer_id)
+    assert answer == {
+        "data": {"orders": {"nodes": [{"id": str(order.id), "totalCents": 2704, "lineCount": 3}], "nextCursor": None}}
+    }
+    assert codes(ask(query, order.customer_id, after="nonsense")) == ["not_found"]
+
+
+def test_an_order_is_canceled_once_and_only_by_its_customer(ask):
+    order = make_placed_order()
+    cancel = (
+        'mutation ($id: ID!) { cancelOrder(input: {orderId: $id, reason: "Rain"}) { order { status isCancelable } } }'
+    )
+    assert codes(ask(cancel, make_customer().id, id=str(order.id))) == ["order_not_found"]
+    assert models.Order.objects.get(pk=order.id).status == "brand_new"
+    answer = ask(cancel, order.customer_id, id=str(order.id))
+    assert answer == {"data": {"cancelOrder": {"order": {"status": "canceled", "isCancelable": False}}}}
+    assert order.placed_at == MORNING
