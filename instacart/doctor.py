@@ -39,7 +39,7 @@ CACHE_ERRORS = (RedisError, ConnectionInterrupted, OSError)
 BROKER_ERRORS = (KombuError, RedisError, OSError)
 
 
-class Wrong(Exception):  # noqa: N818 (the opposite of fine, not a programming error)
+class Wrong(Exception):
     """Something needs attention: ``detail`` says what was found, ``advice`` what to do."""
 
     def __init__(self, detail: str, advice: str) -> None:

@@ -47,6 +47,8 @@ class Env:
     websocket_url: str
     """Where browsers open WebSockets, without a slash at the end."""
     allowed_hosts: tuple[str, ...]
+    site_name: str
+    """What the marketplace calls itself on its pages."""
     demo: bool
     """The demo city, its one-tap sign-ins and its banner."""
     demo_password: str
@@ -84,6 +86,7 @@ class Env:
             public_url=value("PUBLIC_URL", "http://127.0.0.1:8000").rstrip("/"),
             websocket_url=value("WEBSOCKET_URL", "ws://127.0.0.1:8001").rstrip("/"),
             allowed_hosts=tuple(value("ALLOWED_HOSTS", "127.0.0.1,localhost,testserver").split(",")),
+            site_name=environ.get("SITE_NAME", "Larder"),
             demo=not production and environ.get("INSTACART_DEMO", "1") == "1",
             demo_password=environ.get("DEMO_PASSWORD", ""),
             var=Path(environ.get("INSTACART_VAR", ROOT / "var")),

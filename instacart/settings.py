@@ -13,6 +13,7 @@ JWT_KEY = env.jwt_key
 REDIS_URL = env.redis_url
 PUBLIC_URL = env.public_url
 WEBSOCKET_URL = env.websocket_url
+SITE_NAME = env.site_name
 DEMO = env.demo
 DEMO_PASSWORD = env.demo_password
 DEBUG = False
@@ -58,6 +59,9 @@ INSTALLED_APPS = [
     "apps.shoppers",
     "apps.fulfilment",
     "apps.dispatch",
+    "apps.web",
+    "apps.backoffice",
+    "apps.simulation",
 ]
 
 MIDDLEWARE = [
@@ -82,6 +86,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "apps.web.context.site",
             ],
         },
     }
@@ -136,6 +141,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 LOGIN_URL = "/sign-in/"
+LOGIN_REDIRECT_URL = "/stores/"
 OAUTH2_PROVIDER = {
     "ACCESS_TOKEN_GENERATOR": "apps.accounts.api.jwt.access_token",
     "REFRESH_TOKEN_GENERATOR": "oauthlib.oauth2.rfc6749.tokens.random_token_generator",
@@ -169,6 +175,23 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+}
+UNFOLD = {
+    "SITE_TITLE": f"{env.site_name} operations",
+    "SITE_HEADER": env.site_name,
+    "SITE_SYMBOL": "shopping_basket",
+    "SIDEBAR": {
+        "show_all_applications": True,
+        "navigation": [
+            {
+                "title": "Orders",
+                "items": [
+                    {"title": "Find an order", "icon": "search", "link": "/admin/orders/"},
+                    {"title": "Stores", "icon": "store", "link": "/admin/stores/store/"},
+                ],
+            }
+        ],
+    },
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Shopper API",
@@ -210,6 +233,8 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "loggers": {"httpx": {"level": "WARNING"}},  # at INFO it writes every address it calls
+    "loggers": {
+        name: {"level": "WARNING"} for name in ("httpx", "stripe")
+    },  # at INFO they write every address they call
     "root": {"handlers": ["console"], "level": env.log_level},
 }

@@ -5,6 +5,8 @@ from typing import Any
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.urls import URLPattern, re_path
 
+from apps.web.api import routing as web
+
 NOT_FOUND = 4404
 
 
@@ -21,5 +23,6 @@ async def not_found(scope: Any, receive: Any, send: Any) -> None:
 
 
 urlpatterns: list[URLPattern] = [
+    *web.websocket_urlpatterns,
     re_path(r"", NotFound.as_asgi()),
 ]

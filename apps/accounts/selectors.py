@@ -54,6 +54,12 @@ def staff_store_ids(*, user_id: int) -> tuple[int, ...]:
     return tuple(store_id for store_id in found if store_id is not None)
 
 
+def has_role(*, user_id: int, role: str) -> bool:
+    """Whether the user holds ``role`` everywhere (not just at one store) and may sign in. 1 query."""
+    held = models.StaffRole.objects.filter(user_id=user_id, role=role, store_id__isnull=True, user__is_active=True)
+    return held.exists()
+
+
 def token_holder(*, token: str) -> models.User | None:
     """Who holds an access token that was issued here and not revoked since, if they may sign in. 1 query.
 

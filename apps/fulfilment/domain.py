@@ -19,6 +19,10 @@ class Status(StrEnum):
     CANCELED = "canceled"
 
 
+OPEN = (Status.WAITING, Status.ASSIGNED, Status.PICKING, Status.CHECKOUT)
+"""The store still has the goods."""
+
+
 class LineStatus(StrEnum):
     NOT_PICKED = "not_picked"
     FOUND = "found"

@@ -29,6 +29,15 @@ def of_order(*, store_id: int, order_id: int) -> StoreOrder | None:
     return _whole([row])[0] if row else None
 
 
+def open_orders(*, store_ids: Collection[int]) -> tuple[StoreOrder, ...]:
+    """What these stores still have to hand over, the earliest window first. 2 queries for each shard of theirs."""
+    by_store: dict[int, list[models.StoreOrder]] = {}
+    for row in models.StoreOrder.objects.filter(store_id__in=store_ids, status__in=domain.OPEN):
+        by_store.setdefault(row.store_id, []).append(row)
+    found = [order for of_store in by_store.values() for order in _whole(of_store)]
+    return tuple(sorted(found, key=lambda order: (order.window_starts_at, order.id)))
+
+
 def waiting(*, store_ids: Collection[int], now: datetime) -> tuple[WaitingOrder, ...]:
     """Orders of these stores that no shopper has, whose window ends first leading. 1 query for each shard of theirs."""
     rows = models.StoreOrder.objects.filter(store_id__in=store_ids, status=Status.WAITING)

@@ -7,6 +7,7 @@ from typing import Any
 
 from apps.common.geo import Point
 from apps.common.money import Money
+from apps.pricing.types import Charge
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +18,15 @@ class Placed:
     status: str
     action_url: str | None = None
     rejected_code: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """What an order would cost if it were placed now. ``hold`` is what the card would be authorised for."""
+
+    charges: tuple[Charge, ...]
+    total: Money
+    hold: Money
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ _TIMEOUT_S = 0.25
 _COMPLETE_FOR_S = 24 * 3600
 
 
-class PresenceLost(Exception):  # noqa: N818 - it is a state, and it never leaves this app
+class PresenceLost(Exception):
     """Redis does not answer, or has forgotten."""
 
 

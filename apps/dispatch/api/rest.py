@@ -115,6 +115,7 @@ class DropOffOutput(serializers.Serializer[Any]):
 
 class BatchOrderOutput(serializers.Serializer[Any]):
     store_order_id = serializers.CharField(source="order.id")
+    order_id = serializers.CharField(source="order.order_id", help_text="The number on the customer's receipt.")
     status = serializers.CharField(source="order.status")
     window_starts_at = serializers.DateTimeField(source="order.window_starts_at")
     window_ends_at = serializers.DateTimeField(source="order.window_ends_at")

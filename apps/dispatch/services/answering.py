@@ -17,7 +17,7 @@ from apps.shoppers import services as shoppers
 SWEEP = 200
 
 
-class _Lost(Exception):  # noqa: N818 - never leaves this module
+class _Lost(Exception):
     """Somebody or something was faster; what was done so far is undone."""
 
 

@@ -24,7 +24,7 @@ from apps.stores.types import Store
 logger = logging.getLogger(__name__)
 
 
-class _Taken(Exception):  # noqa: N818 - never leaves this module
+class _Taken(Exception):
     """Somebody else was faster with an order or with the batch."""
 
 

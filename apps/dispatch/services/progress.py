@@ -12,7 +12,7 @@ from apps.fulfilment import services as fulfilment
 SWEEP = 200
 
 
-class _Begun(Exception):  # noqa: N818 - never leaves this module
+class _Begun(Exception):
     """Picking has begun after all, or an order was canceled, and word of it is on its way."""
 
 

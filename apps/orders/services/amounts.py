@@ -8,7 +8,7 @@ from typing import Any
 from apps.carts.types import Cart
 from apps.catalog.types import Item
 from apps.common.money import Money
-from apps.orders import models
+from apps.orders import estimates, models
 from apps.orders.domain import LineStatus, Phase
 from apps.pricing import selectors as pricing
 from apps.pricing.types import ITEM, Charge, Fee, Fees, PricedLine
@@ -26,18 +26,7 @@ class Estimate:
 
 def estimate(store: Store, window: Window, cart: Cart, items: Mapping[int, Item], tip: Money) -> Estimate:
     fees = pricing.fees_for(store=store, window_fee=window.fee)
-    priced = [
-        PricedLine(
-            line_ref=position,
-            name=line.name,
-            quantity=line.quantity,
-            unit_price=items[line.item_id].price,
-            tax_category=items[line.item_id].tax_category,
-            deposit=items[line.item_id].deposit,
-        )
-        for position, line in enumerate(cart.lines, start=1)
-    ]
-    quote = pricing.quote(lines=priced, fees=fees, tip=tip)
+    quote = pricing.quote(lines=estimates.priced(cart, items), fees=fees, tip=tip)
     return Estimate(charges=quote.charges, total=quote.total, fees=_kept(fees))
 
 

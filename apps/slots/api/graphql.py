@@ -48,17 +48,19 @@ class Query:
     stores = graphene.List(
         graphene.NonNull(Store),
         required=True,
-        lat=graphene.Float(required=True),
-        lng=graphene.Float(required=True),
-        description="Stores that deliver to this place, nearest first.",
+        lat=graphene.Float(),
+        lng=graphene.Float(),
+        description="Stores that deliver to this place, nearest first; every store when no place is given.",
     )
     store = graphene.Field(Store, id=graphene.ID(required=True))
 
     @on_db_thread
-    def resolve_stores(root, info, lat, lng):
+    def resolve_stores(root, info, lat=None, lng=None):
+        if lat is None and lng is None:
+            return stores.every_store()
         try:
             point = Point(lat, lng)
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             raise Invalid("This is not a place on Earth.") from error
         return stores.stores_delivering_to(point=point)
 

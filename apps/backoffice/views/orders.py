@@ -1,0 +1,67 @@
+"""One order with everything known about it, wherever its parts live.
+
+An order's id names its shard, so nothing here searches: each part is asked of the one database that has it.
+"""
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+
+from apps.accounts import selectors as accounts
+from apps.common.api import ids
+from apps.common.errors import NotFound
+from apps.dispatch import selectors as dispatch
+from apps.fulfilment import selectors as fulfilment
+from apps.orders import selectors as orders
+from apps.payments import selectors as payments
+from apps.stores import selectors as stores
+
+
+def find(request: HttpRequest) -> HttpResponse:
+    """A field for the order's id; a known id goes straight to its page."""
+    _only_operators(request)
+    text = request.GET.get("id", "").strip()
+    refusal = ""
+    if text:
+        try:
+            order_id = ids.parse(text)
+            orders.owner(order_id=order_id)
+        except NotFound:
+            refusal = f"There is no order {text}."
+        else:
+            return redirect("backoffice:order", order_id)
+    context = {**admin.site.each_context(request), "title": "Find an order", "text": text, "refusal": refusal}
+    return render(request, "backoffice/find_order.html", context, status=404 if refusal else 200)
+
+
+def order(request: HttpRequest, order_id: int) -> HttpResponse:
+    """The order's time line, lines, money, payments and batch. About 20 queries, however long it is."""
+    _only_operators(request)
+    try:
+        found = orders.order_for_staff(order_id=order_id)
+    except NotFound as missing:
+        context = {**admin.site.each_context(request), "title": "Find an order", "text": order_id, "refusal": missing}
+        return render(request, "backoffice/find_order.html", context, status=404)
+    return render(
+        request,
+        "backoffice/order.html",
+        {
+            **admin.site.each_context(request),
+            "title": f"Order {order_id}",
+            "order": found,
+            "customer": accounts.profile(customer_id=found.customer_id),
+            "store": stores.store(store_id=found.store_id),
+            "payments": payments.payments(customer_id=found.customer_id, order_id=order_id),
+            "store_order": fulfilment.of_order(store_id=found.store_id, order_id=order_id),
+            "batch": dispatch.batch_of_order(store_id=found.store_id, order_id=order_id),
+            "estimate": [entry for entry in found.adjustments if entry.phase == "estimate"],
+            "final": [entry for entry in found.adjustments if entry.phase == "final"],
+        },
+    )
+
+
+def _only_operators(request: HttpRequest) -> None:
+    """Staff of one store may enter the admin, but not read everybody's orders."""
+    if not (request.user.is_superuser or accounts.has_role(user_id=int(request.user.pk or 0), role="operator")):
+        raise PermissionDenied

@@ -1,0 +1,24 @@
+"""What the people in a store look at: the orders to come."""
+
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_GET
+
+from apps.accounts import selectors as accounts
+from apps.common.api import actor
+from apps.fulfilment import selectors as fulfilment
+from apps.stores import selectors as stores
+
+
+@require_GET
+@login_required
+def today(request: HttpRequest) -> HttpResponse:
+    """The open orders of the staff member's stores. 4 queries and 2 for each shard of the stores."""
+    store_ids = accounts.staff_store_ids(user_id=actor.user_id(request))
+    if not store_ids:
+        raise PermissionDenied
+    names = {store_id: store.name for store_id, store in stores.stores(store_ids=store_ids).items()}
+    found = fulfilment.open_orders(store_ids=store_ids)
+    return render(request, "backoffice/store.html", {"section": "store", "names": names, "orders": found})

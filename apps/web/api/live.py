@@ -1,0 +1,47 @@
+"""The WebSocket behind an order's page: says that something changed, never what.
+
+What changed is fetched by the page over HTTP, where permission is asked again; a lost or repeated
+message therefore does no harm.
+"""
+
+from typing import Any
+
+from channels.db import database_sync_to_async
+from channels.generic.websocket import AsyncJsonWebsocketConsumer
+
+from apps.common.errors import NotFound
+from apps.orders import selectors as orders
+
+NOT_YOURS = 4404
+
+
+def group(order_id: int) -> str:
+    """Name of the channel group of everybody who watches an order."""
+    return f"order.{order_id}"
+
+
+class OrderConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
+    """Sends ``{"sequence": n, "status": …}`` when the order of the path changes. Its customer only.
+
+    The first message says where the order stands, so that a page that was away sees what it missed.
+    """
+
+    async def connect(self) -> None:
+        self.order_id = int(self.scope["url_route"]["kwargs"]["order_id"])
+        user = self.scope["user"]
+        try:
+            order = await database_sync_to_async(orders.order)(
+                order_id=self.order_id, customer_id=int(user.pk) if user.is_authenticated else 0
+            )
+        except NotFound:
+            await self.close(code=NOT_YOURS)
+            return
+        await self.channel_layer.group_add(group(self.order_id), self.channel_name)
+        await self.accept()
+        await self.send_json({"sequence": order.sequence, "status": order.status})
+
+    async def disconnect(self, code: int) -> None:
+        await self.channel_layer.group_discard(group(self.order_id), self.channel_name)
+
+    async def order_changed(self, message: dict[str, Any]) -> None:
+        await self.send_json({"sequence": message["sequence"], "status": message["status"]})

@@ -1,0 +1,34 @@
+// Keeps an order page true while it is open: a WebSocket says that something changed, htmx fetches what.
+// Without a WebSocket (blocked, server away) the page asks every few seconds instead.
+(() => {
+  const page = document.querySelector("[data-live-url]");
+  if (!page) return;
+  const badge = page.querySelector("[data-state]");
+  const POLL_MS = 8000, LONGEST_WAIT_MS = 15000;
+  let seen = Number(page.dataset.sequence), wait = 500, poller = null;
+
+  const show = (state, text) => { badge.dataset.state = state; badge.textContent = text; };
+  const refresh = () => htmx.ajax("GET", page.dataset.partialUrl, { target: "#order-live", swap: "innerHTML" });
+  const poll = () => { poller ??= setInterval(refresh, POLL_MS); };
+
+  const connect = () => {
+    const socket = new WebSocket(page.dataset.liveUrl);
+    socket.onopen = () => {
+      wait = 500;
+      clearInterval(poller); poller = null;
+      show("open", "Live");
+      refresh(); // what changed while nobody listened
+    };
+    socket.onmessage = ({ data }) => {
+      const { sequence } = JSON.parse(data);
+      if (sequence > seen) { seen = sequence; refresh(); }
+    };
+    socket.onclose = () => {
+      show("polling", "Reconnecting; checking every few seconds");
+      poll();
+      setTimeout(connect, wait);
+      wait = Math.min(wait * 2, LONGEST_WAIT_MS);
+    };
+  };
+  connect();
+})();

@@ -1,0 +1,31 @@
+"""The customer's pages."""
+
+from django.urls import path
+
+from apps.web.views import account, carts, checkout, demo, orders, stores
+
+app_name = "web"
+
+urlpatterns = [
+    path("", stores.home, name="home"),
+    path("sign-up/", account.sign_up, name="sign_up"),
+    path("sign-in/", account.sign_in, name="sign_in"),
+    path("sign-out/", account.sign_out, name="sign_out"),
+    path("account/", account.account, name="account"),
+    path("addresses/<int:address_id>/remove/", account.remove_address, name="remove_address"),
+    path("cards/add/", account.add_card, name="add_card"),
+    path("cards/done/", account.card_added, name="card_added"),
+    path("stores/", stores.stores, name="stores"),
+    path("stores/<int:store_id>/", stores.store, name="store"),
+    path("stores/<int:store_id>/cart/", carts.cart, name="cart"),
+    path("stores/<int:store_id>/cart/lines/", carts.set_line, name="set_line"),
+    path("stores/<int:store_id>/checkout/", checkout.checkout, name="checkout"),
+    path("stores/<int:store_id>/items/<int:item_id>/", stores.item, name="item"),
+    path("stores/<int:store_id>/<slug:department>/", stores.store, name="department"),
+    path("orders/", orders.orders, name="orders"),
+    path("orders/<int:order_id>/", orders.order, name="order"),
+    path("orders/<int:order_id>/live/", orders.live, name="order_live"),
+    path("orders/<int:order_id>/cancel/", orders.cancel, name="cancel_order"),
+    path("demo/", demo.demo, name="demo"),
+    path("demo/sign-in/<slug:role>/", demo.sign_in, name="demo_sign_in"),
+]

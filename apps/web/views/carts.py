@@ -1,0 +1,92 @@
+"""The cart at one store."""
+
+from decimal import Decimal, InvalidOperation
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render, resolve_url
+from django.template.loader import render_to_string
+from django.views.decorators.http import require_GET, require_POST
+
+from apps.carts import selectors, services
+from apps.carts.types import Cart
+from apps.catalog import selectors as catalog
+from apps.common.api import ids
+from apps.common.errors import DomainError, NotFound
+from apps.stores import selectors as directory
+from apps.stores.types import Store
+from apps.web.views.shared import customer_id
+
+
+@require_GET
+@login_required
+def cart(request: HttpRequest, store_id: int) -> HttpResponse:
+    store = _store(store_id)
+    found = selectors.cart(customer_id=customer_id(request) or 0, store_id=store_id)
+    missing = store.minimum_basket - found.subtotal
+    return render(request, "web/cart.html", {"section": "stores", "store": store, "cart": found, "missing": missing})
+
+
+@require_POST
+def set_line(request: HttpRequest, store_id: int) -> HttpResponse:
+    """Set how much of an item the cart holds; answers htmx with the item's stepper and the cart bar."""
+    store, customer = _store(store_id), customer_id(request)
+    if customer is None:
+        return _to_sign_in(request, store_id)
+    item_id = _item_id(request)
+    refusal = ""
+    try:
+        services.set_line(
+            customer_id=customer,
+            store_id=store_id,
+            item_id=item_id,
+            quantity=_quantity(request.POST.get("quantity", "")),
+            note=request.POST.get("note", "")[:200],
+            replacement_policy=request.POST.get("replacement_policy", "best_match"),
+        )
+    except DomainError as error:
+        refusal = str(error)
+    if request.headers.get("HX-Request"):
+        held = selectors.cart(customer_id=customer, store_id=store_id)
+        return _stepper(request, store=store, item_id=item_id, cart=held, refusal=refusal)
+    if refusal:
+        messages.error(request, refusal)
+    return redirect("web:cart" if request.POST.get("next") == "cart" else "web:store", store_id)
+
+
+def _stepper(request: HttpRequest, *, store: Store, item_id: int, cart: Cart, refusal: str) -> HttpResponse:
+    quantity = next((line.quantity for line in cart.lines if line.item_id == item_id), None)
+    item = catalog.item(store_id=store.id, item_id=item_id)
+    context = {"store": store, "item": item, "quantity": quantity, "cart": cart, "error": refusal, "cart_oob": True}
+    parts = ("web/_stepper.html", "web/_cartbar.html")
+    return HttpResponse("".join(render_to_string(part, context, request) for part in parts))
+
+
+def _to_sign_in(request: HttpRequest, store_id: int) -> HttpResponse:
+    address = f"{resolve_url('web:sign_in')}?next={resolve_url('web:store', store_id)}"
+    if request.headers.get("HX-Request"):
+        return HttpResponse(headers={"HX-Redirect": address})
+    return redirect(address)
+
+
+def _store(store_id: int) -> Store:
+    try:
+        return directory.store(store_id=store_id)
+    except NotFound as missing:
+        raise Http404 from missing
+
+
+def _item_id(request: HttpRequest) -> int:
+    try:
+        return ids.parse(request.POST.get("item", ""))
+    except NotFound as missing:
+        raise Http404 from missing
+
+
+def _quantity(text: str) -> Decimal:
+    """What was typed; something that is no number becomes a quantity the cart refuses."""
+    try:
+        return Decimal(text.strip().replace(",", "."))
+    except InvalidOperation:
+        return Decimal(-1)

@@ -1,0 +1,156 @@
+"""Where, when, with what, for how much: the last page before an order."""
+
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from zoneinfo import ZoneInfo
+
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods
+
+from apps.accounts import selectors as accounts
+from apps.carts import selectors as carts
+from apps.carts.types import Cart
+from apps.common import clock
+from apps.common.api import ids
+from apps.common.errors import DomainError, NotFound
+from apps.common.money import Money
+from apps.orders import selectors as orders_selectors
+from apps.orders import services as orders
+from apps.payments import selectors as payments
+from apps.slots import selectors as slots
+from apps.slots.types import Window
+from apps.stores import selectors as directory
+from apps.stores.types import Store
+from apps.web import wording
+from apps.web.views.shared import ADDRESS_KEY, customer_id
+
+TIPS = ((0, "No tip"), (200, "$2"), (400, "$4"), (600, "$6"), (1000, "$10"))
+
+
+@dataclass(frozen=True, slots=True)
+class WindowChoice:
+    id: int
+    starts: str
+    ends: str
+    fee: Money
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    label: str
+    windows: list[WindowChoice]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    address: int | None
+    window: int | None
+    card: int | None
+    tip: int
+
+
+@require_http_methods(["GET", "POST"])
+@login_required
+def checkout(request: HttpRequest, store_id: int) -> HttpResponse:
+    try:
+        store = directory.store(store_id=store_id)
+    except NotFound as missing:
+        raise Http404 from missing
+    if request.method != "POST":
+        return _page(request, store)
+    try:
+        placed = orders.place(
+            customer_id=customer_id(request) or 0,
+            store_id=store_id,
+            cart_version=_int(request.POST.get("cart_version", ""), 0),
+            window_id=_chosen_id(request.POST.get("window", "")),
+            address_id=_chosen_id(request.POST.get("address", "")),
+            card_id=_chosen_id(request.POST.get("card", "")),
+            tip=Money(_int(request.POST.get("tip", ""), -1)),
+            idempotency_key=request.POST.get("key", "")[:80],
+            now=clock.now(),
+        )
+    except DomainError as error:
+        return _page(request, store, error=str(error), status=error.status)
+    return redirect("web:order", placed.order_id)
+
+
+def _page(request: HttpRequest, store: Store, *, error: str = "", status: int = 200) -> HttpResponse:
+    customer, now = customer_id(request) or 0, clock.now()
+    cart = carts.cart(customer_id=customer, store_id=store.id)
+    if not cart.lines:
+        return redirect("web:cart", store.id)
+    addresses = accounts.addresses(customer_id=customer)
+    cards = payments.cards(customer_id=customer)
+    windows = slots.open_windows(store_id=store.id, now=now, minutes=_minutes(cart))
+    given = request.POST if request.method == "POST" else request.GET
+    chosen = Chosen(
+        address=_one_of(given.get("address"), [a.id for a in addresses], request.session.get(ADDRESS_KEY)),
+        window=_one_of(given.get("window"), [window.id for window in windows]),
+        card=_one_of(given.get("card"), [card.id for card in cards]),
+        tip=_int(given.get("tip", ""), 400),
+    )
+    window = next((entry for entry in windows if entry.id == chosen.window), None)
+    fee = window.fee if window else Money(0, store.currency)
+    quote = orders_selectors.preview(cart=cart, store=store, window_fee=fee, tip=Money(chosen.tip, store.currency))
+    return render(
+        request,
+        "web/checkout.html",
+        {
+            "section": "stores",
+            "store": store,
+            "cart": cart,
+            "addresses": addresses,
+            "cards": cards,
+            "days": list(_days(windows, store)),
+            "tips": TIPS,
+            "chosen": chosen,
+            "quote": quote,
+            "key": request.POST.get("key") or secrets.token_urlsafe(16),
+            "can_place": chosen.address and chosen.window and chosen.card,
+            "error": error,
+        },
+        status=status,
+    )
+
+
+def _days(windows: tuple[Window, ...], store: Store) -> Iterator[Day]:
+    zone, now = ZoneInfo(store.timezone), clock.now()
+    for label, of_day in groupby(windows, key=lambda window: wording.day(window.starts_at, now, zone)):
+        yield Day(
+            label,
+            [
+                WindowChoice(
+                    window.id,
+                    wording.clock_time(window.starts_at, zone),
+                    wording.clock_time(window.ends_at, zone),
+                    window.fee,
+                )
+                for window in of_day
+            ],
+        )
+
+
+def _minutes(cart: Cart) -> int:
+    return slots.minutes_needed(lines=len(cart.lines), units=sum(line.quantity for line in cart.lines))
+
+
+def _one_of(text: str | None, known: list[int], preferred: int | None = None) -> int | None:
+    """The id that was chosen if it is one of ``known``, else the preferred or first of them."""
+    for candidate in (_int(text or "", 0), preferred):
+        if candidate in known:
+            return candidate
+    return known[0] if known else None
+
+
+def _chosen_id(text: str) -> int:
+    """The posted id; nothing chosen is answered like an id that is not there."""
+    return ids.parse(text)
+
+
+def _int(text: str, default: int) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else default

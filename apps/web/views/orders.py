@@ -1,0 +1,109 @@
+"""An order while it happens, and afterwards."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_POST
+
+from apps.common import clock
+from apps.common.errors import DomainError, NotFound
+from apps.orders import selectors, services
+from apps.orders.types import Order
+from apps.payments import selectors as payments
+from apps.stores import selectors as directory
+from apps.web import wording
+from apps.web.views.shared import customer_id
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineEntry:
+    title: str
+    at: datetime
+    local: str
+
+
+@require_GET
+@login_required
+def orders(request: HttpRequest) -> HttpResponse:
+    page = selectors.orders(customer_id=customer_id(request) or 0, after=request.GET.get("after"))
+    return render(request, "web/orders.html", {"section": "orders", "page": page})
+
+
+@require_GET
+@login_required
+def order(request: HttpRequest, order_id: int) -> HttpResponse:
+    found = _order(request, order_id)
+    live_url = f"{settings.WEBSOCKET_URL}/ws/orders/{order_id}/"
+    return render(request, "web/order.html", {**_context(found), "live_url": live_url})
+
+
+@require_GET
+@login_required
+def live(request: HttpRequest, order_id: int) -> HttpResponse:
+    """The part of the page that changes."""
+    return render(request, "web/_order_live.html", _context(_order(request, order_id)))
+
+
+@require_POST
+@login_required
+def cancel(request: HttpRequest, order_id: int) -> HttpResponse:
+    try:
+        services.cancel(
+            order_id=order_id, customer_id=customer_id(request) or 0, reason="customer asked", now=clock.now()
+        )
+    except NotFound as missing:
+        raise Http404 from missing
+    except DomainError as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, "The order is cancelled and the hold on your card is released.")
+    return redirect("web:order", order_id)
+
+
+def _order(request: HttpRequest, order_id: int) -> Order:
+    try:
+        return selectors.order(order_id=order_id, customer_id=customer_id(request) or 0)
+    except NotFound as missing:
+        raise Http404 from missing
+
+
+def _action_url(order: Order) -> str:
+    """Where the customer's bank wants to see them before the order can go on; empty when it does not. 0 or 1 query."""
+    if order.status != "pending":
+        return ""
+    held = payments.payments(customer_id=order.customer_id, order_id=order.id)
+    return next((payment.action_url for payment in held if payment.status == "requires_action"), "")
+
+
+def _context(order: Order) -> dict[str, object]:
+    store = directory.store(store_id=order.store_id)
+    zone = ZoneInfo(store.timezone)
+    is_final = any(adjustment.phase == "final" for adjustment in order.adjustments)
+    phase = "final" if is_final else "estimate"
+    return {
+        "section": "orders",
+        "order": order,
+        "store": store,
+        "when": wording.window(order.window_starts_at, order.window_ends_at, zone),
+        "steps": wording.steps(order.status),
+        "events": [
+            TimelineEntry(
+                title=wording.event(event),
+                at=event.at,
+                local=event.at.astimezone(zone).strftime("%a %-d %b, %-I:%M %p"),
+            )
+            for event in order.events
+        ],
+        "charges": [adjustment for adjustment in order.adjustments if adjustment.phase == phase],
+        "is_final": is_final,
+        "pin": order.pin if order.status not in {"delivered", "rejected", "canceled", "returned"} else "",
+        "action_url": _action_url(order),
+        "can_cancel": order.is_cancelable,
+        "ended_because": wording.ending(order.status, order.rejected_code),
+    }

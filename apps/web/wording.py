@@ -1,0 +1,88 @@
+"""How the pages say what the system knows: steps, time lines, endings."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from apps.orders.types import OrderEvent
+
+_STEPS = (
+    ("We got your order", {"pending", "payment_pending", "brand_new"}),
+    ("Shopper found", {"acknowledged"}),
+    ("Shopping", {"picking", "verifying_replacements", "checkout", "bags_check", "staged"}),
+    ("On the way", {"delivering", "customer_missing"}),
+    ("Delivered", {"delivered", "returned"}),
+)
+
+_EVENTS = {
+    "pending": "Order received",
+    "payment_pending": "Waiting for the payment provider",
+    "brand_new": "Payment held, order confirmed",
+    "acknowledged": "A shopper took your order",
+    "picking": "Shopping started",
+    "verifying_replacements": "Waiting for your answer about a replacement",
+    "checkout": "Shopping done",
+    "bags_check": "Bags packed",
+    "staged": "Ready to leave the store",
+    "delivering": "On the way to you",
+    "delivered": "Delivered",
+    "customer_missing": "The shopper could not find you",
+    "returned": "Brought back to the store",
+    "rejected": "The order could not be placed",
+    "canceled": "Order cancelled",
+}
+
+_REJECTIONS = {
+    "out_of_stock": "Something in your cart sold out while you were ordering. Nothing was charged.",
+    "window_full": "The delivery window filled up while you were ordering. Nothing was charged.",
+    "window_closed": "The delivery window closed while you were ordering. Nothing was charged.",
+    "card_declined": "Your bank declined the card. Nothing was charged; try another one.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    label: str
+    state: str
+    """``done``, ``now`` or ``next``."""
+
+
+def steps(status: str) -> list[Step]:
+    """The way from order to door with the present step marked."""
+    position = next((n for n, (_, statuses) in enumerate(_STEPS) if status in statuses), -1)
+    last = len(_STEPS) - 1
+    return [
+        Step(label, "done" if n < position or position == last else "now" if n == position else "next")
+        for n, (label, _) in enumerate(_STEPS)
+    ]
+
+
+def event(entry: OrderEvent) -> str:
+    return _EVENTS.get(entry.to_status, entry.name.replace("_", " ").capitalize())
+
+
+def ending(status: str, code: str) -> str:
+    """Why an order ended without a delivery."""
+    if status == "canceled":
+        return "You cancelled this order. The hold on your card is released; your bank shows that within days."
+    return _REJECTIONS.get(code, "The order could not be placed. Nothing was charged.")
+
+
+def day(moment: datetime, now: datetime, zone: ZoneInfo) -> str:
+    """Today, Tomorrow, or the day's name and date in the store's time zone."""
+    local, today = moment.astimezone(zone).date(), now.astimezone(zone).date()
+    if local == today:
+        return "Today"
+    if local == today + timedelta(days=1):
+        return "Tomorrow"
+    return f"{local:%A %-d %B}"
+
+
+def clock_time(moment: datetime, zone: ZoneInfo) -> str:
+    """9 AM, 9:30 AM."""
+    local = moment.astimezone(zone)
+    return f"{local:%-I %p}" if local.minute == 0 else f"{local:%-I:%M %p}"
+
+
+def window(starts_at: datetime, ends_at: datetime, zone: ZoneInfo) -> str:
+    return f"{starts_at.astimezone(zone):%A %-d %B}, {clock_time(starts_at, zone)} to {clock_time(ends_at, zone)}"
