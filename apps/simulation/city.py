@@ -19,7 +19,7 @@ from apps.simulation.tally import Tally
 logger = logging.getLogger(__name__)
 
 FAST = Pace(poll=0.5, line=0, drive=0)
-GENTLE = Pace(poll=2, line=3, drive=20)
+GENTLE = Pace(poll=2, line=2, drive=12)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ from apps.web.views.shared import ADDRESS_KEY, absolute, customer_id, next_page
 @sensitive_post_parameters("password")
 @require_http_methods(["GET", "POST"])
 def sign_up(request: HttpRequest) -> HttpResponse:
-    form = SignUpForm(request.POST or None)
+    form = SignUpForm(request.POST or None, label_suffix="")
     if request.method == "POST" and form.is_valid():
         given = form.cleaned_data
         try:
@@ -40,7 +40,7 @@ def sign_up(request: HttpRequest) -> HttpResponse:
 @sensitive_post_parameters("password")
 @require_http_methods(["GET", "POST"])
 def sign_in(request: HttpRequest) -> HttpResponse:
-    form = SignInForm(request.POST or None)
+    form = SignInForm(request.POST or None, label_suffix="")
     if request.method == "POST" and form.is_valid():
         given = form.cleaned_data
         user = auth.authenticate(request, email=given["email"], password=given["password"])
@@ -62,7 +62,7 @@ def sign_out(request: HttpRequest) -> HttpResponse:
 def account(request: HttpRequest) -> HttpResponse:
     """Addresses and cards; a POST adds an address."""
     customer = customer_id(request) or 0
-    form = AddressForm(request.POST or None)
+    form = AddressForm(request.POST or None, label_suffix="")
     if request.method == "POST" and form.is_valid():
         try:
             address_id = services.add_address(

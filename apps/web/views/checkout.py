@@ -43,6 +43,8 @@ class WindowChoice:
 class Day:
     label: str
     windows: list[WindowChoice]
+    is_open: bool
+    """Shown unfolded: it holds the chosen window."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +108,7 @@ def _page(request: HttpRequest, store: Store, *, error: str = "", status: int = 
             "cart": cart,
             "addresses": addresses,
             "cards": cards,
-            "days": list(_days(windows, store)),
+            "days": list(_days(windows, store, chosen.window)),
             "tips": TIPS,
             "chosen": chosen,
             "quote": quote,
@@ -118,21 +120,19 @@ def _page(request: HttpRequest, store: Store, *, error: str = "", status: int = 
     )
 
 
-def _days(windows: tuple[Window, ...], store: Store) -> Iterator[Day]:
+def _days(windows: tuple[Window, ...], store: Store, chosen: int | None) -> Iterator[Day]:
     zone, now = ZoneInfo(store.timezone), clock.now()
     for label, of_day in groupby(windows, key=lambda window: wording.day(window.starts_at, now, zone)):
-        yield Day(
-            label,
-            [
-                WindowChoice(
-                    window.id,
-                    wording.clock_time(window.starts_at, zone),
-                    wording.clock_time(window.ends_at, zone),
-                    window.fee,
-                )
-                for window in of_day
-            ],
-        )
+        choices = [
+            WindowChoice(
+                window.id,
+                wording.clock_time(window.starts_at, zone),
+                wording.clock_time(window.ends_at, zone),
+                window.fee,
+            )
+            for window in of_day
+        ]
+        yield Day(label, choices, is_open=any(choice.id == chosen for choice in choices))
 
 
 def _minutes(cart: Cart) -> int:

@@ -20,6 +20,8 @@ from apps.stores import selectors as directory
 from apps.web import wording
 from apps.web.views.shared import customer_id
 
+_OVER = frozenset({"delivered", "rejected", "canceled", "returned"})
+
 
 @dataclass(frozen=True, slots=True)
 class TimelineEntry:
@@ -102,7 +104,8 @@ def _context(order: Order) -> dict[str, object]:
         ],
         "charges": [adjustment for adjustment in order.adjustments if adjustment.phase == phase],
         "is_final": is_final,
-        "pin": order.pin if order.status not in {"delivered", "rejected", "canceled", "returned"} else "",
+        "is_over": order.status in _OVER and (order.captured is not None or order.status != "delivered"),
+        "pin": "" if order.status in _OVER else order.pin,
         "action_url": _action_url(order),
         "can_cancel": order.is_cancelable,
         "ended_because": wording.ending(order.status, order.rejected_code),

@@ -62,7 +62,6 @@ def item(request: HttpRequest, store_id: int, item_id: int) -> HttpResponse:
     except NotFound as missing:
         raise Http404 from missing
     cart = cart_of(request, store_id)
-    names = {entry.slug: entry.name for entry in catalog.departments(store_id=store_id)}
     return render(
         request,
         "web/item.html",
@@ -70,7 +69,6 @@ def item(request: HttpRequest, store_id: int, item_id: int) -> HttpResponse:
             "section": "stores",
             "store": shop,
             "item": found,
-            "department_name": names.get(found.department, found.department),
             "is_available": inventory.available(store_id=store_id, item_ids=[item_id]).get(item_id, 0) > 0,
             "cart": cart,
             "quantities": {line.item_id: line.quantity for line in cart.lines} if cart else {},
