@@ -2,6 +2,9 @@
 
 import os
 
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
 from celery_app import conf as celery_conf
 from instacart.env import ROOT, Env, django_database
 
@@ -96,7 +99,12 @@ CACHES = {
     "default": {
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": env.redis_url,
-        "OPTIONS": {"SOCKET_CONNECT_TIMEOUT": 1, "SOCKET_TIMEOUT": 1},
+        "OPTIONS": {
+            "SOCKET_CONNECT_TIMEOUT": 1,
+            "SOCKET_TIMEOUT": 1,
+            "CONNECTION_POOL_KWARGS": {"retry": Retry(NoBackoff(), 0)},  # by itself redis-py tries for seconds
+            "IGNORE_EXCEPTIONS": True,  # a cache that is away is an empty cache; sessions are in the database too
+        },
     }
 }
 CHANNEL_LAYERS = {

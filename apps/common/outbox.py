@@ -114,12 +114,16 @@ def _claim(*, using: str, now: datetime, limit: int) -> list[_Message]:
 
 
 def _deliver(message: _Message, *, using: str, now: datetime) -> bool:
-    try:
-        for event, handle in _handlers.get(message.name, []):
+    """Tell every handler, also those behind one that fails; the message is tried again for all of them then."""
+    failure = ""
+    for event, handle in _handlers.get(message.name, []):
+        try:
             handle(event(**message.payload), str(message.message_id))
-    except Exception as error:
-        logger.exception("outbox.delivery_failed %s %s", message.name, message.message_id)
-        _put_off(message, using=using, now=now, reason=type(error).__name__)
+        except Exception as error:
+            logger.exception("outbox.delivery_failed %s %s", message.name, message.message_id)
+            failure = type(error).__name__
+    if failure:
+        _put_off(message, using=using, now=now, reason=failure)
         return False
     OutboxMessage.objects.using(using).filter(pk=message.id).delete()
     return True

@@ -11,6 +11,8 @@ from functools import cache
 
 import redis
 from django.conf import settings
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from apps.common.geo import Point
 from apps.shoppers import domain
@@ -111,4 +113,5 @@ def _redis() -> redis.Redis:
         decode_responses=True,
         socket_timeout=_TIMEOUT_S,
         socket_connect_timeout=_TIMEOUT_S,
+        retry=Retry(NoBackoff(), 0),  # by itself it tries for seconds; the databases answer sooner
     )

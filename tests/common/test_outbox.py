@@ -67,6 +67,25 @@ def test_a_failing_handler_delays_its_own_message_only(heard):
 
 
 @pytest.mark.django_db(databases="__all__")
+def test_the_handlers_behind_a_failing_one_are_told_all_the_same(monkeypatch):
+    monkeypatch.setattr(outbox, "_handlers", {})
+    told = []
+
+    @outbox.on(Rang)
+    def fail(event, message_id):
+        raise LookupError("not today")
+
+    @outbox.on(Rang)
+    def hear(event, message_id):
+        told.append(event.times)
+
+    ring(1)
+    assert outbox.relay(using=DB, now=LATER) == 0
+    assert told == [1]
+    assert OutboxMessage.objects.using(DB).get().attempts == 1
+
+
+@pytest.mark.django_db(databases="__all__")
 def test_what_always_fails_ends_in_quarantine(heard):
     @outbox.on(Rang)
     def fail(event, message_id):
