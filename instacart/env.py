@@ -51,6 +51,8 @@ class Env:
     """What the marketplace calls itself on its pages."""
     demo: bool
     """The demo city, its one-tap sign-ins and its banner."""
+    demo_past_orders: int
+    """How many delivered orders a new demo city has behind it."""
     demo_password: str
     """Password of every demo account; random for each installation."""
     var: Path
@@ -88,6 +90,7 @@ class Env:
             allowed_hosts=tuple(value("ALLOWED_HOSTS", "127.0.0.1,localhost,testserver").split(",")),
             site_name=environ.get("SITE_NAME", "Larder"),
             demo=not production and environ.get("INSTACART_DEMO", "1") == "1",
+            demo_past_orders=int(environ.get("DEMO_PAST_ORDERS", "200")),
             demo_password=environ.get("DEMO_PASSWORD", ""),
             var=Path(environ.get("INSTACART_VAR", ROOT / "var")),
             log_level=environ.get("LOG_LEVEL", "INFO"),

@@ -19,6 +19,7 @@ WEBSOCKET_URL = env.websocket_url
 SITE_NAME = env.site_name
 DEMO = env.demo
 DEMO_PASSWORD = env.demo_password
+DEMO_PAST_ORDERS = env.demo_past_orders
 DEBUG = False
 ALLOWED_HOSTS = list(env.allowed_hosts)
 CSRF_TRUSTED_ORIGINS = [env.public_url]

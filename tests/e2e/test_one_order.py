@@ -41,9 +41,9 @@ def fill_cart(page: Page) -> None:
     bananas.locator("xpath=ancestor::form").get_by_role("button").click()
     expect(page.locator("#cartbar")).to_contain_text("1 item")
     page.get_by_label("Departments").get_by_role("link", name=re.compile("^Pantry")).click()
-    oil = page.get_by_label("How many Extra virgin olive oil", exact=True).first
-    oil.fill("2")
-    oil.locator("xpath=ancestor::form").get_by_role("button").click()
+    pasta = page.get_by_label("How many Spaghetti", exact=True).first
+    pasta.fill("8")
+    pasta.locator("xpath=ancestor::form").get_by_role("button").click()
     expect(page.locator("#cartbar")).to_contain_text("2 items")
 
 
@@ -93,7 +93,7 @@ def see_it_in_the_admin(page: Page, order_id: str, total: str) -> None:
     page.goto(f"/admin/orders/?id={order_id}")
     expect(page).to_have_url(re.compile(f"/admin/orders/{order_id}/$"))
     content = page.locator("body")
-    for text in ("Bananas", "Extra virgin olive oil", "captured", "completed", "Delivered", total):
+    for text in ("Bananas", "Spaghetti", "captured", "completed", "Delivered", total):
         expect(content).to_contain_text(text)
 
 

@@ -22,7 +22,9 @@ class Command(BaseCommand):
 
     @override
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--past-orders", type=int, default=200, help="orders delivered in the last weeks")
+        parser.add_argument(
+            "--past-orders", type=int, default=settings.DEMO_PAST_ORDERS, help="orders delivered in the last weeks"
+        )
 
     @override
     def handle(self, *args: Any, **options: Any) -> None:
