@@ -109,7 +109,11 @@ CACHES = {
     }
 }
 CHANNEL_LAYERS = {
-    "default": {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {"hosts": [env.redis_url]}},
+    "default": {
+        "BACKEND": "channels_redis.core.RedisChannelLayer",
+        # It waits for messages five seconds at a time, as long as redis-py would wait for any answer.
+        "CONFIG": {"hosts": [{"address": env.redis_url, "socket_timeout": 20}]},
+    },
 }
 SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
 SESSION_COOKIE_AGE = 30 * 24 * 3600
@@ -185,10 +189,15 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
 }
+GREENS = {
+    "50": 0.98, "100": 0.95, "200": 0.9, "300": 0.83, "400": 0.73, "500": 0.6,
+    "600": 0.5, "700": 0.42, "800": 0.35, "900": 0.3, "950": 0.22,
+}  # fmt: skip
 UNFOLD = {
     "SITE_TITLE": f"{env.site_name} operations",
     "SITE_HEADER": env.site_name,
     "SITE_SYMBOL": "shopping_basket",
+    "COLORS": {"primary": {step: f"oklch({lightness} .09 160)" for step, lightness in GREENS.items()}},
     "SIDEBAR": {
         "show_all_applications": True,
         "navigation": [

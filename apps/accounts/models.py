@@ -55,6 +55,9 @@ class User(AbstractBaseUser, PermissionsMixin):
         """What the admin greets with: the user name would be 64 hex digits."""
         return str(self)
 
+    def get_full_name(self) -> str:
+        return str(self)
+
 
 class StaffRole(models.Model):
     """What a member of staff may do, and where: ``store_id`` for roles at one store."""

@@ -40,6 +40,18 @@ class OrderStatusChanged(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OrderLineRecorded(Event):
+    """A shopper found a line, or did not; ``sequence`` is the order's, which a line does not move."""
+
+    name: ClassVar[str] = "orders.line_recorded"
+    order_id: int
+    line_id: int
+    line_status: str
+    order_status: str
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OrderCanceled(Event):
     name: ClassVar[str] = "orders.canceled"
     order_id: int

@@ -38,6 +38,7 @@ def payment_of(row: models.Payment) -> Payment:
         refunded=Money(row.refunded_cents, row.currency),
         failure_code=row.failure_code,
         action_url=row.action_url,
+        intent_id=row.intent_id,
         capture_before=row.capture_before,
     )
 

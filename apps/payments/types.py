@@ -47,4 +47,6 @@ class Payment:
     failure_code: str
     """Why it was declined, in the provider's words; empty when it was not."""
     action_url: str
+    intent_id: str
+    """The provider's name for it; empty while the first answer is awaited."""
     capture_before: datetime | None

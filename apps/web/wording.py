@@ -32,6 +32,8 @@ _EVENTS = {
     "canceled": "Order cancelled",
 }
 
+_NOTES = {"settled": "Your card was charged"}
+
 _REJECTIONS = {
     "out_of_stock": "Something in your cart sold out while you were ordering. Nothing was charged.",
     "window_full": "The delivery window filled up while you were ordering. Nothing was charged.",
@@ -58,7 +60,9 @@ def steps(status: str) -> list[Step]:
 
 
 def event(entry: OrderEvent) -> str:
-    return _EVENTS.get(entry.to_status, entry.name.replace("_", " ").capitalize())
+    if entry.from_status == entry.to_status:
+        return _NOTES.get(entry.name, entry.name.replace("_", " ").capitalize())
+    return _EVENTS.get(entry.to_status, entry.to_status)
 
 
 def ending(status: str, code: str) -> str:

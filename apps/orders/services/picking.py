@@ -5,10 +5,12 @@ from datetime import datetime
 from decimal import Decimal
 
 import sharding
+from apps.common import outbox
 from apps.common.money import Money
 from apps.orders import domain, models
 from apps.orders.domain import LineStatus, Phase, Status
 from apps.orders.errors import IllegalTransition, LineNotFound, LinesOpen, OrderNotFound
+from apps.orders.events import OrderLineRecorded
 from apps.orders.services import amounts, moving
 from apps.orders.types import PickedLine
 from apps.pricing.types import DISCOUNT
@@ -29,12 +31,22 @@ def record_line(
         IllegalTransition: picking has not begun.
         LineStatusInvalid, FoundQuantityInvalid: see ``domain.checked_found``.
     """
-    with sharding.atomic(sharding.alias_of_id("customer", order_id)):
+    with sharding.atomic(sharding.alias_of_id("customer", order_id)) as alias:
         order = _locked(order_id)
         if order.status not in OPEN:
             _refuse_unless_over(order)
             return False
         _record(order, [PickedLine(line_id=line_id, status=status, found_quantity=found_quantity)])
+        outbox.emit(
+            OrderLineRecorded(
+                order_id=order_id,
+                line_id=line_id,
+                line_status=status,
+                order_status=order.status,
+                sequence=order.sequence,
+            ),
+            using=alias,
+        )
     return True
 
 

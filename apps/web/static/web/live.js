@@ -4,11 +4,12 @@
   const page = document.querySelector("[data-live-url]");
   if (!page) return;
   const badge = page.querySelector("[data-state]");
-  const POLL_MS = 8000, LONGEST_WAIT_MS = 15000;
-  let seen = Number(page.dataset.sequence), wait = 500, poller = null;
+  const POLL_MS = 8000, LONGEST_WAIT_MS = 15000, CALM_MS = 400;
+  let wait = 500, poller = null, soon = null;
 
   const show = (state, text) => { badge.dataset.state = state; badge.textContent = text; };
   const refresh = () => htmx.ajax("GET", page.dataset.partialUrl, { target: "#order-live", swap: "innerHTML" });
+  const refreshSoon = () => { soon ??= setTimeout(() => { soon = null; refresh(); }, CALM_MS); }; // many messages, one look
   const poll = () => { poller ??= setInterval(refresh, POLL_MS); };
 
   const connect = () => {
@@ -17,12 +18,8 @@
       wait = 500;
       clearInterval(poller); poller = null;
       show("open", "Live");
-      refresh(); // what changed while nobody listened
     };
-    socket.onmessage = ({ data }) => {
-      const { sequence } = JSON.parse(data);
-      if (sequence > seen) { seen = sequence; refresh(); }
-    };
+    socket.onmessage = refreshSoon; // the first message comes at once: what changed while nobody listened
     socket.onclose = () => {
       show("polling", "Reconnecting; checking every few seconds");
       poll();
