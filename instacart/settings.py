@@ -45,6 +45,7 @@ INSTALLED_APPS = [
     "graphene_django",
     "oauth2_provider",
     "drf_spectacular",
+    "drf_spectacular_sidecar",
     "django_filters",
     "django_htmx",
     "channels",
@@ -217,6 +218,8 @@ SPECTACULAR_SETTINGS = {
     "(RFC 9457) with a stable `code`; ids are strings; every POST may be sent again and is answered alike.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",  # from a package of ours, not from somebody's network
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
