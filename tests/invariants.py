@@ -125,12 +125,14 @@ def _asked(alias: str, statement: str, parameters: Sequence[object] = ()) -> Ite
 
 
 _ORDERS = """
-    SELECT o.id, o.customer_id, o.store_id, o.status, o.idempotency_key, o.sequence, o.captured_cents, o.tip_cents,
+    SELECT o.id, o.customer_id, o.store_id, o.status, o.idempotency_key, o.sequence, o.captured_cents,
         o.window_id, o.window_minutes, o.window_ends_at, o.pay_by,
         (SELECT coalesce(sum(a.amount_cents), 0) FROM orders_orderadjustment a
             WHERE a.order_id = o.id AND a.phase = 'final') AS final_cents,
         (SELECT coalesce(sum(p.captured_cents - p.refunded_cents), 0) FROM payments_payment p
-            WHERE p.order_id = o.id) AS paid_cents
+            WHERE p.order_id = o.id) AS paid_cents,
+        (SELECT coalesce(sum(a.amount_cents), 0) FROM orders_orderadjustment a
+            WHERE a.order_id = o.id AND a.phase = 'final' AND a.kind = 'tip') AS charged_tip_cents
     FROM orders_order o ORDER BY o.id
 """
 
@@ -364,8 +366,8 @@ def _earnings_that_differ(orders: dict[int, Row], in_store: dict[int, Row]) -> I
             yield f"9 order {order_id} was delivered, its batch is {there.batch_status}"
             continue
         due[there.shopper_id, there.batch_id, None, "batch_pay", there.pay_cents] = 1
-        if orders[order_id].tip_cents:
-            due[there.shopper_id, there.batch_id, order_id, "tip", orders[order_id].tip_cents] = 1
+        if orders[order_id].charged_tip_cents:
+            due[there.shopper_id, there.batch_id, order_id, "tip", orders[order_id].charged_tip_cents] = 1
     names = ("shopper_id", "batch_id", "order_id", "kind", "amount_cents")
     booked = Counter(tuple(row[name] for name in names) for row in _rows("shopper", _EARNINGS))
     yield from (f"9 shopper {line[0]} did not get {line[3]} of {line[4]}" for line in due - booked)

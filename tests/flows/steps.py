@@ -29,11 +29,11 @@ def zone_of(store_id: int) -> int:
     return stores.store(store_id=store_id).zone_id
 
 
-def buy(customer: Customer, market: Market, *, tip_cents: int = 300) -> str:
-    """Fill the cart with ``ORDERED``, choose a window and place the order; its id."""
+def buy(customer: Customer, market: Market, **changes: Any) -> str:
+    """Fill the cart with ``ORDERED``, choose a window and place the order; its id. ``changes``: see ``Customer.request``."""
     wanted = {market.item_ids[code]: quantity for code, quantity in ORDERED.items()}
     version = customer.fill_cart(market.store_id, wanted)
-    placed = customer.place(customer.request(market.store_id, version, tipCents=tip_cents))
+    placed = customer.place(customer.request(market.store_id, version, **changes))
     assert (placed["status"], placed["rejectedCode"], placed["actionUrl"]) == ("brand_new", "", None)
     return str(placed["orderId"])
 

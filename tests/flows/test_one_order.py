@@ -129,3 +129,24 @@ def test_a_strangers_order_is_nowhere_to_be_seen(bank):
         with pytest.raises(people.Refusal) as refusal:
             stranger.order(order_id)
         assert refusal.value.code == "order_not_found"
+
+
+def test_an_order_of_which_nothing_is_found_costs_nothing_and_tips_nobody(bank):
+    market = steps.market_on("store_1")
+    customer = Customer(bank, at=COLUMBUS, shard="customer_0")
+    shopper = Shopper(zone_id=steps.zone_of(market.store_id), at=COLUMBUS, shard="shopper_0")
+    order_id = steps.buy(customer, market)
+    outbox.drain()
+    offer = steps.take_offer(shopper)
+    outbox.drain()
+    store_order_id = shopper.only_order()["store_order_id"]
+    steps.pick(shopper, store_order_id, outcomes=dict.fromkeys(steps.OUTCOMES, {"status": "to_refund"}))
+    steps.bring(shopper, store_order_id, customer.order(order_id)["pin"])
+
+    order = customer.order(order_id)
+    assert (order["status"], order["totalCents"], order["capturedCents"]) == ("delivered", 0, 0)
+    (intent,) = bank.objects("payment_intent")
+    assert (intent["status"], intent["amount_received"]) == ("canceled", 0)
+    earned = shopper.call("get", "earnings")
+    assert [(line["kind"], line["amount_cents"]) for line in earned["earnings"]] == [("batch_pay", offer["pay_cents"])]
+    assert invariants.violations(now=MORNING, intents=invariants.sandbox_intents(bank)) == []
