@@ -85,10 +85,11 @@ def drop_off(*, order_id: int) -> DropOff:
     return found
 
 
-def total(*, order_id: int, phase: Phase) -> Money:
-    """Sum of the order's money lines of one phase. 2 queries."""
+def total(*, order_id: int, phase: Phase, kind: str | None = None) -> Money:
+    """Sum of the order's money lines of one phase, all or those of one ``kind``. 2 queries."""
     row = _row(order_id)
-    cents = row.adjustments.filter(phase=phase).aggregate(cents=Sum("amount_cents"))["cents"]
+    lines = row.adjustments.filter(phase=phase)
+    cents = (lines.filter(kind=kind) if kind else lines).aggregate(cents=Sum("amount_cents"))["cents"]
     return Money(cents or 0, row.currency)
 
 

@@ -11,6 +11,7 @@ from apps.orders import domain, models, selectors
 from apps.orders.domain import Status
 from apps.orders.errors import IllegalTransition, OrderNotFound
 from apps.orders.events import OrderCanceled, OrderConfirmed, OrderDelivered, OrderRejected, OrderStatusChanged
+from apps.pricing.types import TIP
 
 
 def transition(*, order_id: int, to: str, actor: str, now: datetime, data: Mapping[str, Any] | None = None) -> bool:
@@ -125,7 +126,8 @@ def _announcements(order: models.Order, before: Status) -> Sequence[Event]:
             return [OrderCanceled(**names)]
         case Status.DELIVERED:
             total = selectors.total(order_id=order.pk, phase=domain.Phase.FINAL)
-            return [OrderDelivered(**names, total_cents=total.cents, tip_cents=order.tip_cents)]
+            tip = selectors.total(order_id=order.pk, phase=domain.Phase.FINAL, kind=TIP)
+            return [OrderDelivered(**names, total_cents=total.cents, tip_cents=tip.cents)]
         case _:
             return []
 

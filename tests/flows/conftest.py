@@ -1,0 +1,42 @@
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from apps.accounts import services as accounts
+from apps.common import clock
+from apps.payments import gateway
+from apps.payments.stripe_gateway import StripeGateway
+from apps.shoppers import presence
+from tests.orders.factories import MORNING
+from tests.payments.fixtures import Sandbox, sandbox, sandbox_server
+
+__all__ = ["sandbox", "sandbox_server"]
+
+
+@pytest.fixture(autouse=True)
+def monday_morning() -> Iterator[None]:
+    with clock.shifted_to(MORNING):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def media(settings: Any, tmp_path: Path) -> None:
+    settings.STORAGES = settings.STORAGES | {
+        "default": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": tmp_path}}
+    }
+
+
+@pytest.fixture(autouse=True)
+def empty_redis() -> None:
+    """Presence of earlier tests would be seen by this one."""
+    presence._redis().flushdb()
+
+
+@pytest.fixture(autouse=True)
+def bank(sandbox: Sandbox, db: None) -> Iterator[Sandbox]:
+    """The payments sandbox over real HTTP, with more patience than the payments app's own tests, which wait on faults."""
+    accounts.create_oauth_apps()
+    with gateway.replaced_by(StripeGateway(timeout=10)):
+        yield sandbox

@@ -1,0 +1,374 @@
+"""What must hold over all databases and at the payment provider once everything is quiet, whatever happened before.
+
+Asked in SQL, past the apps' own code, so that it can be asked of any installation::
+
+    assert invariants.violations(now=clock.now(), intents=invariants.sandbox_intents(sandbox)) == []
+
+Each broken promise is one line that begins with its number:
+
+1. money: taken minus given back at the provider = noted on payment and order = sum of the final lines
+2. one authorisation for each step of an order, none without an order, none for an order that ended
+3. stock and windows: nothing below zero, what is reserved is what orders hold, on hand is the sum of movements
+4. an acknowledged order exists once, in one database; a client's key made one order
+5. an active order is in one batch, a batch has one shopper, a shopper one batch
+6. nothing is left to tell
+7. no order went a way that is none, or stands still beyond its time
+8. nothing is held beyond its time
+9. the databases agree: no order is half there
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from django.db import connections
+
+import sharding
+from apps.orders import domain
+
+LIVE = frozenset({"requires_payment_method", "requires_confirmation", "requires_action", "requires_capture"})
+UNPLACED = frozenset({"pending", "payment_pending"})
+ENDED = frozenset({"rejected", "canceled", "returned"})
+GRACE = timedelta(minutes=1)
+"""What has just run out may wait for the next sweep."""
+
+STORE_STATUS = {
+    "brand_new": "waiting",
+    "acknowledged": "assigned",
+    "picking": "picking",
+    "checkout": "checkout",
+    "delivering": "delivering",
+    "delivered": "delivered",
+}
+"""How an order stands in its store's database when it stands so in its customer's."""
+PICKED = frozenset({"checkout", "delivering", "delivered"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """A payment as the provider knows it; ``order_id`` is None where it names none."""
+
+    order_id: int | None
+    step: str
+    status: str
+    amount_cents: int
+    received_cents: int
+    refunded_cents: int = 0
+
+
+class Dump(Protocol):
+    def objects(self, kind: str) -> list[dict[str, Any]]: ...
+
+
+def sandbox_intents(sandbox: Dump) -> list[Intent]:
+    """Everything the payments sandbox holds."""
+    refunded: Counter[str] = Counter()
+    for refund in sandbox.objects("refund"):
+        if refund.get("balance_transaction"):  # the others release a hold
+            refunded[refund["payment_intent"]] += refund["amount"]
+    return [
+        Intent(
+            order_id=int(one["metadata"]["order_id"]) if "order_id" in one["metadata"] else None,
+            step=one["metadata"].get("step", ""),
+            status=one["status"],
+            amount_cents=one["amount"],
+            received_cents=one["amount_received"],
+            refunded_cents=refunded[one["id"]],
+        )
+        for one in sandbox.objects("payment_intent")
+    ]
+
+
+def violations(
+    *, now: datetime, intents: Sequence[Intent] | None = None, acknowledged: Collection[int] = ()
+) -> list[str]:
+    """Everything that is wrong. Without ``intents`` the provider is not asked."""
+    orders = [Row(row) for row in _rows("customer", _ORDERS)]
+    return [
+        *_money(orders, intents),
+        *(_authorisations(orders, intents) if intents is not None else ()),
+        *_stock(),
+        *_keys(orders, acknowledged),
+        *_batches(),
+        *_messages(now),
+        *_history(orders, now),
+        *_expired(now),
+        *_halves(orders),
+    ]
+
+
+class Row:
+    """A row by its columns' names."""
+
+    def __init__(self, columns: dict[str, Any]) -> None:
+        self.__dict__.update(columns)
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(name)
+
+
+def _rows(keyspace: str, statement: str, parameters: Sequence[object] = ()) -> Iterator[dict[str, Any]]:
+    """Answers of every database of the keyspace (``*``: of every database), each with its ``alias``."""
+    for alias in sharding.all_aliases() if keyspace == "*" else sharding.aliases(keyspace):
+        yield from _asked(alias, statement, parameters)
+
+
+def _asked(alias: str, statement: str, parameters: Sequence[object] = ()) -> Iterator[dict[str, Any]]:
+    with connections[alias].cursor() as cursor:
+        cursor.execute(statement, parameters)
+        names = [column.name for column in cursor.description]
+        rows = cursor.fetchall()
+    for row in rows:
+        yield {"alias": alias, **dict(zip(names, row, strict=True))}
+
+
+_ORDERS = """
+    SELECT o.id, o.customer_id, o.store_id, o.status, o.idempotency_key, o.sequence, o.captured_cents,
+        o.window_id, o.window_minutes, o.window_ends_at, o.pay_by,
+        (SELECT coalesce(sum(a.amount_cents), 0) FROM orders_orderadjustment a
+            WHERE a.order_id = o.id AND a.phase = 'final') AS final_cents,
+        (SELECT coalesce(sum(p.captured_cents - p.refunded_cents), 0) FROM payments_payment p
+            WHERE p.order_id = o.id) AS paid_cents,
+        (SELECT coalesce(sum(a.amount_cents), 0) FROM orders_orderadjustment a
+            WHERE a.order_id = o.id AND a.phase = 'final' AND a.kind = 'tip') AS charged_tip_cents
+    FROM orders_order o ORDER BY o.id
+"""
+
+
+def _money(orders: list[Row], intents: Sequence[Intent] | None) -> Iterator[str]:
+    at_provider: Counter[int | None] = Counter()
+    for intent in intents or ():
+        at_provider[intent.order_id] += intent.received_cents - intent.refunded_cents
+    for order in orders:
+        noted = order.captured_cents or 0
+        if order.status == "delivered" and order.captured_cents is None:
+            yield f"1 order {order.id} was delivered and not paid for"
+        if order.captured_cents is not None and noted != order.final_cents:
+            yield f"1 order {order.id}: {noted} cents captured, its final lines come to {order.final_cents}"
+        if order.paid_cents != noted:
+            yield f"1 order {order.id}: {noted} cents noted, its payments come to {order.paid_cents}"
+        if intents is not None and at_provider[order.id] != noted:
+            yield f"1 order {order.id}: {noted} cents noted, the provider took {at_provider[order.id]}"
+    noted_in_all = sum(order.captured_cents or 0 for order in orders)
+    if intents is not None and at_provider.total() != noted_in_all:
+        yield f"1 {noted_in_all} cents noted in all, the provider took {at_provider.total()}"
+
+
+def _authorisations(orders: list[Row], intents: Sequence[Intent]) -> Iterator[str]:
+    status = {order.id: order.status for order in orders}
+    good = Counter((i.order_id, i.step) for i in intents if i.status in ("requires_capture", "succeeded"))
+    yield from (f"2 order {order_id}: {n} authorisations of {step}" for (order_id, step), n in good.items() if n > 1)
+    for intent in intents:
+        if intent.order_id not in status:
+            yield f"2 {intent.amount_cents} cents were {intent.status} for order {intent.order_id}, which does not exist"
+        elif status[intent.order_id] in ENDED and intent.status in LIVE - {"requires_payment_method"}:
+            yield f"2 order {intent.order_id} is {status[intent.order_id]}, its payment {intent.status}"
+    placed = {order_id for order_id, s in status.items() if s not in ENDED | UNPLACED}
+    unpaid = placed - {intent.order_id for intent in intents if intent.status in ("requires_capture", "succeeded")}
+    nothing_found = {order.id for order in orders if order.captured_cents == 0}
+    yield from (f"2 order {order_id} is {status[order_id]} without a payment" for order_id in unpaid - nothing_found)
+
+
+_LEVELS = """
+    SELECT l.store_id, l.item_id, l.on_hand, l.reserved,
+        (SELECT coalesce(sum(r.quantity), 0) FROM inventory_reservation r
+            WHERE r.store_id = l.store_id AND r.item_id = l.item_id AND r.state IN ('held', 'committed')) AS promised,
+        (SELECT coalesce(sum(m.delta), 0) FROM inventory_stockmovement m
+            WHERE m.store_id = l.store_id AND m.item_id = l.item_id) AS moved
+    FROM inventory_stocklevel l
+"""
+_WINDOWS = """
+    SELECT w.id, w.held_minutes, w.capacity_minutes,
+        (SELECT coalesce(sum(h.minutes), 0) FROM slots_windowhold h
+            WHERE h.window_id = w.id AND h.state <> 'released') AS promised
+    FROM slots_deliverywindow w
+"""
+
+
+def _stock() -> Iterator[str]:
+    for row in map(Row, _rows("store", _LEVELS)):
+        what = f"3 item {row.item_id} of store {row.store_id}"
+        if not 0 <= row.reserved <= row.on_hand:
+            yield f"{what}: {row.on_hand} on hand, {row.reserved} reserved"
+        if row.reserved != row.promised:
+            yield f"{what}: {row.reserved} reserved, orders hold {row.promised}"
+        if row.on_hand != row.moved:
+            yield f"{what}: {row.on_hand} on hand, its movements come to {row.moved}"
+    for row in map(Row, _rows("store", _WINDOWS)):
+        if row.held_minutes != row.promised or row.held_minutes > row.capacity_minutes:
+            yield (
+                f"3 window {row.id}: {row.held_minutes} of {row.capacity_minutes} minutes held, "
+                f"orders hold {row.promised}"
+            )
+
+
+def _keys(orders: list[Row], acknowledged: Collection[int]) -> Iterator[str]:
+    there = Counter(order.id for order in orders)
+    yield from (f"4 order {i} was acknowledged and is there {there[i]} times" for i in acknowledged if there[i] != 1)
+    for order in orders:
+        home = sharding.alias_for("customer", order.customer_id)
+        if not home == order.alias == sharding.alias_of_id("customer", order.id):
+            yield f"4 order {order.id} is in {order.alias}, its home is {home}"
+    keys = Counter((order.customer_id, order.idempotency_key) for order in orders if order.idempotency_key)
+    yield from (f"4 customer {who} has {n} orders of the key {key}" for (who, key), n in keys.items() if n > 1)
+
+
+_IN_BATCHES = """
+    SELECT s.id, s.status, s.shopper_id, array_agg(b.shopper_id) FILTER (WHERE b.id IS NOT NULL) AS shoppers
+    FROM fulfilment_storeorder s
+    LEFT JOIN dispatch_batchstop t ON t.store_order_id = s.id AND t.kind = 'drop' AND t.state <> 'dropped'
+    LEFT JOIN dispatch_batch b ON b.id = t.batch_id AND b.status <> 'canceled'
+    WHERE s.status <> 'canceled' GROUP BY s.id
+"""
+_UNDER_WAY = "SELECT id, shopper_id FROM dispatch_batch WHERE status IN ('acknowledged', 'picking')"
+_ACCEPTED = "SELECT batch_id, shopper_id FROM shoppers_assignment WHERE state = 'accepted'"
+_LIVE_OFFERS = "SELECT batch_id, count(*) AS n FROM dispatch_offer WHERE status = 'sent' GROUP BY batch_id"
+
+
+def _batches() -> Iterator[str]:
+    for row in map(Row, _rows("store", _IN_BATCHES)):
+        batches = row.shoppers or []
+        if len(batches) > 1 or (row.status != "waiting" and batches != [row.shopper_id]):
+            yield f"5 store order {row.id} ({row.status}) of shopper {row.shopper_id} is in batches of {batches}"
+    under_way = [Row(row) for row in _rows("store", _UNDER_WAY)]
+    yield from (f"5 batch {batch.id} is under way with nobody" for batch in under_way if batch.shopper_id is None)
+    busy = Counter(batch.shopper_id for batch in under_way)
+    yield from (f"5 shopper {shopper_id} has {n} batches" for shopper_id, n in busy.items() if n > 1)
+    accepted = {(row["batch_id"], row["shopper_id"]) for row in _rows("shopper", _ACCEPTED)}
+    for batch_id, shopper_id in sorted(accepted ^ {(batch.id, batch.shopper_id) for batch in under_way}, key=str):
+        yield f"5 store and shopper do not agree whether shopper {shopper_id} has batch {batch_id}"
+    yield from (f"5 batch {row['batch_id']}: {row['n']} live offers" for row in _rows("store", _LIVE_OFFERS) if row["n"] > 1)
+
+
+def _messages(now: datetime) -> Iterator[str]:
+    for row in map(Row, _rows("*", "SELECT name, message_id, attempts FROM common_outboxmessage")):
+        yield f"6 {row.alias}: {row.name} {row.message_id} was not delivered in {row.attempts} tries"
+    for row in map(Row, _rows("*", "SELECT name, message_id, reason FROM common_quarantinedmessage")):
+        yield f"6 {row.alias}: {row.name} {row.message_id} is in quarantine: {row.reason}"
+    unhandled = "SELECT id, type FROM payments_stripeevent WHERE handled_at IS NULL AND received_at < %s"
+    for row in map(Row, _asked("default", unhandled, [now - GRACE])):
+        yield f"6 {row.type} {row.id} of the provider was not handled"
+
+
+_EVENTS = """
+    SELECT order_id, array_agg(sequence ORDER BY sequence) AS sequences,
+        array_agg(from_status || '>' || to_status ORDER BY sequence) AS steps
+    FROM orders_orderevent GROUP BY order_id
+"""
+
+
+def _history(orders: list[Row], now: datetime) -> Iterator[str]:
+    events = {row["order_id"]: Row(row) for row in _rows("customer", _EVENTS)}
+    for order in orders:
+        known = events.get(order.id)
+        if known is None or known.sequences != list(range(1, order.sequence + 1)):
+            yield f"7 order {order.id}: its history has gaps"
+            continue
+        before = ""
+        for step in known.steps:
+            left, _, right = step.partition(">")
+            if left != before or not (left == right or _may_follow(left, right)):
+                yield f"7 order {order.id} went from {before or 'nothing'} by {step}"
+            before = right
+        if before != order.status:
+            yield f"7 order {order.id} is {order.status}, its history ends {before}"
+        if order.status in UNPLACED and order.pay_by < now - GRACE:
+            yield f"7 order {order.id} is still {order.status}"
+        if order.status not in domain.TERMINAL and order.window_ends_at < now - domain.STUCK_AFTER:
+            yield f"7 order {order.id} is {order.status} long after its window"
+
+
+def _may_follow(left: str, right: str) -> bool:
+    return right == "pending" if left == "" else domain.may_follow(left, right)
+
+
+_HELD = (
+    ("store", "SELECT id, 'reservation of order ' || order_id AS what FROM inventory_reservation"
+        " WHERE state = 'held' AND expires_at < %s"),
+    ("store", "SELECT id, 'window of order ' || order_id AS what FROM slots_windowhold"
+        " WHERE state = 'held' AND expires_at < %s"),
+    ("store", "SELECT id, 'offer' AS what FROM dispatch_offer WHERE status = 'sent' AND expires_at < %s"),
+    ("shopper", "SELECT id, 'claim on shopper ' || shopper_id AS what FROM shoppers_assignment"
+        " WHERE state IN ('claimed', 'offered') AND expires_at < %s"),
+    ("customer", "SELECT id, 'payment of order ' || order_id AS what FROM payments_payment"
+        " WHERE status = 'authorised' AND capture_before < %s"),
+)  # fmt: skip
+
+
+def _expired(now: datetime) -> Iterator[str]:
+    for keyspace, statement in _HELD:
+        for row in map(Row, _rows(keyspace, statement, [now - GRACE])):
+            yield f"8 {row.alias}: the {row.what} has run out"
+
+
+_RESERVED = "SELECT order_id, array_agg(DISTINCT state) AS states FROM inventory_reservation GROUP BY order_id"
+_LINES = "SELECT order_id, item_id, status, coalesce(found_quantity, 0) AS found FROM orders_orderline"
+_PICKED = """
+    SELECT s.order_id, l.item_id, l.status, l.found_quantity AS found
+    FROM fulfilment_pickline l JOIN fulfilment_storeorder s ON s.id = l.store_order_id
+"""
+_STORE_ORDERS = """
+    SELECT s.order_id, s.status, s.shopper_id, b.id AS batch_id, b.status AS batch_status, b.pay_cents
+    FROM fulfilment_storeorder s
+    LEFT JOIN dispatch_batchstop t ON t.store_order_id = s.id AND t.kind = 'drop' AND t.state <> 'dropped'
+    LEFT JOIN dispatch_batch b ON b.id = t.batch_id
+"""
+_EARNINGS = "SELECT shopper_id, batch_id, order_id, kind, amount_cents FROM shoppers_earning"
+
+
+def _halves(orders: list[Row]) -> Iterator[str]:
+    by_id = {order.id: order for order in orders}
+    in_store = {row["order_id"]: Row(row) for row in _rows("store", _STORE_ORDERS)}
+    reserved = {row["order_id"]: set(row["states"]) for row in _rows("store", _RESERVED)}
+    holds = {row["order_id"]: row["state"] for row in _rows("store", "SELECT order_id, state FROM slots_windowhold")}
+    for where, seen in (("store", in_store), ("stock", reserved), ("window", holds)):
+        yield from (f"9 {where}: order {order_id} does not exist" for order_id in seen.keys() - by_id.keys())
+    for order in orders:
+        there = in_store.get(order.id)
+        wanted = STORE_STATUS.get(order.status)
+        if wanted and (there is None or there.status != wanted):
+            yield f"9 order {order.id} is {order.status}, in its store {there and there.status}"
+        if order.status in ENDED and there is not None and there.status != "canceled":
+            yield f"9 order {order.id} is {order.status}, in its store {there.status}"
+        if order.status in UNPLACED:
+            continue
+        expected = {"released"} if order.status in ENDED else {"consumed" if order.status in PICKED else "committed"}
+        states = reserved.get(order.id, {"released"} if order.status in ENDED else set())
+        if states != expected:
+            yield f"9 order {order.id} is {order.status}, its stock {sorted(states)}"
+        hold = holds.get(order.id, "released")
+        if hold != ("released" if order.status in ENDED else "confirmed"):
+            yield f"9 order {order.id} is {order.status}, its window {hold}"
+    yield from _lines_that_differ({order.id for order in orders if order.status in PICKED})
+    yield from _earnings_that_differ(by_id, in_store)
+
+
+def _lines_that_differ(picked: set[int]) -> Iterator[str]:
+    sides: list[dict[int, set[tuple[Any, ...]]]] = []
+    for keyspace, statement in (("customer", _LINES), ("store", _PICKED)):
+        lines: dict[int, set[tuple[Any, ...]]] = defaultdict(set)
+        for row in _rows(keyspace, statement):
+            lines[row["order_id"]].add((row["item_id"], row["status"], row["found"]))
+        sides.append(lines)
+    for order_id in sorted(picked):
+        if sides[0][order_id] != sides[1][order_id]:
+            yield f"9 order {order_id}: customer and store do not agree on what was found"
+
+
+def _earnings_that_differ(orders: dict[int, Row], in_store: dict[int, Row]) -> Iterator[str]:
+    due: Counter[tuple[Any, ...]] = Counter()
+    for order_id, there in in_store.items():
+        if there.status != "delivered" or order_id not in orders:
+            continue
+        if there.batch_status != "completed":
+            yield f"9 order {order_id} was delivered, its batch is {there.batch_status}"
+            continue
+        due[there.shopper_id, there.batch_id, None, "batch_pay", there.pay_cents] = 1
+        if orders[order_id].charged_tip_cents:
+            due[there.shopper_id, there.batch_id, order_id, "tip", orders[order_id].charged_tip_cents] = 1
+    names = ("shopper_id", "batch_id", "order_id", "kind", "amount_cents")
+    booked = Counter(tuple(row[name] for name in names) for row in _rows("shopper", _EARNINGS))
+    yield from (f"9 shopper {line[0]} did not get {line[3]} of {line[4]}" for line in due - booked)
+    yield from (f"9 shopper {line[0]} got {line[3]} of {line[4]} for nothing" for line in booked - due)
