@@ -5,8 +5,9 @@ With nothing set, the project runs from a clean checkout on servers of its own, 
 variables. In production (``INSTACART_ENV=production``) whatever has no safe default must be given.
 """
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -26,20 +27,22 @@ class SettingMissing(RuntimeError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Env:
+    """All of it. Its repr, which may end in a log, leaves out every secret and every address that may hold one."""
+
     production: bool
-    secret_key: str
-    field_key: str
+    secret_key: str = field(repr=False)
+    field_key: str = field(repr=False)
     """Secret from which the keys of encrypted columns and keyed hashes are derived."""
-    jwt_key: str
+    jwt_key: str = field(repr=False)
     """Secret that signs access tokens."""
-    database_urls: dict[str, str]
+    database_urls: dict[str, str] = field(repr=False)
     """PostgreSQL address by alias; ``default`` is the global database."""
     shard_map: dict[str, Ranges]
     """Bucket ranges by keyspace."""
-    redis_url: str
-    stripe_secret_key: str
+    redis_url: str = field(repr=False)
+    stripe_secret_key: str = field(repr=False)
     stripe_publishable_key: str
-    stripe_webhook_secret: str
+    stripe_webhook_secret: str = field(repr=False)
     stripe_api_base: str | None
     """Address of the payments sandbox, or None for Stripe itself."""
     public_url: str
@@ -53,7 +56,7 @@ class Env:
     """The demo city, its one-tap sign-ins and its banner."""
     demo_past_orders: int
     """How many delivered orders a new demo city has behind it."""
-    demo_password: str
+    demo_password: str = field(repr=False)
     """Password of every demo account; random for each installation."""
     var: Path
     """Folder for everything that is written at run time."""
@@ -62,43 +65,66 @@ class Env:
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> "Env":
         """The environment as the project understands it; raises ``SettingMissing`` with every name that is missing."""
-        production = environ.get("INSTACART_ENV") == "production"
-        missing: list[str] = []
-
-        def value(name: str, embedded: str) -> str:
-            if environ.get(name):
-                return environ[name]
-            if production:
-                missing.append(name)
-            return embedded
-
-        database_urls = _database_urls(value("DATABASE_URLS", ",".join(_embedded_urls())))
+        production = _is_production(environ.get("INSTACART_ENV", ""))
+        given = {name: environ.get(name) or embedded for name, embedded in _embedded().items()}
+        missing = [name for name in given if not environ.get(name)]
+        if production and missing:
+            raise SettingMissing(f"production needs these variables and guesses none of them: {', '.join(missing)}")
+        database_urls = _database_urls(given["DATABASE_URLS"])
         env = cls(
             production=production,
-            secret_key=value("SECRET_KEY", "embedded-only-" + "0" * 40),
-            field_key=value("FIELD_KEY", "embedded-only-" + "1" * 40),
-            jwt_key=value("JWT_KEY", "embedded-only-" + "2" * 40),
+            secret_key=given["SECRET_KEY"],
+            field_key=given["FIELD_KEY"],
+            jwt_key=given["JWT_KEY"],
             database_urls=database_urls,
             shard_map=_shard_map(environ.get("SHARD_MAP"), database_urls),
-            redis_url=value("REDIS_URL", "redis://127.0.0.1:6379/0"),
-            stripe_secret_key=value("STRIPE_SECRET_KEY", "sk_test_embedded"),
-            stripe_publishable_key=value("STRIPE_PUBLISHABLE_KEY", "pk_test_embedded"),
-            stripe_webhook_secret=value("STRIPE_WEBHOOK_SECRET", "whsec_embedded"),
+            redis_url=given["REDIS_URL"],
+            stripe_secret_key=given["STRIPE_SECRET_KEY"],
+            stripe_publishable_key=given["STRIPE_PUBLISHABLE_KEY"],
+            stripe_webhook_secret=given["STRIPE_WEBHOOK_SECRET"],
             stripe_api_base=environ.get("STRIPE_API_BASE") or None,
-            public_url=value("PUBLIC_URL", "http://127.0.0.1:8000").rstrip("/"),
-            websocket_url=value("WEBSOCKET_URL", "ws://127.0.0.1:8001").rstrip("/"),
-            allowed_hosts=tuple(value("ALLOWED_HOSTS", "127.0.0.1,localhost,testserver").split(",")),
-            site_name=environ.get("SITE_NAME", "Larder"),
-            demo=not production and environ.get("INSTACART_DEMO", "1") == "1",
-            demo_past_orders=int(environ.get("DEMO_PAST_ORDERS", "200")),
+            public_url=given["PUBLIC_URL"].rstrip("/"),
+            websocket_url=given["WEBSOCKET_URL"].rstrip("/"),
+            allowed_hosts=tuple(given["ALLOWED_HOSTS"].split(",")),
+            site_name=environ.get("SITE_NAME") or "Larder",
+            demo=not production and (environ.get("INSTACART_DEMO") or "1") == "1",
+            demo_past_orders=_whole("DEMO_PAST_ORDERS", environ.get("DEMO_PAST_ORDERS") or "200"),
             demo_password=environ.get("DEMO_PASSWORD", ""),
-            var=Path(environ.get("INSTACART_VAR", ROOT / "var")),
-            log_level=environ.get("LOG_LEVEL", "INFO"),
+            var=Path(environ.get("INSTACART_VAR") or ROOT / "var"),
+            log_level=environ.get("LOG_LEVEL") or "INFO",
         )
-        if missing:
-            raise SettingMissing(f"production needs these variables and guesses none of them: {', '.join(missing)}")
         _refuse_mixed_payments(env)
         return env
+
+
+def _is_production(text: str) -> bool:
+    """A misspelt ``production`` must not start with the secrets of a checkout, which everybody knows."""
+    if text not in ("", "production"):
+        raise SettingMissing(f"INSTACART_ENV is {text!r}; it is either production or not set")
+    return text == "production"
+
+
+def _whole(name: str, text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise SettingMissing(f"{name} is {text!r}; it is a whole number")
+    return int(text)
+
+
+def _embedded() -> dict[str, str]:
+    """What a checkout does without, and production may not: every variable that has no safe default."""
+    return {
+        "SECRET_KEY": "embedded-only-" + "0" * 40,
+        "FIELD_KEY": "embedded-only-" + "1" * 40,
+        "JWT_KEY": "embedded-only-" + "2" * 40,
+        "DATABASE_URLS": ",".join(_embedded_urls()),
+        "REDIS_URL": "redis://127.0.0.1:6379/0",
+        "STRIPE_SECRET_KEY": "sk_test_embedded",
+        "STRIPE_PUBLISHABLE_KEY": "pk_test_embedded",
+        "STRIPE_WEBHOOK_SECRET": "whsec_embedded",
+        "PUBLIC_URL": "http://127.0.0.1:8000",
+        "WEBSOCKET_URL": "ws://127.0.0.1:8001",
+        "ALLOWED_HOSTS": "127.0.0.1,localhost,testserver",
+    }
 
 
 def _embedded_urls() -> list[str]:
@@ -114,11 +140,18 @@ def _embedded_urls() -> list[str]:
 
 def _database_urls(text: str) -> dict[str, str]:
     urls: dict[str, str] = {}
-    for entry in filter(None, (part.strip() for part in text.replace("\n", ",").split(","))):
+    entries = filter(None, (part.strip() for part in text.replace("\n", ",").split(",")))
+    for position, entry in enumerate(entries, start=1):
         alias, _, url = entry.partition("=")
-        if not url.startswith(("postgresql://", "postgres://")):
-            raise SettingMissing(f"DATABASE_URLS: {alias!r} needs an address such as postgresql://user@host/name")
-        urls[alias.strip()] = url
+        alias = alias.strip()
+        if not alias.isidentifier() or not url.startswith(("postgresql://", "postgres://")):
+            # By position: what stands there may be a piece of a password.
+            raise SettingMissing(
+                f"DATABASE_URLS: entry {position} is not of the form alias=postgresql://user@host/name"
+            )
+        if alias in urls:
+            raise SettingMissing(f"DATABASE_URLS: {alias} is given twice")
+        urls[alias] = url
     if "default" not in urls:
         raise SettingMissing("DATABASE_URLS: the global database is missing; add default=postgresql://…")
     return urls
@@ -129,23 +162,28 @@ def _shard_map(text: str | None, database_urls: Mapping[str, str]) -> dict[str, 
     shard_map = {keyspace: _even_ranges(keyspace, database_urls) for keyspace in KEYSPACES}
     for part in filter(None, (text or "").split(";")):
         keyspace, _, ranges = part.strip().partition(":")
-        split = []
-        for entry in ranges.split(","):
-            buckets, _, alias = entry.strip().partition("=")
-            first, _, last = buckets.partition("-")
-            split.append((int(first), int(last), alias))
-        shard_map[keyspace] = tuple(split)
+        if keyspace not in KEYSPACES:
+            raise SettingMissing(f"SHARD_MAP: there is no keyspace {keyspace!r}; there are {', '.join(KEYSPACES)}")
+        shard_map[keyspace] = tuple(_range(keyspace, entry.strip()) for entry in ranges.split(","))
     for keyspace, found in shard_map.items():
         _check_ranges(keyspace, found, database_urls)
     return shard_map
+
+
+def _range(keyspace: str, text: str) -> tuple[int, int, str]:
+    found = re.fullmatch(r"([0-9]{1,4})-([0-9]{1,4})=(\w+)", text)
+    if found is None:
+        raise SettingMissing(f"SHARD_MAP: {keyspace} has {text!r} where a range such as 0-4999={keyspace}_0 belongs")
+    return int(found[1]), int(found[2]), found[3]
 
 
 def _even_ranges(keyspace: str, database_urls: Mapping[str, str]) -> Ranges:
     aliases = [alias for alias in database_urls if alias.startswith(f"{keyspace}_")]
     if not aliases:
         raise SettingMissing(f"DATABASE_URLS: keyspace {keyspace} has no database; add {keyspace}_0=postgresql://…")
-    share = BUCKETS // len(aliases) // 1000 * 1000 or BUCKETS // len(aliases)  # round numbers are easier to talk about
-    starts = [n * share for n in range(len(aliases))]
+    starts = [n * BUCKETS // len(aliases) for n in range(len(aliases))]
+    if len(aliases) == 3:
+        starts = [0, 3000, 6000]  # round numbers are easier to talk about
     ends = [start - 1 for start in starts[1:]] + [BUCKETS - 1]
     return tuple(zip(starts, ends, aliases, strict=True))
 
