@@ -253,6 +253,8 @@ def test_the_readme_lists_every_variable():
 
     names: set[str] = set()
     Env.read(Asked())
-    rows = re.findall(r"^\| `([A-Z_]+)` \|.*\| (yes|no) \|$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    rows = re.findall(
+        r"^\| `([A-Z_]+)` \|.*\| (yes|no) \|$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
     assert sorted(name for name, _ in rows) == sorted(names)
     assert sorted(name for name, needed in rows if needed == "yes") == sorted(REQUIRED)
