@@ -88,7 +88,7 @@ class Env:
             allowed_hosts=tuple(given["ALLOWED_HOSTS"].split(",")),
             site_name=environ.get("SITE_NAME") or "Larder",
             demo=not production and (environ.get("INSTACART_DEMO") or "1") == "1",
-            demo_past_orders=int(environ.get("DEMO_PAST_ORDERS") or "200"),
+            demo_past_orders=_whole("DEMO_PAST_ORDERS", environ.get("DEMO_PAST_ORDERS") or "200"),
             demo_password=environ.get("DEMO_PASSWORD", ""),
             var=Path(environ.get("INSTACART_VAR") or ROOT / "var"),
             log_level=environ.get("LOG_LEVEL") or "INFO",
@@ -102,6 +102,12 @@ def _is_production(text: str) -> bool:
     if text not in ("", "production"):
         raise SettingMissing(f"INSTACART_ENV is {text!r}; it is either production or not set")
     return text == "production"
+
+
+def _whole(name: str, text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise SettingMissing(f"{name} is {text!r}; it is a whole number")
+    return int(text)
 
 
 def _embedded() -> dict[str, str]:

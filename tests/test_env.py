@@ -61,7 +61,9 @@ def test_nothing_set_is_a_checkout_that_works():
 
 
 def test_a_variable_that_is_empty_is_one_that_is_not_set():
-    empty = dict.fromkeys([*PRODUCTION, "SHARD_MAP", "SITE_NAME", "INSTACART_VAR", "LOG_LEVEL", "INSTACART_DEMO"], "")
+    empty = dict.fromkeys(
+        [*PRODUCTION, "SHARD_MAP", "SITE_NAME", "INSTACART_VAR", "LOG_LEVEL", "INSTACART_DEMO", "DEMO_PAST_ORDERS"], ""
+    )
     assert Env.read(empty) == Env.read({})
 
 
@@ -162,6 +164,12 @@ def test_databases_share_the_buckets_evenly(count, sizes):
 )
 def test_databases_that_do_not_add_up_are_refused(text, sentence):
     assert refusal({"DATABASE_URLS": text}) == f"DATABASE_URLS: {sentence}"
+
+
+@pytest.mark.parametrize("text", ["many", "-1", "1.5", "²"])
+def test_a_number_that_is_none_is_refused_by_its_name(text):
+    assert refusal({"DEMO_PAST_ORDERS": text}) == f"DEMO_PAST_ORDERS is {text!r}; it is a whole number"
+    assert Env.read({"DEMO_PAST_ORDERS": "0"}).demo_past_orders == 0
 
 
 @pytest.mark.parametrize("key", ["sk_live_1", "rk_live_1"])
