@@ -4,7 +4,7 @@
   const page = document.querySelector("[data-live-url]");
   if (!page) return;
   const badge = page.querySelector("[data-state]");
-  const POLL_MS = 8000, LONGEST_WAIT_MS = 15000;
+  const POLL_MS = 8000, LONGEST_WAIT_MS = 15000, NOT_YOURS = 4404;
   let seen = Number(page.dataset.sequence), wait = 500, poller = null;
 
   const show = (state, text) => { badge.dataset.state = state; badge.textContent = text; };
@@ -23,7 +23,12 @@
       const { sequence } = JSON.parse(data);
       if (sequence > seen) { seen = sequence; refresh(); }
     };
-    socket.onclose = () => {
+    socket.onclose = ({ code }) => {
+      if (code === NOT_YOURS) { // signed out meanwhile
+        clearInterval(poller);
+        show("off", "Reload the page to see what is new");
+        return;
+      }
       show("polling", "Reconnecting; checking every few seconds");
       poll();
       setTimeout(connect, wait);
