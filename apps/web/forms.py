@@ -7,7 +7,9 @@ class SignInForm(forms.Form):
     email = forms.EmailField(
         label="E-mail", widget=forms.EmailInput(attrs={"autocomplete": "username", "autofocus": True})
     )
-    password = forms.CharField(label="Password", widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}))
+    password = forms.CharField(
+        label="Password", strip=False, widget=forms.PasswordInput(attrs={"autocomplete": "current-password"})
+    )
 
 
 class SignUpForm(forms.Form):
@@ -17,6 +19,7 @@ class SignUpForm(forms.Form):
     email = forms.EmailField(label="E-mail", widget=forms.EmailInput(attrs={"autocomplete": "email"}))
     password = forms.CharField(
         label="Password",
+        strip=False,
         help_text="At least eight characters, and not one that everybody uses.",
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
     )

@@ -28,17 +28,22 @@ class OrderConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
 
     async def connect(self) -> None:
         self.order_id = int(self.scope["url_route"]["kwargs"]["order_id"])
-        user = self.scope["user"]
-        try:
-            order = await database_sync_to_async(orders.order)(
-                order_id=self.order_id, customer_id=int(user.pk) if user.is_authenticated else 0
-            )
-        except NotFound:
+        if not await database_sync_to_async(self._is_theirs)():
+            await self.accept()  # a refusal before this has no code a browser could read
             await self.close(code=NOT_YOURS)
             return
+        # Listen first, look afterwards: a change in between is then seen by one of the two.
         await self.channel_layer.group_add(group(self.order_id), self.channel_name)
+        order = await database_sync_to_async(orders.order_for_staff)(order_id=self.order_id)
         await self.accept()
         await self.send_json({"sequence": order.sequence, "status": order.status})
+
+    def _is_theirs(self) -> bool:
+        user = self.scope["user"]
+        try:
+            return user.is_authenticated and orders.owner(order_id=self.order_id) == user.pk
+        except NotFound:
+            return False
 
     async def disconnect(self, code: int) -> None:
         await self.channel_layer.group_discard(group(self.order_id), self.channel_name)

@@ -1,6 +1,7 @@
 """The cart at one store."""
 
-from decimal import Decimal, InvalidOperation
+import re
+from decimal import Decimal
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -17,6 +18,8 @@ from apps.common.errors import DomainError, NotFound
 from apps.stores import selectors as directory
 from apps.stores.types import Store
 from apps.web.views.shared import customer_id
+
+_NUMBER = re.compile(r"(?=[.,]?[0-9])[0-9]{0,9}([.,][0-9]{0,9})?")
 
 
 @require_GET
@@ -42,8 +45,7 @@ def set_line(request: HttpRequest, store_id: int) -> HttpResponse:
             store_id=store_id,
             item_id=item_id,
             quantity=_quantity(request.POST.get("quantity", "")),
-            note=request.POST.get("note", "")[:200],
-            replacement_policy=request.POST.get("replacement_policy", "best_match"),
+            **_wishes(request, customer=customer, store_id=store_id, item_id=item_id),
         )
     except DomainError as error:
         refusal = str(error)
@@ -57,7 +59,9 @@ def set_line(request: HttpRequest, store_id: int) -> HttpResponse:
 
 def _stepper(request: HttpRequest, *, store: Store, item_id: int, cart: Cart, refusal: str) -> HttpResponse:
     quantity = next((line.quantity for line in cart.lines if line.item_id == item_id), None)
-    item = catalog.item(store_id=store.id, item_id=item_id)
+    item = catalog.items_by_id(store_id=store.id, item_ids=[item_id]).get(item_id)
+    if item is None:
+        raise Http404
     context = {"store": store, "item": item, "quantity": quantity, "cart": cart, "error": refusal, "cart_oob": True}
     parts = ("web/_stepper.html", "web/_cartbar.html")
     return HttpResponse("".join(render_to_string(part, context, request) for part in parts))
@@ -84,9 +88,18 @@ def _item_id(request: HttpRequest) -> int:
         raise Http404 from missing
 
 
+def _wishes(request: HttpRequest, *, customer: int, store_id: int, item_id: int) -> dict[str, str]:
+    """Note and replacement policy as posted. A shelf's form has neither: then they stay what they are in the cart."""
+    given = {name: request.POST[name] for name in ("note", "replacement_policy") if name in request.POST}
+    if len(given) == 2:
+        return given
+    lines = selectors.cart(customer_id=customer, store_id=store_id).lines
+    held = next((line for line in lines if line.item_id == item_id), None)
+    kept = {"note": held.note, "replacement_policy": held.replacement_policy} if held else {}
+    return kept | given
+
+
 def _quantity(text: str) -> Decimal:
-    """What was typed; something that is no number becomes a quantity the cart refuses."""
-    try:
-        return Decimal(text.strip().replace(",", "."))
-    except InvalidOperation:
-        return Decimal(-1)
+    """What was typed; something that is no plain number becomes a quantity the cart refuses."""
+    text = text.strip()
+    return Decimal(text.replace(",", ".")) if _NUMBER.fullmatch(text) else Decimal(-1)

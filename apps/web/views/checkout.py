@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from zoneinfo import ZoneInfo
 
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -16,7 +17,7 @@ from apps.carts import selectors as carts
 from apps.carts.types import Cart
 from apps.common import clock
 from apps.common.api import ids
-from apps.common.errors import DomainError, NotFound
+from apps.common.errors import DomainError, IdempotencyConflict, IdempotencyKeyMissing, NotFound
 from apps.common.money import Money
 from apps.orders import selectors as orders_selectors
 from apps.orders import services as orders
@@ -29,6 +30,7 @@ from apps.web import wording
 from apps.web.views.shared import ADDRESS_KEY, customer_id
 
 TIPS = ((0, "No tip"), (200, "$2"), (400, "$4"), (600, "$6"), (1000, "$10"))
+USUAL_TIP = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ def checkout(request: HttpRequest, store_id: int) -> HttpResponse:
         raise Http404 from missing
     if request.method != "POST":
         return _page(request, store)
+    key = request.POST.get("key", "")[:80]
     try:
         placed = orders.place(
             customer_id=customer_id(request) or 0,
@@ -73,18 +76,21 @@ def checkout(request: HttpRequest, store_id: int) -> HttpResponse:
             address_id=_chosen_id(request.POST.get("address", "")),
             card_id=_chosen_id(request.POST.get("card", "")),
             tip=Money(_int(request.POST.get("tip", ""), -1)),
-            idempotency_key=request.POST.get("key", "")[:80],
+            idempotency_key=key,
             now=clock.now(),
         )
     except DomainError as error:
-        return _page(request, store, error=str(error), status=error.status)
+        is_used_up = isinstance(error, IdempotencyConflict | IdempotencyKeyMissing)
+        return _page(request, store, error=str(error), status=error.status, key="" if is_used_up else key)
     return redirect("web:order", placed.order_id)
 
 
-def _page(request: HttpRequest, store: Store, *, error: str = "", status: int = 200) -> HttpResponse:
+def _page(request: HttpRequest, store: Store, *, error: str = "", status: int = 200, key: str = "") -> HttpResponse:
     customer, now = customer_id(request) or 0, clock.now()
     cart = carts.cart(customer_id=customer, store_id=store.id)
     if not cart.lines:
+        if error:
+            messages.error(request, error)
         return redirect("web:cart", store.id)
     addresses = accounts.addresses(customer_id=customer)
     cards = payments.cards(customer_id=customer)
@@ -94,7 +100,7 @@ def _page(request: HttpRequest, store: Store, *, error: str = "", status: int = 
         address=_one_of(given.get("address"), [a.id for a in addresses], request.session.get(ADDRESS_KEY)),
         window=_one_of(given.get("window"), [window.id for window in windows]),
         card=_one_of(given.get("card"), [card.id for card in cards]),
-        tip=_int(given.get("tip", ""), 400),
+        tip=_tip(given.get("tip", "")),
     )
     window = next((entry for entry in windows if entry.id == chosen.window), None)
     fee = window.fee if window else Money(0, store.currency)
@@ -112,7 +118,7 @@ def _page(request: HttpRequest, store: Store, *, error: str = "", status: int = 
             "tips": TIPS,
             "chosen": chosen,
             "quote": quote,
-            "key": request.POST.get("key") or secrets.token_urlsafe(16),
+            "key": key or secrets.token_urlsafe(16),
             "can_place": chosen.address and chosen.window and chosen.card,
             "error": error,
         },
@@ -150,6 +156,11 @@ def _one_of(text: str | None, known: list[int], preferred: int | None = None) ->
 def _chosen_id(text: str) -> int:
     """The posted id; nothing chosen is answered like an id that is not there."""
     return ids.parse(text)
+
+
+def _tip(text: str) -> int:
+    cents = _int(text, USUAL_TIP)
+    return cents if cents in dict(TIPS) else USUAL_TIP
 
 
 def _int(text: str, default: int) -> int:

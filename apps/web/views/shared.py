@@ -37,9 +37,12 @@ def cart_of(request: HttpRequest, store_id: int) -> Cart | None:
 
 
 def next_page(request: HttpRequest, default: str) -> str:
-    """Where ``next`` asks to go afterwards when that is a page of ours, else ``default`` (a route's name or path)."""
+    """Where ``next`` asks to go afterwards when that is a path of ours, else ``default`` (a route's name or path).
+
+    Only a path from the root: ``@example.com`` or ``.example.com`` would become another host behind our address.
+    """
     wanted = request.POST.get("next") or request.GET.get("next") or ""
-    ours = url_has_allowed_host_and_scheme(wanted, {request.get_host()}, require_https=request.is_secure())
+    ours = wanted.startswith("/") and url_has_allowed_host_and_scheme(wanted, allowed_hosts=None)
     return wanted if ours else resolve_url(default)
 
 

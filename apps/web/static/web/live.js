@@ -4,7 +4,7 @@
   const page = document.querySelector("[data-live-url]");
   if (!page) return;
   const badge = page.querySelector("[data-state]");
-  const POLL_MS = 8000, LONGEST_WAIT_MS = 15000, CALM_MS = 400;
+  const POLL_MS = 8000, LONGEST_WAIT_MS = 15000, CALM_MS = 400, NOT_YOURS = 4404;
   let wait = 500, poller = null, soon = null;
 
   const show = (state, text) => { badge.dataset.state = state; badge.textContent = text; };
@@ -20,7 +20,12 @@
       show("open", "Live");
     };
     socket.onmessage = refreshSoon; // the first message comes at once: what changed while nobody listened
-    socket.onclose = () => {
+    socket.onclose = ({ code }) => {
+      if (code === NOT_YOURS) { // signed out meanwhile
+        clearInterval(poller);
+        show("off", "Reload the page to see what is new");
+        return;
+      }
       show("polling", "Reconnecting; checking every few seconds");
       poll();
       setTimeout(connect, wait);
