@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from zoneinfo import ZoneInfo
 
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -77,14 +78,16 @@ def checkout(request: HttpRequest, store_id: int) -> HttpResponse:
             now=clock.now(),
         )
     except DomainError as error:
-        return _page(request, store, error=str(error), status=error.status)
+        return _page(request, store, error=error)
     return redirect("web:order", placed.order_id)
 
 
-def _page(request: HttpRequest, store: Store, *, error: str = "", status: int = 200) -> HttpResponse:
+def _page(request: HttpRequest, store: Store, *, error: DomainError | None = None) -> HttpResponse:
     customer, now = customer_id(request) or 0, clock.now()
     cart = carts.cart(customer_id=customer, store_id=store.id)
     if not cart.lines:
+        if error is not None:
+            messages.error(request, str(error))
         return redirect("web:cart", store.id)
     addresses = accounts.addresses(customer_id=customer)
     cards = payments.cards(customer_id=customer)
@@ -116,7 +119,7 @@ def _page(request: HttpRequest, store: Store, *, error: str = "", status: int = 
             "can_place": chosen.address and chosen.window and chosen.card,
             "error": error,
         },
-        status=status,
+        status=error.status if error else 200,
     )
 
 
