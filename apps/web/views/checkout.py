@@ -30,6 +30,7 @@ from apps.web import wording
 from apps.web.views.shared import ADDRESS_KEY, customer_id
 
 TIPS = ((0, "No tip"), (200, "$2"), (400, "$4"), (600, "$6"), (1000, "$10"))
+USUAL_TIP = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ def _page(request: HttpRequest, store: Store, *, error: DomainError | None = Non
         address=_one_of(given.get("address"), [a.id for a in addresses], request.session.get(ADDRESS_KEY)),
         window=_one_of(given.get("window"), [window.id for window in windows]),
         card=_one_of(given.get("card"), [card.id for card in cards]),
-        tip=_int(given.get("tip", ""), 400),
+        tip=_offered_tip(given.get("tip", "")),
     )
     window = next((entry for entry in windows if entry.id == chosen.window), None)
     fee = window.fee if window else Money(0, store.currency)
@@ -148,6 +149,12 @@ def _one_of(text: str | None, known: list[int], preferred: int | None = None) ->
         if candidate in known:
             return candidate
     return known[0] if known else None
+
+
+def _offered_tip(text: str) -> int:
+    """The chosen tip if it is one of those to choose from, in cents."""
+    cents = _int(text, USUAL_TIP)
+    return cents if cents in dict(TIPS) else USUAL_TIP
 
 
 def _chosen_id(text: str) -> int:

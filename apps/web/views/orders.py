@@ -33,7 +33,10 @@ class TimelineEntry:
 @require_GET
 @login_required
 def orders(request: HttpRequest) -> HttpResponse:
-    page = selectors.orders(customer_id=customer_id(request) or 0, after=request.GET.get("after"))
+    try:
+        page = selectors.orders(customer_id=customer_id(request) or 0, after=request.GET.get("after"))
+    except NotFound as missing:
+        raise Http404 from missing
     return render(request, "web/orders.html", {"section": "orders", "page": page})
 
 

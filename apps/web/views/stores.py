@@ -5,6 +5,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET
 
 from apps.catalog import selectors as catalog
+from apps.catalog.errors import CursorInvalid
 from apps.common.errors import NotFound
 from apps.inventory import selectors as inventory
 from apps.stores import selectors as directory
@@ -37,7 +38,7 @@ def store(request: HttpRequest, store_id: int, department: str | None = None) ->
             after=request.GET.get("after"),
             limit=PAGE_SIZE,
         )
-    except NotFound as missing:
+    except (NotFound, CursorInvalid) as missing:
         raise Http404 from missing
     cart = cart_of(request, store_id)
     context = {
