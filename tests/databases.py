@@ -1,4 +1,4 @@
-"""What every table of every database holds, to say afterwards what a call has changed and, above all, what it has not."""
+"""What every table of every database holds, to say afterwards what has changed and, above all, what has not."""
 
 from collections.abc import Collection
 

@@ -239,7 +239,9 @@ def _batches() -> Iterator[str]:
     accepted = {(row["batch_id"], row["shopper_id"]) for row in _rows("shopper", _ACCEPTED)}
     for batch_id, shopper_id in sorted(accepted ^ {(batch.id, batch.shopper_id) for batch in under_way}, key=str):
         yield f"5 store and shopper do not agree whether shopper {shopper_id} has batch {batch_id}"
-    yield from (f"5 batch {row['batch_id']}: {row['n']} live offers" for row in _rows("store", _LIVE_OFFERS) if row["n"] > 1)
+    yield from (
+        f"5 batch {row['batch_id']}: {row['n']} live offers" for row in _rows("store", _LIVE_OFFERS) if row["n"] > 1
+    )
 
 
 def _messages(now: datetime) -> Iterator[str]:
@@ -285,16 +287,36 @@ def _may_follow(left: str, right: str) -> bool:
 
 
 _HELD = (
-    ("store", "SELECT id, 'reservation of order ' || order_id AS what FROM inventory_reservation"
-        " WHERE state = 'held' AND expires_at < %s"),
-    ("store", "SELECT id, 'window of order ' || order_id AS what FROM slots_windowhold"
-        " WHERE state = 'held' AND expires_at < %s"),
+    (
+        "store",
+        (
+            "SELECT id, 'reservation of order ' || order_id AS what FROM inventory_reservation"
+            " WHERE state = 'held' AND expires_at < %s"
+        ),
+    ),
+    (
+        "store",
+        (
+            "SELECT id, 'window of order ' || order_id AS what FROM slots_windowhold"
+            " WHERE state = 'held' AND expires_at < %s"
+        ),
+    ),
     ("store", "SELECT id, 'offer' AS what FROM dispatch_offer WHERE status = 'sent' AND expires_at < %s"),
-    ("shopper", "SELECT id, 'claim on shopper ' || shopper_id AS what FROM shoppers_assignment"
-        " WHERE state IN ('claimed', 'offered') AND expires_at < %s"),
-    ("customer", "SELECT id, 'payment of order ' || order_id AS what FROM payments_payment"
-        " WHERE status = 'authorised' AND capture_before < %s"),
-)  # fmt: skip
+    (
+        "shopper",
+        (
+            "SELECT id, 'claim on shopper ' || shopper_id AS what FROM shoppers_assignment"
+            " WHERE state IN ('claimed', 'offered') AND expires_at < %s"
+        ),
+    ),
+    (
+        "customer",
+        (
+            "SELECT id, 'payment of order ' || order_id AS what FROM payments_payment"
+            " WHERE status = 'authorised' AND capture_before < %s"
+        ),
+    ),
+)
 
 
 def _expired(now: datetime) -> Iterator[str]:

@@ -72,6 +72,10 @@ def check_sign_up(*, email: str, password: str, name: str) -> None:
 def check_password(password: str, user: models.User | None = None) -> None:
     """Raise ``PasswordTooWeak`` with every reason; ``user`` is whom the password must not resemble."""
     try:
+        password.encode()
+    except UnicodeEncodeError as error:
+        raise PasswordTooWeak("A password is made of characters.") from error
+    try:
         password_validation.validate_password(password, user)
     except ValidationError as error:
         raise PasswordTooWeak(" ".join(error.messages)) from error

@@ -2,7 +2,13 @@
 
 from decimal import Decimal
 
-from apps.carts.errors import NoteTooLong, QuantityNotWhole, QuantityOutOfRange, ReplacementPolicyUnknown
+from apps.carts.errors import (
+    NoteTooLong,
+    NoteUnprintable,
+    QuantityNotWhole,
+    QuantityOutOfRange,
+    ReplacementPolicyUnknown,
+)
 from apps.carts.types import BEST_MATCH, REFUND
 
 MAX_LINES = 150
@@ -28,10 +34,12 @@ def checked_quantity(quantity: Decimal, *, sold_by: str, most: int) -> Decimal:
 
 
 def checked_note(note: str) -> str:
-    """``note`` without blanks around it; raises ``NoteTooLong``."""
-    note = note.strip()
+    """``note`` on one line, without blanks around it; raises ``NoteTooLong``, ``NoteUnprintable``."""
+    note = " ".join(note.split())
     if len(note) > MAX_NOTE:
         raise NoteTooLong(f"A note has at most {MAX_NOTE} characters.")
+    if not note.isprintable():
+        raise NoteUnprintable("A note has no control characters.")
     return note
 
 

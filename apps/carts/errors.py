@@ -17,6 +17,10 @@ class NoteTooLong(Invalid):
     code = "note_too_long"
 
 
+class NoteUnprintable(Invalid):
+    code = "note_unprintable"
+
+
 class ReplacementPolicyUnknown(Invalid):
     code = "replacement_policy_unknown"
 

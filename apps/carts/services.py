@@ -26,7 +26,7 @@ def set_line(
     Raises:
         StoreNotFound: no such store.
         NotSoldHere: the store does not carry the item. (Taking out is always possible.)
-        QuantityOutOfRange, QuantityNotWhole, NoteTooLong, ReplacementPolicyUnknown
+        QuantityOutOfRange, QuantityNotWhole, NoteTooLong, NoteUnprintable, ReplacementPolicyUnknown
         CartStale: ``version`` is given and the cart is at another one.
         CartFull: the cart has ``domain.MAX_LINES`` other lines already.
     """

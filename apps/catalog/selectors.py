@@ -98,9 +98,14 @@ def _shelf(*, department: str | None, text: str | None) -> QuerySet[models.Item]
     rows: QuerySet[models.Item] = models.Item.objects.filter(in_assortment=True)
     if department is not None:
         rows = rows.filter(department_slug=domain.slug(department))
-    for word in (text or "").replace("\x00", " ").split()[:_MAX_WORDS]:
+    for word in _printable(text or "").split()[:_MAX_WORDS]:
         rows = rows.filter(Q(name__icontains=word) | Q(brand__icontains=word))
     return rows
+
+
+def _printable(text: str) -> str:
+    """``text`` with blanks where it has what no name has and not every database takes."""
+    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def _later_than(key: cursors.Key) -> Q:

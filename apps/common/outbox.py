@@ -24,6 +24,8 @@ from celery import current_app
 from django.conf import settings
 from django.db import connections, transaction
 from kombu.exceptions import OperationalError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 import sharding
 from apps.common.events import Event
@@ -35,6 +37,7 @@ BATCH = 100
 LEASE = timedelta(seconds=30)
 MAX_ATTEMPTS = 12
 MAX_DELAY = timedelta(minutes=10)
+_BROKER_WAIT_S = 0.25
 _END_OF_TIME = datetime(9000, 1, 1, tzinfo=UTC)
 
 E = TypeVar("E", bound=Event)
@@ -157,8 +160,15 @@ def _nudge(using: str) -> Callable[[], None]:
 
     def send() -> None:
         try:
+            _broker().ping()  # Celery itself would look for a broker that is away for seconds
             current_app.send_task("common.relay", args=[using], queue="events", retry=False)
         except (OperationalError, redis.RedisError, OSError):
             logger.warning("outbox.nudge_lost %s", using)
 
     return send
+
+
+@cache
+def _broker() -> redis.Redis:
+    wait = {"socket_timeout": _BROKER_WAIT_S, "socket_connect_timeout": _BROKER_WAIT_S}
+    return redis.Redis.from_url(settings.REDIS_URL, retry=Retry(NoBackoff(), 0), **wait)

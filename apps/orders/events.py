@@ -70,7 +70,7 @@ class OrderRejected(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderDelivered(Event):
-    """``total_cents`` is what the customer is charged, ``tip_cents`` how much of it is the tip: none for an empty bag."""
+    """``total_cents`` is what the customer is charged, ``tip_cents`` how much of that is the tip."""
 
     name: ClassVar[str] = "orders.delivered"
     order_id: int

@@ -22,6 +22,8 @@ def verify(*, payload: bytes, header: str, secrets: Sequence[str], now: datetime
 
 
 def _is_signed(payload: bytes, header: str, secret: str) -> bool:
+    if not header.isascii():  # the SDK's comparison takes ASCII only
+        return False
     try:
         stripe.WebhookSignature.verify_header(payload, header, secret)
     except (stripe.SignatureVerificationError, UnicodeDecodeError):

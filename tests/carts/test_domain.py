@@ -5,7 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.carts import domain
-from apps.carts.errors import NoteTooLong, QuantityNotWhole, QuantityOutOfRange, ReplacementPolicyUnknown
+from apps.carts.errors import (
+    NoteTooLong,
+    NoteUnprintable,
+    QuantityNotWhole,
+    QuantityOutOfRange,
+    ReplacementPolicyUnknown,
+)
 
 
 @pytest.mark.parametrize(
@@ -47,8 +53,11 @@ def test_whatever_passes_fits_its_column(quantity, sold_by):
 
 
 def test_notes_and_policies():
-    assert domain.checked_note("  ripe, please ") == "ripe, please"
+    assert domain.checked_note("  ripe,\n please ") == "ripe, please"
     with pytest.raises(NoteTooLong):
         domain.checked_note("x" * 201)
+    for unprintable in ("a\x00b", "\ud800", "\x1b[31m"):
+        with pytest.raises(NoteUnprintable):
+            domain.checked_note(unprintable)
     with pytest.raises(ReplacementPolicyUnknown):
         domain.checked_policy("whatever")

@@ -1,4 +1,5 @@
 import threading
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
@@ -171,3 +172,17 @@ def test_a_refusal_is_not_remembered():
     with pytest.raises(LookupError):
         idempotency.once(owner="7", key="k", fingerprint="f", using=DB, answer=refuse)
     assert not IdempotencyKey.objects.using(DB).exists()
+
+
+@pytest.mark.django_db(databases="__all__", transaction=True)
+def test_a_broker_that_is_away_costs_a_moment_and_no_event(settings, heard, caplog):
+    settings.OUTBOX_NUDGE = True
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    outbox._broker.cache_clear()
+    started = time.monotonic()
+    ring(1)
+    assert time.monotonic() - started < 2  # left to itself Celery takes six seconds
+    outbox._broker.cache_clear()
+    assert "outbox.nudge_lost customer_1" in caplog.text
+    assert outbox.relay(using=DB, now=LATER) == 1
+    assert heard == [1]

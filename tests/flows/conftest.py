@@ -36,7 +36,7 @@ def empty_redis() -> None:
 
 @pytest.fixture(autouse=True)
 def bank(sandbox: Sandbox, db: None) -> Iterator[Sandbox]:
-    """The payments sandbox over real HTTP, with more patience than the payments app's own tests, which wait on faults."""
+    """The payments sandbox over real HTTP, met with patience: nothing here is about a slow provider."""
     accounts.create_oauth_apps()
     with gateway.replaced_by(StripeGateway(timeout=10)):
         yield sandbox

@@ -30,7 +30,7 @@ def zone_of(store_id: int) -> int:
 
 
 def buy(customer: Customer, market: Market, **changes: Any) -> str:
-    """Fill the cart with ``ORDERED``, choose a window and place the order; its id. ``changes``: see ``Customer.request``."""
+    """Fill the cart with ``ORDERED`` and place the order; its id. ``changes``: see ``Customer.request``."""
     wanted = {market.item_ids[code]: quantity for code, quantity in ORDERED.items()}
     version = customer.fill_cart(market.store_id, wanted)
     placed = customer.place(customer.request(market.store_id, version, **changes))

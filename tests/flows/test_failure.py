@@ -1,4 +1,4 @@
-"""The same order when messages come late, doubled and in the wrong order: it ends as it does when nothing goes wrong."""
+"""The same order when messages come late, doubled and backwards: it ends as it does when nothing goes wrong."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -83,9 +83,7 @@ class Worker:
             "history": [event["name"] for event in order["events"]],
             "intent": (intent["status"], intent["amount"], intent["amount_received"]),
             "charges": [(one["status"], one["amount"], one["amount_captured"]) for one in charges],
-            "stock": sorted(
-                inventory.StockLevel.objects.filter(store_id=store_id).values_list("on_hand", "reserved")
-            ),
+            "stock": sorted(inventory.StockLevel.objects.filter(store_id=store_id).values_list("on_hand", "reserved")),
             "movements": sorted(
                 inventory.StockMovement.objects.filter(store_id=store_id).values_list("reason", "delta")
             ),

@@ -114,9 +114,9 @@ def test_an_order_over_three_keyspaces(bank, here, there):
         (work, "shoppers_earning"): 2,
         ("default", "dispatch_plannerlease"): 1,
     }
-    assert invariants.violations(
-        now=MORNING, intents=invariants.sandbox_intents(bank), acknowledged=[int(order_id)]
-    ) == []
+    assert (
+        invariants.violations(now=MORNING, intents=invariants.sandbox_intents(bank), acknowledged=[int(order_id)]) == []
+    )
 
 
 def test_a_strangers_order_is_nowhere_to_be_seen(bank):

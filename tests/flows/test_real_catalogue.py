@@ -104,9 +104,12 @@ def test_real_goods_from_a_real_store_come_to_the_door(bank, feed, directory, ca
         int(chips["id"]): Decimal(35),
         int(bananas["id"]): Decimal("36.605"),
     }
-    assert invariants.violations(
-        now=MORNING, intents=invariants.sandbox_intents(bank), acknowledged=[int(placed["orderId"])]
-    ) == []
+    assert (
+        invariants.violations(
+            now=MORNING, intents=invariants.sandbox_intents(bank), acknowledged=[int(placed["orderId"])]
+        )
+        == []
+    )
 
 
 def items(customer, store_id, text):

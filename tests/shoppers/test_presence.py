@@ -24,10 +24,12 @@ def near(point, other, tolerance=0.00001):
 
 
 @pytest.fixture
-def dead_redis(monkeypatch):
+def dead_redis(settings):
     """Redis that refuses every connection."""
-    gone = redis.Redis(host="127.0.0.1", port=1, socket_connect_timeout=0.1, decode_responses=True)
-    monkeypatch.setattr(presence, "_redis", lambda: gone)
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    presence._redis.cache_clear()
+    yield
+    presence._redis.cache_clear()
 
 
 def test_who_goes_online_is_available_where_they_are():

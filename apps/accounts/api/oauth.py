@@ -29,12 +29,18 @@ class ClientScopes(SettingsScopes):  # type: ignore[misc]
 
 
 class ActiveUsersOnly(OAuth2Validator):  # type: ignore[misc]
-    """Codes and refresh tokens of somebody who may no longer sign in are worth nothing."""
+    """Codes and refresh tokens of somebody who may no longer sign in are worth nothing, nor is what cannot be one."""
+
+    @override
+    def _load_application(self, client_id: str, request: Request) -> AbstractApplication | None:
+        return None if "\x00" in client_id else super()._load_application(client_id, request)
 
     @override
     def validate_code(
         self, client_id: str, code: str, client: Any, request: Request, *args: Any, **kwargs: Any
     ) -> bool:
+        if "\x00" in code:
+            return False
         return bool(super().validate_code(client_id, code, client, request, *args, **kwargs) and request.user.is_active)
 
     @override

@@ -121,7 +121,8 @@ class LoadingGraphQLView(GraphQLView):
         cause = getattr(error, "original_error", None)
         if isinstance(cause, DomainError):
             return {**error.formatted, "extensions": {"code": cause.code}}
-        if isinstance(error, GraphQLError) and cause is None:
-            return error.formatted  # a mistake in the query itself
+        if isinstance(error, GraphQLError) and (cause is None or error.path is None):
+            # A mistake in the query itself, or a variable that is not of its type: nothing has run yet.
+            return {**error.formatted, "extensions": {"code": "query_invalid"}}
         logger.error("graphql.unexpected_error", exc_info=cause or error)
         return {"message": "Something went wrong on our side.", "extensions": {"code": "internal"}}

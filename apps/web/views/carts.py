@@ -38,7 +38,7 @@ def set_line(request: HttpRequest, store_id: int) -> HttpResponse:
     if customer is None:
         return _to_sign_in(request, store_id)
     item_id = _item_id(request)
-    refusal = ""
+    refusal: DomainError | None = None
     try:
         services.set_line(
             customer_id=customer,
@@ -48,16 +48,18 @@ def set_line(request: HttpRequest, store_id: int) -> HttpResponse:
             **_wishes(request, customer=customer, store_id=store_id, item_id=item_id),
         )
     except DomainError as error:
-        refusal = str(error)
+        refusal = error
     if request.headers.get("HX-Request"):
         held = selectors.cart(customer_id=customer, store_id=store_id)
         return _stepper(request, store=store, item_id=item_id, cart=held, refusal=refusal)
     if refusal:
-        messages.error(request, refusal)
+        messages.error(request, str(refusal))
     return redirect("web:cart" if request.POST.get("next") == "cart" else "web:store", store_id)
 
 
-def _stepper(request: HttpRequest, *, store: Store, item_id: int, cart: Cart, refusal: str) -> HttpResponse:
+def _stepper(
+    request: HttpRequest, *, store: Store, item_id: int, cart: Cart, refusal: DomainError | None
+) -> HttpResponse:
     quantity = next((line.quantity for line in cart.lines if line.item_id == item_id), None)
     item = catalog.items_by_id(store_id=store.id, item_ids=[item_id]).get(item_id)
     if item is None:

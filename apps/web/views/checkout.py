@@ -81,16 +81,16 @@ def checkout(request: HttpRequest, store_id: int) -> HttpResponse:
         )
     except DomainError as error:
         is_used_up = isinstance(error, IdempotencyConflict | IdempotencyKeyMissing)
-        return _page(request, store, error=str(error), status=error.status, key="" if is_used_up else key)
+        return _page(request, store, error=error, key="" if is_used_up else key)
     return redirect("web:order", placed.order_id)
 
 
-def _page(request: HttpRequest, store: Store, *, error: str = "", status: int = 200, key: str = "") -> HttpResponse:
+def _page(request: HttpRequest, store: Store, *, error: DomainError | None = None, key: str = "") -> HttpResponse:
     customer, now = customer_id(request) or 0, clock.now()
     cart = carts.cart(customer_id=customer, store_id=store.id)
     if not cart.lines:
         if error:
-            messages.error(request, error)
+            messages.error(request, str(error))
         return redirect("web:cart", store.id)
     addresses = accounts.addresses(customer_id=customer)
     cards = payments.cards(customer_id=customer)
@@ -122,7 +122,7 @@ def _page(request: HttpRequest, store: Store, *, error: str = "", status: int = 
             "can_place": chosen.address and chosen.window and chosen.card,
             "error": error,
         },
-        status=status,
+        status=error.status if error else 200,
     )
 
 
@@ -159,6 +159,7 @@ def _chosen_id(text: str) -> int:
 
 
 def _tip(text: str) -> int:
+    """The chosen tip if it is one of those to choose from, in cents."""
     cents = _int(text, USUAL_TIP)
     return cents if cents in dict(TIPS) else USUAL_TIP
 
