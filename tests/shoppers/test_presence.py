@@ -1,7 +1,6 @@
 from datetime import timedelta
 
 import pytest
-import redis
 
 import sharding
 from apps.common.geo import Point

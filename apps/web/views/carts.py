@@ -2,6 +2,7 @@
 
 import re
 from decimal import Decimal
+from typing import TypedDict
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -11,7 +12,7 @@ from django.template.loader import render_to_string
 from django.views.decorators.http import require_GET, require_POST
 
 from apps.carts import selectors, services
-from apps.carts.types import Cart
+from apps.carts.types import BEST_MATCH, Cart
 from apps.catalog import selectors as catalog
 from apps.common.api import ids
 from apps.common.errors import DomainError, NotFound
@@ -90,15 +91,20 @@ def _item_id(request: HttpRequest) -> int:
         raise Http404 from missing
 
 
-def _wishes(request: HttpRequest, *, customer: int, store_id: int, item_id: int) -> dict[str, str]:
+def _wishes(request: HttpRequest, *, customer: int, store_id: int, item_id: int) -> "_Wishes":
     """Note and replacement policy as posted. A shelf's form has neither: then they stay what they are in the cart."""
-    given = {name: request.POST[name] for name in ("note", "replacement_policy") if name in request.POST}
-    if len(given) == 2:
-        return given
-    lines = selectors.cart(customer_id=customer, store_id=store_id).lines
-    held = next((line for line in lines if line.item_id == item_id), None)
-    kept = {"note": held.note, "replacement_policy": held.replacement_policy} if held else {}
-    return kept | given
+    note, policy = request.POST.get("note"), request.POST.get("replacement_policy")
+    if note is None or policy is None:
+        lines = selectors.cart(customer_id=customer, store_id=store_id).lines
+        held = next((line for line in lines if line.item_id == item_id), None)
+        note = (held.note if held else "") if note is None else note
+        policy = (held.replacement_policy if held else BEST_MATCH) if policy is None else policy
+    return {"note": note, "replacement_policy": policy}
+
+
+class _Wishes(TypedDict):
+    note: str
+    replacement_policy: str
 
 
 def _quantity(text: str) -> Decimal:
