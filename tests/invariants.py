@@ -162,7 +162,7 @@ def _authorisations(orders: list[Row], intents: Sequence[Intent]) -> Iterator[st
     yield from (f"2 order {order_id}: {n} authorisations of {step}" for (order_id, step), n in good.items() if n > 1)
     for intent in intents:
         if intent.order_id not in status:
-            yield f"2 {intent.amount_cents} cents were {intent.status} for order {intent.order_id}, which is not there"
+            yield f"2 {intent.amount_cents} cents were {intent.status} for order {intent.order_id}, which is nowhere"
         elif status[intent.order_id] in ENDED and intent.status in LIVE - {"requires_payment_method"}:
             yield f"2 order {intent.order_id} is {status[intent.order_id]}, its payment {intent.status}"
     placed = {order_id for order_id, s in status.items() if s not in ENDED | UNPLACED}

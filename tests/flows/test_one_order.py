@@ -140,7 +140,7 @@ def test_an_order_of_which_nothing_is_found_costs_nothing_and_tips_nobody(bank):
     offer = steps.take_offer(shopper)
     outbox.drain()
     store_order_id = shopper.only_order()["store_order_id"]
-    steps.pick(shopper, store_order_id, outcomes={line: {"status": "to_refund"} for line in steps.OUTCOMES})
+    steps.pick(shopper, store_order_id, outcomes={name: {"status": "to_refund"} for name in steps.OUTCOMES})
     steps.bring(shopper, store_order_id, customer.order(order_id)["pin"])
 
     order = customer.order(order_id)
