@@ -90,7 +90,7 @@ def refusal(call: Callable[..., Any], *arguments: Any, **more: Any) -> tuple[str
     return refused.value.code, sentence
 
 
-_ALERT = re.compile(r'<p class="errors[^"]*" role="alert" data-code="(\w+)">(.*?)</p>')
+_ALERT = re.compile(r'<p class="errors[^"]*" data-code="(\w+)" role="alert">(.*?)</p>')
 
 
 def alert(response: Any) -> tuple[str, str]:
