@@ -11,7 +11,7 @@ from django.template.loader import render_to_string
 from django.views.decorators.http import require_GET, require_POST
 
 from apps.carts import selectors, services
-from apps.carts.types import Cart
+from apps.carts.types import BEST_MATCH, Cart
 from apps.catalog import selectors as catalog
 from apps.common.api import ids
 from apps.common.errors import DomainError, NotFound
@@ -38,6 +38,7 @@ def set_line(request: HttpRequest, store_id: int) -> HttpResponse:
     if customer is None:
         return _to_sign_in(request, store_id)
     item_id = _item_id(request)
+    note, replacement_policy = _wishes(request, customer=customer, store_id=store_id, item_id=item_id)
     refusal: DomainError | None = None
     try:
         services.set_line(
@@ -45,7 +46,8 @@ def set_line(request: HttpRequest, store_id: int) -> HttpResponse:
             store_id=store_id,
             item_id=item_id,
             quantity=_quantity(request.POST.get("quantity", "")),
-            **_wishes(request, customer=customer, store_id=store_id, item_id=item_id),
+            note=note,
+            replacement_policy=replacement_policy,
         )
     except DomainError as error:
         refusal = error
@@ -90,15 +92,16 @@ def _item_id(request: HttpRequest) -> int:
         raise Http404 from missing
 
 
-def _wishes(request: HttpRequest, *, customer: int, store_id: int, item_id: int) -> dict[str, str]:
+def _wishes(request: HttpRequest, *, customer: int, store_id: int, item_id: int) -> tuple[str, str]:
     """Note and replacement policy as posted. A shelf's form has neither: then they stay what they are in the cart."""
-    given = {name: request.POST[name] for name in ("note", "replacement_policy") if name in request.POST}
-    if len(given) == 2:
-        return given
-    lines = selectors.cart(customer_id=customer, store_id=store_id).lines
-    held = next((line for line in lines if line.item_id == item_id), None)
-    kept = {"note": held.note, "replacement_policy": held.replacement_policy} if held else {}
-    return kept | given
+    note, policy = request.POST.get("note"), request.POST.get("replacement_policy")
+    if note is None or policy is None:
+        lines = selectors.cart(customer_id=customer, store_id=store_id).lines
+        kept = next(
+            ((line.note, line.replacement_policy) for line in lines if line.item_id == item_id), ("", BEST_MATCH)
+        )
+        note, policy = kept[0] if note is None else note, kept[1] if policy is None else policy
+    return note, policy
 
 
 def _quantity(text: str) -> Decimal:
