@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,7 +13,7 @@ from rich.console import Console
 from rich.live import Live
 
 from apps.simulation import customers, screen, shoppers
-from apps.simulation.clients import Refused
+from apps.simulation.clients import Refused, Unanswered
 from apps.simulation.shoppers import Pace
 from apps.simulation.tally import Tally
 
@@ -20,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 FAST = Pace(poll=0.5, line=0, drive=0)
 GENTLE = Pace(poll=2, line=2, drive=12)
+FINISH_S = 120.0
+"""What orders under way have left when the time is over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +43,7 @@ class Plan:
 
 
 async def run(plan: Plan) -> Tally:
-    """Simulate until ``plan.orders`` have ended or ``plan.seconds`` are over."""
+    """Simulate until ``plan.orders`` have ended or, when ``plan.seconds`` are over, those under way."""
     tally = Tally(wanted=plan.orders)
     rng = random.Random(plan.seed)  # noqa: S311 (a simulation is repeated by its seed)
     lives: list[Callable[[], Awaitable[None]]] = [
@@ -72,14 +75,15 @@ async def run(plan: Plan) -> Tally:
 async def _watch(plan: Plan, tally: Tally) -> None:
     deadline = tally.started_at + plan.seconds
     loop = asyncio.get_running_loop()
-    if not plan.show_table:
-        while loop.time() < deadline and not tally.is_done:
+    display: AbstractContextManager[Live | None] = nullcontext()
+    if plan.show_table:
+        display = Live(screen.table(tally), console=Console(stderr=True), refresh_per_second=2)
+    with display as shown:
+        while loop.time() < deadline + FINISH_S and not tally.is_done:
             await asyncio.sleep(0.5)
-        return
-    with Live(screen.table(tally), console=Console(stderr=True), refresh_per_second=2) as shown:
-        while loop.time() < deadline and not tally.is_done:
-            await asyncio.sleep(0.5)
-            shown.update(screen.table(tally))
+            tally.is_closed = tally.is_closed or loop.time() >= deadline
+            if shown is not None:
+                shown.update(screen.table(tally))
 
 
 async def _patiently(live: Callable[[], Awaitable[None]], tally: Tally) -> None:
@@ -87,7 +91,7 @@ async def _patiently(live: Callable[[], Awaitable[None]], tally: Tally) -> None:
     while True:
         try:
             await live()
-        except (Refused, httpx.HTTPError) as mishap:
+        except (Refused, Unanswered, httpx.HTTPError) as mishap:
             tally.trouble.append(f"{type(mishap).__name__}: {mishap}")
             logger.warning("simulation.mishap %r", mishap)
             await asyncio.sleep(2)

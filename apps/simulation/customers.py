@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from apps.simulation import clients
-from apps.simulation.clients import Refused, Tokens
+from apps.simulation.clients import Refused, Tokens, Unanswered
 from apps.simulation.tally import ENDED, Placed, Tally
 
 FIRST_NAMES = ("Ada", "Ben", "Chloe", "Dev", "Elena", "Femi", "Grace", "Hugo", "Ines", "Jonas", "Keiko", "Liam", "Mona")
@@ -46,6 +46,14 @@ class Customer:
 
     async def ask(self, query: str, **variables: Any) -> Any:
         return await clients.graphql(self.http, query, self.tokens, **variables)
+
+    async def insist(self, query: str, **variables: Any) -> Any:
+        """As ``ask``, through a silence of any length: what became of an order must come out."""
+        while True:
+            try:
+                return await self.ask(query, **variables)
+            except (Unanswered, httpx.HTTPError):
+                await asyncio.sleep(WATCH_EVERY_S)
 
 
 async def sign_up(base_url: str, rng: random.Random) -> Customer:
@@ -87,7 +95,7 @@ async def order_once(customer: Customer, tally: Tally) -> Placed | None:
         windows = (await customer.ask(_WINDOWS, id=customer.store_id))["store"]["windows"]
         if not windows:
             raise Refused("no_window", "no delivery window is open")
-        placed = await customer.ask(
+        placed = await customer.insist(
             _PLACE,
             i={
                 "storeId": customer.store_id,
@@ -111,7 +119,7 @@ async def order_once(customer: Customer, tally: Tally) -> Placed | None:
 async def watch(customer: Customer, order: Placed) -> None:
     """Look at the order until it has ended and its receipt has been compared with the charge."""
     while not order.is_checked:
-        seen = (await customer.ask(_ORDER, id=order.order_id))["order"]
+        seen = (await customer.insist(_ORDER, id=order.order_id))["order"]
         order.status, order.pin = seen["status"], seen["pin"] or ""
         if order.assigned_at is None and any(event["toStatus"] == "acknowledged" for event in seen["events"]):
             order.assigned_at = time.monotonic()
@@ -120,7 +128,7 @@ async def watch(customer: Customer, order: Placed) -> None:
             order.difference_cents = receipt - seen["capturedCents"]
             order.delivered_at, order.is_checked = time.monotonic(), True
         elif order.status in ENDED - {"delivered"}:
-            order.is_checked = True
+            order.difference_cents, order.is_checked = seen["capturedCents"] or 0, True
         else:
             await asyncio.sleep(WATCH_EVERY_S)
 
@@ -129,9 +137,13 @@ async def live(base_url: str, tally: Tally, rng: random.Random, pause_s: float) 
     """One customer's life: order, wait for the door bell, rest, order again."""
     customer = await sign_up(base_url, rng)
     while tally.claim():
-        order = await order_once(customer, tally)
+        order = None
+        try:
+            order = await order_once(customer, tally)
+        finally:
+            if order is None:
+                tally.give_back()
         if order is None:
-            tally.give_back()
             await asyncio.sleep(1 + pause_s)
             continue
         await watch(customer, order)

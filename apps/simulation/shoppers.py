@@ -6,13 +6,16 @@ import random
 import struct
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+import httpx
+
 from apps.simulation import clients
-from apps.simulation.clients import Refused, Tokens
+from apps.simulation.clients import Refused, Tokens, Unanswered
 from apps.simulation.tally import Placed, Tally
 
 NOT_FOUND_SHARE = 0.03
@@ -60,6 +63,8 @@ async def live(base_url: str, tally: Tally, rng: random.Random, pace: Pace, *, e
             await asyncio.sleep(pace.poll)
     finally:
         tally.shoppers_online -= 1
+        with suppress(Refused, Unanswered, httpx.HTTPError):  # with a batch in hand, or nobody there to be told
+            await shopper.call("POST", "offline")
 
 
 async def _one_round(shopper: Shopper, tally: Tally) -> None:

@@ -28,6 +28,8 @@ class Tally:
     wanted: int | None = None
     """How many orders to place; None: as many as the time allows."""
     claimed: int = 0
+    is_closed: bool = False
+    """No more orders are begun; those under way go on."""
     orders: dict[str, Placed] = field(default_factory=dict)
     refusals: Counter[str] = field(default_factory=Counter)
     shoppers_online: int = 0
@@ -38,7 +40,7 @@ class Tally:
 
     def claim(self) -> bool:
         """True when one more order may be placed; it is counted as begun."""
-        if self.wanted is not None and self.claimed >= self.wanted:
+        if self.is_full:
             return False
         self.claimed += 1
         return True
@@ -48,24 +50,39 @@ class Tally:
         self.claimed -= 1
 
     @property
+    def is_full(self) -> bool:
+        return self.is_closed or (self.wanted is not None and self.claimed >= self.wanted)
+
+    @property
     def is_done(self) -> bool:
-        return (
-            self.wanted is not None
-            and len(self.orders) >= self.wanted
-            and all(order.status in ENDED and order.is_checked for order in self.orders.values())
-        )
+        """Whether every order that was begun has come to its end, and no more are to be begun."""
+        return self.is_full and len(self.orders) >= self.claimed and not self.lost
+
+    @property
+    def lost(self) -> int:
+        """Placed orders that came to no end, and delivered ones whose charge never came."""
+        return sum(not order.is_checked for order in self.orders.values())
 
     def count(self, *statuses: str) -> int:
         return sum(order.status in statuses for order in self.orders.values())
 
+    @property
+    def is_good(self) -> bool:
+        """As many orders as were wanted, none of them lost, every cent explained."""
+        return (
+            len(self.orders) >= (self.wanted or 0)
+            and not self.lost
+            and not any(order.difference_cents for order in self.orders.values())
+        )
+
     def summary(self) -> dict[str, Any]:
-        """The last line of ``manage.py simulate``; ``lost`` counts placed orders that came to no end."""
+        """The last line of ``manage.py simulate``."""
         waits = sorted(order.assigned_at - order.placed_at for order in self.orders.values() if order.assigned_at)
         return {
             "placed": len(self.orders),
             "delivered": self.count("delivered"),
             "rejected": self.count("rejected"),
-            "lost": sum(order.status not in ENDED for order in self.orders.values()),
+            "lost": self.lost,
             "cents_of_difference": sum(abs(order.difference_cents) for order in self.orders.values()),
             "seconds": round(time.monotonic() - self.started_at, 1),
             "assigned_after_s_median": round(waits[len(waits) // 2], 1) if waits else None,

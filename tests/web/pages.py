@@ -82,7 +82,7 @@ class Html(HTMLParser):
 
     @override
     def handle_data(self, data: str) -> None:
-        self.text += data
+        self.text += f"{data} "
 
     def _finish(self) -> None:
         self.faults += [f"<{tag}> is never closed" for tag in self._open]

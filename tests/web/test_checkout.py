@@ -259,7 +259,7 @@ class TestTheOrdersPage:
         order = make_placed_order(market=market, customer=customer)
         text = browser.get(f"/orders/{order.id}/").content.decode()
         assert f'data-live-url="{settings.WEBSOCKET_URL}/ws/orders/{order.id}/"' in text
-        assert f'data-partial-url="/orders/{order.id}/live/" data-sequence="{order.sequence}"' in text
+        assert f'data-partial-url="/orders/{order.id}/live/"' in text
         assert order.pin in text
         assert "<html" not in browser.get(f"/orders/{order.id}/live/").content.decode()
 

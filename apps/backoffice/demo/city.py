@@ -7,9 +7,11 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from apps.backoffice.demo.goods import Good, goods
+from apps.catalog import selectors as shelves
 from apps.catalog import services as catalog
 from apps.catalog.types import FeedItem
 from apps.common.geo import Point
+from apps.inventory import selectors as stock
 from apps.inventory import services as inventory
 from apps.pricing import services as pricing
 from apps.slots import services as slots
@@ -92,7 +94,8 @@ def _open(grocer: Grocer, *, zone_id: int, now: datetime) -> int:
         minimum_basket_cents=1000,
     )
     hours = [OpeningHours(weekday=day, opens=grocer.opens, closes=grocer.closes) for day in range(7)]
-    stores.set_hours(store_id=store_id, hours=hours)
+    if list(directory.opening_hours(store_id=store_id)) != hours:
+        stores.set_hours(store_id=store_id, hours=hours)
     _stock(grocer, store_id=store_id, now=now)
     today = now.astimezone(ZoneInfo(TIMEZONE)).date()
     slots.open_windows(store_id=store_id, first_day=today, days=DAYS_OF_WINDOWS, now=now)
@@ -107,14 +110,16 @@ def open_past_windows(*, days: int, now: datetime) -> None:
 
 
 def _stock(grocer: Grocer, *, store_id: int, now: datetime) -> None:
+    first = shelves.items(store_id=store_id, limit=1).items
+    if stock.levels(store_id=store_id, item_ids=[item.id for item in first]):
+        return  # the stock is set last: what was interrupted before that is done again
     rng = random.Random(grocer.code)  # noqa: S311 (the same shelf at every start)
     rows = [_row(good) for good in goods(price_percent=grocer.price_percent) if rng.random() < 0.96]
     report = catalog.import_items(store_id=store_id, rows=rows, now=now)
     levels = {item_id: Decimal(rng.choice((120, 240, 400, 800))) for item_id in report.balances}
     for item_id in rng.sample(sorted(levels), 3):
         levels[item_id] = Decimal(0)  # something is always out
-    if report.created:
-        inventory.set_on_hand(store_id=store_id, quantities=levels, reason="demo", now=now)
+    inventory.set_on_hand(store_id=store_id, quantities=levels, reason="demo", now=now)
 
 
 def _row(good: Good) -> FeedItem:

@@ -19,6 +19,7 @@ def today(request: HttpRequest) -> HttpResponse:
     store_ids = accounts.staff_store_ids(user_id=actor.user_id(request))
     if not store_ids:
         raise PermissionDenied
-    names = {store_id: store.name for store_id, store in stores.stores(store_ids=store_ids).items()}
+    known = stores.stores(store_ids=store_ids)
+    names = {store_id: known[store_id].name for store_id in store_ids if store_id in known}
     found = fulfilment.open_orders(store_ids=store_ids)
     return render(request, "backoffice/store.html", {"section": "store", "names": names, "orders": found})

@@ -41,7 +41,7 @@ class OrderConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
     def _is_theirs(self) -> bool:
         user = self.scope["user"]
         try:
-            return bool(user.is_authenticated) and orders.owner(order_id=self.order_id) == int(user.pk)
+            return bool(user.is_authenticated and orders.owner(order_id=self.order_id) == user.pk)
         except NotFound:
             return False
 

@@ -2,7 +2,6 @@
 
 import re
 from decimal import Decimal
-from typing import TypedDict
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -39,6 +38,7 @@ def set_line(request: HttpRequest, store_id: int) -> HttpResponse:
     if customer is None:
         return _to_sign_in(request, store_id)
     item_id = _item_id(request)
+    note, replacement_policy = _wishes(request, customer=customer, store_id=store_id, item_id=item_id)
     refusal: DomainError | None = None
     try:
         services.set_line(
@@ -46,7 +46,8 @@ def set_line(request: HttpRequest, store_id: int) -> HttpResponse:
             store_id=store_id,
             item_id=item_id,
             quantity=_quantity(request.POST.get("quantity", "")),
-            **_wishes(request, customer=customer, store_id=store_id, item_id=item_id),
+            note=note,
+            replacement_policy=replacement_policy,
         )
     except DomainError as error:
         refusal = error
@@ -91,20 +92,16 @@ def _item_id(request: HttpRequest) -> int:
         raise Http404 from missing
 
 
-def _wishes(request: HttpRequest, *, customer: int, store_id: int, item_id: int) -> "_Wishes":
+def _wishes(request: HttpRequest, *, customer: int, store_id: int, item_id: int) -> tuple[str, str]:
     """Note and replacement policy as posted. A shelf's form has neither: then they stay what they are in the cart."""
     note, policy = request.POST.get("note"), request.POST.get("replacement_policy")
     if note is None or policy is None:
         lines = selectors.cart(customer_id=customer, store_id=store_id).lines
-        held = next((line for line in lines if line.item_id == item_id), None)
-        note = (held.note if held else "") if note is None else note
-        policy = (held.replacement_policy if held else BEST_MATCH) if policy is None else policy
-    return {"note": note, "replacement_policy": policy}
-
-
-class _Wishes(TypedDict):
-    note: str
-    replacement_policy: str
+        kept = next(
+            ((line.note, line.replacement_policy) for line in lines if line.item_id == item_id), ("", BEST_MATCH)
+        )
+        note, policy = kept[0] if note is None else note, kept[1] if policy is None else policy
+    return note, policy
 
 
 def _quantity(text: str) -> Decimal:
