@@ -61,7 +61,7 @@ def form_of(page):
 
 
 def alert(page):
-    found = re.search(r'<p class="errors" role="alert">(.*?)</p>', page.content.decode())
+    found = re.search(r'<p class="errors" data-code="\w+" role="alert">(.*?)</p>', page.content.decode())
     return found and found[1]
 
 
