@@ -14,6 +14,7 @@ _VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "me
 _SHAPES = {"path", "use"}
 _CONTROLS = {"input", "select", "textarea"}
 _CSRF = re.compile(r'(name="csrfmiddlewaretoken" value="|"X-CSRFToken": ")[A-Za-z0-9]+')
+_ALERT = re.compile(r'<p class="errors[^>]* data-code="(\w+)"[^>]*>(.*?)</p>')
 
 
 def signed_in(user_id: int, **how: object) -> Client:
@@ -26,6 +27,12 @@ def signed_in(user_id: int, **how: object) -> Client:
 def without_tokens(response: HttpResponse) -> str:
     """The page's text without what is made anew at each request."""
     return _CSRF.sub(r"\1", response.content.decode())
+
+
+def alert(response: HttpResponse) -> tuple[str, str] | None:
+    """Code and sentence of the refusal that the page shows; None when it shows none."""
+    found = _ALERT.search(response.content.decode())
+    return (found[1], found[2]) if found else None
 
 
 @dataclass

@@ -26,7 +26,7 @@ from tests.orders.factories import (
     make_placed_order,
 )
 from tests.orders.snapshots import changed, snapshot
-from tests.web.pages import signed_in
+from tests.web.pages import alert, signed_in
 
 pytestmark = pytest.mark.django_db(databases="__all__")
 
@@ -58,11 +58,6 @@ def form_of(page):
     hidden = dict(re.findall(r'type="hidden" name="(key|cart_version)" value="([^"]*)"', text))
     chosen = re.findall(r'type="radio" name="(\w+)" value="(\d+)" checked', text)
     return hidden | dict(chosen)
-
-
-def alert(page):
-    found = re.search(r'<p class="errors" data-code="\w+" role="alert">(.*?)</p>', page.content.decode())
-    return found and found[1]
 
 
 def orders_of(customer):
@@ -103,7 +98,10 @@ def test_an_old_page_sent_with_other_wishes_says_so_and_works_afterwards(browser
     fill_cart(customer, market)
     before = snapshot()
     page = browser.post(checkout(market), form | {"tip": "1000"})
-    assert (page.status_code, alert(page)) == (409, "This idempotency key was used before for another order.")
+    assert (page.status_code, alert(page)) == (
+        409,
+        ("idempotency_conflict", "This idempotency key was used before for another order."),
+    )
     assert changed(before, snapshot()) == set()
     again = form_of(page)
     assert again["key"] != form["key"]
@@ -118,7 +116,7 @@ def test_a_cart_that_changed_meanwhile_is_not_ordered(browser, customer, market)
     )
     before = snapshot()
     page = browser.post(checkout(market), form)
-    assert (page.status_code, alert(page)) == (409, "Your cart was changed meanwhile; look at it again.")
+    assert (page.status_code, alert(page)) == (409, ("cart_stale", STALE))
     assert changed(before, snapshot()) == set()
     assert browser.post(checkout(market), form_of(page)).status_code == 302
 
@@ -138,30 +136,33 @@ def test_without_a_cart_there_is_nothing_to_check_out(market):
     assert (response.status_code, response["Location"]) == (302, f"/stores/{market.store_id}/cart/")
 
 
+STALE = "Your cart was changed meanwhile; look at it again."
+NO_ID = ("not_found", "There is nothing here by that id.")
+BAD_TIP = ("tip_invalid", "A tip is between $0.00 and $500.00.")
 REFUSED = [
-    ({"address": ""}, 404, "There is nothing here by that id."),
-    ({"address": "x"}, 404, "There is nothing here by that id."),
-    ({"card": ""}, 404, "There is nothing here by that id."),
-    ({"window": ""}, 404, "There is nothing here by that id."),
-    ({"window": "1"}, 404, "This store has no such window."),
-    ({"address": "1"}, 404, "There is no such address."),
-    ({"card": "1"}, 404, "There is no such card."),
-    ({"tip": "-1"}, 422, "A tip is between $0.00 and $500.00."),
-    ({"tip": "99999999999"}, 422, "A tip is between $0.00 and $500.00."),
-    ({"tip": "٣"}, 422, "A tip is between $0.00 and $500.00."),
-    ({"cart_version": ""}, 409, "Your cart was changed meanwhile; look at it again."),
-    ({"key": "\x01"}, 422, "An idempotency key has 1 to 80 printable characters."),
+    ({"address": ""}, 404, NO_ID),
+    ({"address": "x"}, 404, NO_ID),
+    ({"card": ""}, 404, NO_ID),
+    ({"window": ""}, 404, NO_ID),
+    ({"window": "1"}, 404, ("window_not_found", "This store has no such window.")),
+    ({"address": "1"}, 404, ("address_not_found", "There is no such address.")),
+    ({"card": "1"}, 404, ("card_not_found", "There is no such card.")),
+    ({"tip": "-1"}, 422, BAD_TIP),
+    ({"tip": "99999999999"}, 422, BAD_TIP),
+    ({"tip": "٣"}, 422, BAD_TIP),
+    ({"cart_version": ""}, 409, ("cart_stale", STALE)),
+    ({"key": "\x01"}, 422, ("idempotency_key_missing", "An idempotency key has 1 to 80 printable characters.")),
 ]
 
 
-@pytest.mark.parametrize(("changes", "status", "sentence"), REFUSED)
+@pytest.mark.parametrize(("changes", "status", "refusal"), REFUSED)
 def test_what_cannot_be_ordered_is_refused_and_the_page_stays_usable(
-    browser, customer, market, changes, status, sentence, provider
+    browser, customer, market, changes, status, refusal, provider
 ):
     form = form_of(browser.get(checkout(market)))
     before, calls = snapshot(), list(provider.calls)
     page = browser.post(checkout(market), form | changes)
-    assert (page.status_code, alert(page)) == (status, sentence)
+    assert (page.status_code, alert(page)) == (status, refusal)
     assert changed(before, snapshot()) == set()
     assert provider.calls == calls
     assert browser.post(checkout(market), form_of(page)).status_code == 302
@@ -190,8 +191,9 @@ def test_below_the_minimum_basket(browser, customer, market):
     form = form_of(browser.get(checkout(market)))
     before = snapshot()
     page = browser.post(checkout(market), form)
-    assert page.status_code == 409
-    assert "delivers for $5.00 and more" in alert(page)
+    code, sentence = alert(page)
+    assert (page.status_code, code) == (409, "below_minimum")
+    assert sentence.endswith("delivers for $5.00 and more.")
     assert changed(before, snapshot()) == set()
 
 
@@ -200,7 +202,10 @@ def test_a_window_that_closed_meanwhile(browser, customer, market):
     before = snapshot()
     with clock.shifted_to(MORNING + timedelta(hours=6)):
         page = browser.post(checkout(market), form)
-    assert (page.status_code, alert(page)) == (409, "This delivery window takes no orders at the moment.")
+    assert (page.status_code, alert(page)) == (
+        409,
+        ("window_closed", "This delivery window takes no orders at the moment."),
+    )
     assert changed(before, snapshot()) == set()
     assert form["window"] not in re.findall(r'name="window" value="(\d+)"', page.content.decode())
 
