@@ -3,7 +3,7 @@
 from celery import shared_task
 
 import sharding
-from apps.common import clock, outbox
+from apps.common import clock, databases, outbox
 
 
 @shared_task(name="common.relay")
@@ -14,5 +14,4 @@ def relay(using: str) -> None:
 
 @shared_task(name="common.relay_all")
 def relay_all() -> None:
-    for alias in sharding.all_aliases():
-        relay(alias)
+    databases.for_each(sharding.all_aliases(), relay)

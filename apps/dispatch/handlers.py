@@ -43,7 +43,8 @@ def pay_the_shopper(event: BatchCompleted, message_id: str) -> None:
 
 @outbox.on(OrderDelivered)
 def pass_on_the_tip(event: OrderDelivered, message_id: str) -> None:
-    services.tell_tip(store_id=event.store_id, order_id=event.order_id, tip=Money(event.tip_cents), now=clock.now())
+    tip = Money(event.tip_cents, event.currency)
+    services.tell_tip(store_id=event.store_id, order_id=event.order_id, tip=tip, now=clock.now())
 
 
 @outbox.on(PickingStarted)

@@ -3,7 +3,7 @@ import logging
 from celery import shared_task
 
 import sharding
-from apps.common import clock
+from apps.common import clock, databases
 from apps.dispatch import services
 from apps.stores import selectors as stores
 
@@ -30,6 +30,9 @@ def plan_zone(zone_id: int) -> None:
 def sweep() -> None:
     """End the offers whose time is up, and take back batches that nobody began."""
     now = clock.now()
-    for alias in sharding.aliases("store"):
+
+    def sweep_shard(alias: str) -> None:
         services.expire_offers(using=alias, now=now)
         services.reclaim_stale(using=alias, now=now)
+
+    databases.for_each(sharding.aliases("store"), sweep_shard)

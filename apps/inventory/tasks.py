@@ -1,7 +1,7 @@
 from celery import shared_task
 
 import sharding
-from apps.common import clock
+from apps.common import clock, databases
 from apps.inventory import services
 
 
@@ -9,5 +9,4 @@ from apps.inventory import services
 def release_expired() -> None:
     """Free what unfinished orders held, in every store's database. Runs every few seconds."""
     now = clock.now()
-    for alias in sharding.aliases("store"):
-        services.release_expired(using=alias, now=now)
+    databases.for_each(sharding.aliases("store"), lambda alias: services.release_expired(using=alias, now=now))

@@ -78,3 +78,4 @@ class OrderDelivered(Event):
     store_id: int
     total_cents: int
     tip_cents: int
+    currency: str

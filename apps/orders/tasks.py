@@ -3,7 +3,7 @@ import logging
 from celery import shared_task
 
 import sharding
-from apps.common import clock
+from apps.common import clock, databases
 from apps.orders import selectors, services
 
 logger = logging.getLogger(__name__)
@@ -24,7 +24,10 @@ def sweep_all() -> None:
 @shared_task(name="orders.report_stuck")
 def report_stuck() -> None:
     """Call for a person, in the log."""
-    for alias in sharding.aliases("customer"):
-        stuck = selectors.stuck(using=alias, now=clock.now())
-        if stuck:
-            logger.error("orders.stuck %s", " ".join(map(str, stuck)))
+    databases.for_each(sharding.aliases("customer"), _report_stuck)
+
+
+def _report_stuck(alias: str) -> None:
+    stuck = selectors.stuck(using=alias, now=clock.now())
+    if stuck:
+        logger.error("orders.stuck %s", " ".join(map(str, stuck)))

@@ -3,11 +3,10 @@
 from celery import shared_task
 
 import sharding
-from apps.common import clock
+from apps.common import clock, databases
 from apps.payments import services
 
 
 @shared_task(name="payments.sweep")
 def sweep() -> None:
-    for alias in sharding.aliases("customer"):
-        services.sweep(using=alias, now=clock.now())
+    databases.for_each(sharding.aliases("customer"), lambda alias: services.sweep(using=alias, now=clock.now()))

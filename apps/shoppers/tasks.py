@@ -1,7 +1,7 @@
 from celery import shared_task
 
 import sharding
-from apps.common import clock
+from apps.common import clock, databases
 from apps.shoppers import services
 
 
@@ -9,6 +9,9 @@ from apps.shoppers import services
 def sweep() -> None:
     """Free shoppers whose claim ran out, and end the shifts of those who vanished."""
     now = clock.now()
-    for alias in sharding.aliases("shopper"):
+
+    def sweep_shard(alias: str) -> None:
         services.release_expired(using=alias, now=now)
         services.end_abandoned_shifts(using=alias, now=now)
+
+    databases.for_each(sharding.aliases("shopper"), sweep_shard)

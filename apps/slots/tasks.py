@@ -3,7 +3,7 @@ from datetime import timedelta
 from celery import shared_task
 
 import sharding
-from apps.common import clock
+from apps.common import clock, databases
 from apps.slots import domain, services
 from apps.stores import selectors as stores
 
@@ -12,8 +12,7 @@ from apps.stores import selectors as stores
 def release_expired() -> None:
     """Free the minutes that unfinished orders held, in every store's database. Runs every few seconds."""
     now = clock.now()
-    for alias in sharding.aliases("store"):
-        services.release_expired(using=alias, now=now)
+    databases.for_each(sharding.aliases("store"), lambda alias: services.release_expired(using=alias, now=now))
 
 
 @shared_task(name="slots.open_windows")

@@ -127,7 +127,7 @@ def _announcements(order: models.Order, before: Status) -> Sequence[Event]:
         case Status.DELIVERED:
             total = selectors.total(order_id=order.pk, phase=domain.Phase.FINAL)
             tip = selectors.total(order_id=order.pk, phase=domain.Phase.FINAL, kind=TIP)
-            return [OrderDelivered(**names, total_cents=total.cents, tip_cents=tip.cents)]
+            return [OrderDelivered(**names, total_cents=total.cents, tip_cents=tip.cents, currency=tip.currency)]
         case _:
             return []
 

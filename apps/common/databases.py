@@ -1,0 +1,18 @@
+"""One database after another, whatever one of them does."""
+
+import logging
+from collections.abc import Callable, Iterable
+
+from django.db import OperationalError, connections
+
+logger = logging.getLogger(__name__)
+
+
+def for_each(aliases: Iterable[str], work: Callable[[str], object]) -> None:
+    """Call ``work`` with every alias. A database that is away is logged and left for the next run; the others go on."""
+    for alias in aliases:
+        try:
+            work(alias)
+        except OperationalError:
+            logger.exception("databases.away %s", alias)
+            connections[alias].close()
