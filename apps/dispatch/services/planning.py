@@ -61,10 +61,9 @@ def _lease(zone_id: int, now: datetime) -> Iterator[bool]:
     leases = models.PlannerLease.objects.filter(zone_id=zone_id)
     taken = leases.filter(expires_at__lte=now).update(holder=mine, expires_at=now + domain.LEASE)
     if not taken and not leases.exists():
-        _, is_new = models.PlannerLease.objects.get_or_create(
-            zone_id=zone_id, defaults={"holder": mine, "expires_at": now + domain.LEASE}
-        )
-        taken = int(is_new)
+        first = models.PlannerLease(zone_id=zone_id, holder=mine, expires_at=now + domain.LEASE)
+        models.PlannerLease.objects.bulk_create([first], ignore_conflicts=True)  # of many planners of a new zone, one
+        taken = leases.filter(holder=mine).count()
     try:
         yield bool(taken)
     finally:
