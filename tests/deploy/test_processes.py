@@ -27,6 +27,12 @@ def test_all_of_it_by_default(installation):
     assert len(found) == len(set(found))
 
 
+def test_nobody_plans_for_today_while_the_demos_past_is_lived(installation):
+    after = {entry.name: entry.after for entry in processes.table(installation)}
+    assert "demo" in after["beat"]
+    assert "beat" not in after["demo"]
+
+
 def test_configured_servers_are_not_started(tmp_path: Path):
     given = {
         "INSTACART_VAR": str(tmp_path),
