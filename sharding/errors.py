@@ -28,6 +28,25 @@ class BucketMoved(ShardingError, OperationalError):
     """The bucket was moved to another shard meanwhile; ``sharding.run`` tries again there."""
 
 
+class ShardUnavailable(ShardingError, OperationalError):
+    """The database did not answer, or is left alone for a while because it did not answer others.
+
+    What was sent to it may or may not have been done: repeat only what may be repeated.
+    """
+
+    def __init__(self, alias: str, reason: str) -> None:
+        super().__init__(f"{alias}: {reason}")
+        self.alias = alias
+
+
+class DeadlineExceeded(ShardUnavailable):
+    """The database did not answer in time; its connection is closed."""
+
+
+class DirectoryUnavailable(ShardingError, OperationalError):
+    """The directory cannot be asked or told. Routing goes on with the last map; the map cannot be changed."""
+
+
 BUCKET_MOVED = "40SH1"
 IDENTITY_CHANGED = "40SH2"
 CHECK_VIOLATION = "23514"
