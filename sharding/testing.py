@@ -68,7 +68,7 @@ def _kinds() -> list[list[str]]:
     """Databases that hold the same tables on the same server, together."""
     kinds: dict[object, list[str]] = {}
     for alias in topology.all_aliases():
-        holds = frozenset(k.name for k in topology.keyspaces().values() if alias in k.aliases)
+        holds = frozenset(k.name for k in topology.keyspaces().values() if alias in k.databases)
         server = [connections[alias].settings_dict[part] for part in ("HOST", "PORT")]
         kinds.setdefault((alias == DEFAULT_DB_ALIAS, holds, *server), []).append(alias)
     return list(kinds.values())

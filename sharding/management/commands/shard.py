@@ -89,6 +89,6 @@ def _holds(alias: str) -> str:
     held = {
         keyspace.name: sum(1 for holder in keyspace.alias_of[:BUCKETS] if holder == alias)
         for keyspace in topology.keyspaces().values()
-        if alias in keyspace.aliases
+        if alias in keyspace.databases
     }
     return ", ".join(f"{name}: {count}" for name, count in held.items()) or "global"
