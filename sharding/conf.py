@@ -24,7 +24,7 @@ class Options:
     retired: Mapping[str, str] = field(default_factory=dict)
     """By ``app_label.model``: the keyspace of a model that only old migrations know."""
     deadline_seconds: float = 2.0
-    """How long a statement may take before its connection is closed; ``sharding.deadline`` says otherwise for a block."""
+    """How long a statement may take before its connection is closed. ``sharding.deadline`` changes it."""
     breaker_failures: int = 3
     """So many failures of a database in a row, none of them an answer, and it is not asked any more."""
     breaker_seconds: float = 2.0

@@ -10,7 +10,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.utils import Error
 from typing_extensions import override
 
-from sharding import migrations, topology
+from sharding import migrating, topology
 from sharding.errors import ShardingError
 from sharding.ids import BUCKETS
 
@@ -38,9 +38,9 @@ class Command(BaseCommand):
 
     def _migrate(self, *, workers: int, database: list[str], verbosity: int, **_: Any) -> None:
         started = time.monotonic()
-        groups = migrations.groups(database)
+        groups = migrating.groups(database)
         report = self._step if verbosity > 1 else lambda progress: None
-        progress = migrations.migrate([aliases for _, aliases in groups], workers=workers, report=report)
+        progress = migrating.migrate([aliases for _, aliases in groups], workers=workers, report=report)
         for name, aliases in groups:
             self._line(f"{name}: {len(aliases)} database{'s' if len(aliases) > 1 else ''}")
             for alias in aliases:
@@ -54,7 +54,7 @@ class Command(BaseCommand):
             raise CommandError(f"not migrated: {', '.join(one.alias for one in failed)}") from failed[0].error
         self._line(f"{len(progress)} databases in {time.monotonic() - started:.1f} s")
 
-    def _step(self, progress: migrations.Progress) -> None:
+    def _step(self, progress: migrating.Progress) -> None:
         if progress.last:
             self._line(f"    {progress.alias:<22} {progress.last}")
 
@@ -78,7 +78,7 @@ class Command(BaseCommand):
             cursor.execute("SHOW server_version")
             version: str = cursor.fetchone()[0].split()[0]
             took = (time.monotonic() - started) * 1000
-        return f"{version:<8} {took:>7.1f} ms {migrations.pending(alias, loader):>6}"
+        return f"{version:<8} {took:>7.1f} ms {migrating.pending(alias, loader):>6}"
 
     def _line(self, text: str) -> None:
         self.stdout.write(text)
@@ -89,6 +89,6 @@ def _holds(alias: str) -> str:
     held = {
         keyspace.name: sum(1 for holder in keyspace.alias_of[:BUCKETS] if holder == alias)
         for keyspace in topology.keyspaces().values()
-        if alias in keyspace.aliases
+        if alias in keyspace.databases
     }
     return ", ".join(f"{name}: {count}" for name, count in held.items()) or "global"
