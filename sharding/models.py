@@ -1,8 +1,10 @@
-"""The base class of sharded models. The library has no table of its own yet."""
+"""The base class of sharded models, and the library's own tables in the directory."""
 
 from typing import ClassVar
 
 from django.db import models
+from django.db.models.functions import Now
+from typing_extensions import override
 
 from sharding.keys import ShardKey
 from sharding.querysets import ShardedQuerySet
@@ -26,3 +28,20 @@ class ShardedModel(models.Model):
     class Meta:
         abstract = True
         base_manager_name = "routed"
+
+
+class MapVersion(models.Model):
+    """One version of the shard map, in the directory. The newest counts; rows are never changed."""
+
+    epoch = models.BigIntegerField(primary_key=True)
+    document = models.JSONField()
+    reason = models.TextField(help_text="What the map was changed for.")
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ("-epoch",)
+        constraints = (models.CheckConstraint(condition=models.Q(epoch__gt=0), name="sharding_map_epoch"),)
+
+    @override
+    def __str__(self) -> str:
+        return f"map {self.epoch}"

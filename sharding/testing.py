@@ -22,7 +22,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
-from sharding import migrating, statements, topology, transactions
+from sharding import migrating, ownership, statements, topology, transactions
 from sharding.errors import CrossShardTransaction
 
 
@@ -62,6 +62,7 @@ def _fill(*, keep: bool) -> None:
         connections[model].close()
         for alias in copies:
             _copy(model, alias)
+            ownership.reset(connections[alias])
 
 
 def _kinds() -> list[list[str]]:

@@ -4,7 +4,7 @@ The map is read from the directory when it is first asked for (``sharding.leases
 whenever a newer one is seen, so that one query always sees one epoch.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from django.db import DEFAULT_DB_ALIAS
@@ -75,6 +75,10 @@ class ShardMap:
     primaries: Mapping[str, str] = field(default_factory=dict)
     """By alias: the alias of the server that took its place."""
 
+    def holds_buckets(self, alias: str) -> bool:
+        """Whether ``alias`` has the tables of any keyspace."""
+        return any(alias in keyspace.databases for keyspace in self.keyspaces.values())
+
     def all_aliases(self) -> tuple[str, ...]:
         """Every database: the global one first, then each shard once. Replicas are not among them."""
         shards = (alias for keyspace in self.keyspaces.values() for alias in keyspace.databases)
@@ -93,6 +97,8 @@ class Home:
         return keyspace(self.keyspace).alias_of[self.bucket]
 
 
+source: "Callable[[], ShardMap]"
+"""Where the first map comes from; ``sharding.leases`` puts itself here."""
 _current: ShardMap | None = None
 _keyspaces: Mapping[str, Keyspace] = {}
 
@@ -109,9 +115,17 @@ def configured() -> ShardMap:
     return ShardMap(0, keyspaces)
 
 
+source = configured
+
+
 def current() -> ShardMap:
     """The map this process goes by."""
     return _current or reload()
+
+
+def known() -> ShardMap | None:
+    """The map this process goes by, or None before it has one."""
+    return _current
 
 
 def use(shard_map: ShardMap) -> ShardMap:
@@ -123,7 +137,10 @@ def use(shard_map: ShardMap) -> ShardMap:
 
 def reload() -> ShardMap:
     """Forget the map and read it again."""
-    return use(configured())
+    global _current
+    _current = None
+    found = source()
+    return known() or use(found)
 
 
 def keyspaces() -> Mapping[str, Keyspace]:
