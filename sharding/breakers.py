@@ -12,8 +12,8 @@ import threading
 import time
 from typing import Literal
 
-from sharding import conf
-from sharding.errors import DeadlineExceeded, ShardUnavailable
+from sharding import conf, metrics
+from sharding.errors import DeadlineExceeded, ShardUnavailable, first_line
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ class Breaker:
         options = conf.options()
         with self._lock:
             self.suspect += SILENCE if isinstance(error, DeadlineExceeded) else 1
-            self._reason = _first_line(error)
+            self._reason = first_line(error)
             opens = self._opened_at is None and self.suspect >= options.breaker_failures
             if opens:
                 self._opened_at = clock()
@@ -77,6 +77,7 @@ class Breaker:
             self._prober = None
             self._retry_at = clock() + options.breaker_seconds
         if opens:
+            metrics.breaker(self.alias, is_open=True)
             logger.warning("breaker.opened %s: %s", self.alias, self._reason)
 
     def succeeded(self) -> None:
@@ -87,12 +88,8 @@ class Breaker:
             self._prober = None
             self.suspect = 0
         if opened_at is not None:
+            metrics.breaker(self.alias, is_open=False)
             logger.warning("breaker.closed %s after %.1f s", self.alias, clock() - opened_at)
-
-
-def _first_line(error: BaseException) -> str:
-    """What libpq says about a connection names hosts and databases, never rows."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
 
 
 _breakers: dict[str, Breaker] = {}
