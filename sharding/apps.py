@@ -4,7 +4,7 @@ from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate  # noqa: TID251  the one place Django tells a library "tables are there"
 from typing_extensions import override
 
-from sharding import schema, statements
+from sharding import schema, topology
 
 
 class ShardingConfig(AppConfig):
@@ -12,10 +12,12 @@ class ShardingConfig(AppConfig):
 
     @override
     def ready(self) -> None:
-        from sharding import checks  # defines a model, which Django allows from here on
+        from sharding import checks, directory, leases, statements  # define models, which Django allows from here on
 
+        topology.source = leases.first_map
         connection_created.connect(statements.watch, dispatch_uid="sharding.statements")
         post_migrate.connect(schema.after_migrate, sender=self, dispatch_uid="sharding.schema")
+        post_migrate.connect(directory.after_migrate, sender=self, dispatch_uid="sharding.directory")
         django_checks.register(checks.check_topology, django_checks.Tags.models)
         django_checks.register(checks.check_models, django_checks.Tags.models)
         django_checks.register(checks.check_tables, django_checks.Tags.database)

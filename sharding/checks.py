@@ -49,7 +49,7 @@ def check_topology(app_configs: Configs, **_: Any) -> list[CheckMessage]:
             )
         found += [
             _error("E101", None, f"keyspace {keyspace.name} names {alias!r}, which is not in DATABASES", "Add it.")
-            for alias in keyspace.aliases
+            for alias in keyspace.databases
             if alias not in connections.databases
         ]
         if keyspace.name in (DEFAULT_DB_ALIAS, "*"):

@@ -24,20 +24,28 @@ class Options:
     retired: Mapping[str, str] = field(default_factory=dict)
     """By ``app_label.model``: the keyspace of a model that only old migrations know."""
     deadline_seconds: float = 2.0
-    """How long a statement may take before its connection is closed; ``sharding.deadline`` says otherwise for a block."""
+    """How long a statement may take before its connection is closed. ``sharding.deadline`` changes it."""
     breaker_failures: int = 3
     """So many failures of a database in a row, none of them an answer, and it is not asked any more."""
     breaker_seconds: float = 2.0
     """How long a database that failed is left alone before one caller may try it again."""
     lease_seconds: float = 5.0
     """How long a process may go on with a map that nobody has confirmed; a move waits as long before it cleans up."""
+    watch: bool = True
+    """Whether a thread of each process follows the directory's map. Without, the configured map is all there is."""
     map_file: Path | None = None
     """Where a process keeps the last map it has seen, for a start while the directory is away."""
     copied_seconds: float = 3600.0
     """How long a moved range is kept up to date at its old home, so that the move can be undone."""
 
 
+_read: tuple[object, Options] | None = None
+
+
 def options() -> Options:
-    """The setting as it is now; raises ``TypeError`` for a key that is not one of ``Options``."""
+    """The setting as it is now; raises ``TypeError`` for a key that is not one of ``Options``. Cheap to repeat."""
+    global _read
     given: Mapping[str, Any] = getattr(settings, "SHARDING", {})
-    return Options(**{name.lower(): value for name, value in given.items()})
+    if _read is None or _read[0] is not given:
+        _read = (given, Options(**{name.lower(): value for name, value in given.items()}))
+    return _read[1]

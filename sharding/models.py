@@ -1,8 +1,9 @@
-"""The base class of sharded models. The library has no table of its own yet."""
+"""The base class of sharded models, and the library's own tables in the directory."""
 
 from typing import Any, ClassVar
 
 from django.db import models
+from django.db.models.functions import Now
 from typing_extensions import override
 
 from sharding import colocation, keys
@@ -52,3 +53,20 @@ class ShardedModel(models.Model):
             return super()._get_next_or_previous_by_FIELD(field, is_next, **kwargs)  # type: ignore[misc]
         finally:
             self._state.db = read_from
+
+
+class MapVersion(models.Model):
+    """One version of the shard map, in the directory. The newest counts; rows are never changed."""
+
+    epoch = models.BigIntegerField(primary_key=True)
+    document = models.JSONField()
+    reason = models.TextField(help_text="What the map was changed for.")
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ("-epoch",)
+        constraints = (models.CheckConstraint(condition=models.Q(epoch__gt=0), name="sharding_map_epoch"),)
+
+    @override
+    def __str__(self) -> str:
+        return f"map {self.epoch}"

@@ -4,11 +4,11 @@ from functools import cache
 from typing import Any
 
 from django.apps import apps
-from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS
 from django.db.models import Model
 
 from sharding import keys, topology
+from sharding.conf import options
 from sharding.errors import MisplacedRow, ShardingError, UnroutableQuery
 from sharding.keys import EveryDatabase
 
@@ -60,7 +60,7 @@ class ShardRouter:
             return True
         if keyspace == DEFAULT_DB_ALIAS:
             return db == DEFAULT_DB_ALIAS
-        return db in topology.aliases(keyspace)
+        return db in topology.databases(keyspace)
 
 
 def _of_sharded(model: type[Model], sharding: keys.ShardKey, instance: Model | None) -> str | None:
@@ -103,7 +103,7 @@ def _keyspace_of_table(app_label: str, model_name: str) -> str:
         try:
             return placement(config.get_model(model_name))
         except LookupError:
-            retired: dict[str, str] = getattr(settings, "SHARDING", {}).get("RETIRED", {})
+            retired = options().retired
             if f"{app_label}.{model_name}" in retired:
                 return retired[f"{app_label}.{model_name}"]
     places = {placement(model) for model in config.get_models()} or {DEFAULT_DB_ALIAS}

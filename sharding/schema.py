@@ -1,7 +1,8 @@
-"""What every shard's database has beside Django's tables: the id clock, and per table a trigger and a CHECK.
+"""What every shard's database has beside Django's tables: the id clock, its buckets, and objects for each table.
 
-* ``sharding_fill_…``, before insert where the id is null: the id, from the row's key.
-* ``sharding_keep_…``, before an update that would change the id or the key: refused with SQLSTATE 40SH2.
+* ``sharding_guard_…``, before each row is written: fills the id, holds id and key fast (SQLSTATE 40SH2), refuses what
+  belongs elsewhere (40SH1).
+* ``sharding_truncate_…``: refuses TRUNCATE while rows are being moved (40SH3).
 * ``sharding_home_…``, a CHECK: id, key and co-located references name one bucket.
 
 The suffix is a hash of the definition, so that a changed definition is a new object and the old one goes.
@@ -16,7 +17,7 @@ from django.db import connections, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import CompositePrimaryKey, Field, Model
 
-from sharding import keys, names
+from sharding import keys, names, ownership
 from sharding.ids import BUCKET_MASK, BUCKET_SHIFT, BUCKETS, EPOCH_MS, TIME_SHIFT, bucket_of_key
 
 AHEAD = 1 << 16
@@ -50,12 +51,7 @@ BEGIN
 END
 $body$;
 
-CREATE OR REPLACE FUNCTION {names.REFUSE}() RETURNS trigger LANGUAGE plpgsql AS $body$
-BEGIN
-  RAISE EXCEPTION '%: the id and the shard key of a row never change; make a new row instead', TG_TABLE_NAME
-    USING ERRCODE = '40SH2';
-END
-$body$;
+{ownership.CREATE}
 """
 
 
@@ -84,6 +80,7 @@ def install(connection: BaseDatabaseWrapper) -> None:
     with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [names.ADVISORY_CLASS, names.INSTALL_LOCK])
         _install_base(cursor)
+        ownership.seed(connection)
         for statement in statements:
             cursor.execute(statement)
 
@@ -117,26 +114,21 @@ def objects_of(model: type[Model], connection: BaseDatabaseWrapper) -> TableObje
     key = quote(str(placed.key.column))
     identity = list(dict.fromkeys([*(quote(str(field.column)) for field in _pk_columns(model)), key]))
 
-    changed = " OR ".join(f"OLD.{column} IS DISTINCT FROM NEW.{column}" for column in identity)
-    keep = _named(
-        names.KEEP_TRIGGER,
-        f"CREATE TRIGGER {{name}} BEFORE UPDATE OF {', '.join(identity)} ON {table} FOR EACH ROW WHEN ({changed}) "
-        f"EXECUTE FUNCTION {names.REFUSE}()",
+    id = quote(str(placed.pk.column)) if keys.carries_bucket(placed.pk) else None
+    function, create_function = _named(
+        names.GUARD_FUNCTION, ownership.guard(placed.keyspace, key=key, id=id, identity=identity)
     )
-    triggers: dict[str, tuple[str, ...]] = {keep[0]: (keep[1],)}
-    if keys.carries_bucket(placed.pk):
-        id = quote(str(placed.pk.column))
-        function, create_function = _named(
-            names.FILL_FUNCTION,
-            f"CREATE OR REPLACE FUNCTION {{name}}() RETURNS trigger LANGUAGE plpgsql AS $body$ "
-            f"BEGIN NEW.{id} := {names.NEXT_ID}(NEW.{key} % {BUCKETS}); RETURN NEW; END $body$",
-        )
-        fill, create_fill = _named(
-            names.FILL_TRIGGER,
-            f"CREATE TRIGGER {{name}} BEFORE INSERT ON {table} FOR EACH ROW WHEN (NEW.{id} IS NULL) "
-            f"EXECUTE FUNCTION {function}()",
-        )
-        triggers[fill] = (create_function, create_fill)
+    guard, create_guard = _named(
+        names.GUARD_TRIGGER,
+        f"CREATE TRIGGER {{name}} BEFORE INSERT OR UPDATE OR DELETE ON {table} FOR EACH ROW "
+        f"EXECUTE FUNCTION {function}()",
+    )
+    truncate, create_truncate = _named(
+        names.TRUNCATE_TRIGGER,
+        f"CREATE TRIGGER {{name}} BEFORE TRUNCATE ON {table} FOR EACH STATEMENT "
+        f"EXECUTE FUNCTION {names.TRUNCATE_FUNCTION}('{placed.keyspace}')",
+    )
+    triggers = {guard: (create_function, create_guard), truncate: (create_truncate,)}
 
     conditions = [f"{key} > 0"]
     for field in model._meta.concrete_fields:
@@ -213,9 +205,10 @@ def _differences(
 def _install_base(cursor: Any) -> None:
     version = hashlib.sha256(_BASE.encode()).hexdigest()
     cursor.execute(
-        "SELECT obj_description(p.oid, 'pg_proc') FROM pg_proc p WHERE p.oid = to_regproc(%s)", [names.REFUSE]
+        "SELECT obj_description(p.oid, 'pg_proc') FROM pg_proc p WHERE p.oid = to_regproc(%s)",
+        [names.TRUNCATE_FUNCTION],
     )
     row = cursor.fetchone()
     if row is None or row[0] != version:
         cursor.execute(_BASE)
-        cursor.execute(f"COMMENT ON FUNCTION {names.REFUSE}() IS '{version}'")
+        cursor.execute(f"COMMENT ON FUNCTION {names.TRUNCATE_FUNCTION}() IS '{version}'")

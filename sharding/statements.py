@@ -7,7 +7,7 @@ from django.db import IntegrityError, OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import Error
 
-from sharding import errors, names
+from sharding import errors, leases, names
 
 Observer = Callable[[BaseDatabaseWrapper, str], None]
 observers: list[Observer] = []
@@ -21,8 +21,11 @@ def watch(connection: BaseDatabaseWrapper, **_: Any) -> None:
 
 
 def passing(execute: Any, sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
+    connection = context["connection"]
     for observe in observers:
-        observe(context["connection"], sql)
+        observe(connection, sql)
+    if not leases.is_fresh(connection.alias):
+        leases.confirm(connection)
     try:
         return execute(sql, params, many, context)
     except (OperationalError, IntegrityError) as error:

@@ -22,7 +22,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
-from sharding import migrations, statements, topology, transactions
+from sharding import migrating, ownership, statements, topology, transactions
 from sharding.errors import CrossShardTransaction
 
 
@@ -53,7 +53,7 @@ def databases(*, keep: bool = False) -> Iterator[None]:
 def _fill(*, keep: bool) -> None:
     kinds = _kinds()
     to_migrate = kinds if keep else [aliases[:1] for aliases in kinds]
-    for progress in migrations.migrate(to_migrate).values():
+    for progress in migrating.migrate(to_migrate).values():
         if progress.error is not None:
             raise progress.error
     if keep:
@@ -62,13 +62,14 @@ def _fill(*, keep: bool) -> None:
         connections[model].close()
         for alias in copies:
             _copy(model, alias)
+            ownership.reset(connections[alias])
 
 
 def _kinds() -> list[list[str]]:
     """Databases that hold the same tables on the same server, together."""
     kinds: dict[object, list[str]] = {}
     for alias in topology.all_aliases():
-        holds = frozenset(k.name for k in topology.keyspaces().values() if alias in k.aliases)
+        holds = frozenset(k.name for k in topology.keyspaces().values() if alias in k.databases)
         server = [connections[alias].settings_dict[part] for part in ("HOST", "PORT")]
         kinds.setdefault((alias == DEFAULT_DB_ALIAS, holds, *server), []).append(alias)
     return list(kinds.values())

@@ -9,7 +9,7 @@ from typing import TypeVar
 from django.db import OperationalError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from sharding import errors, keys, names
+from sharding import errors, keys, leases, names, topology
 from sharding.errors import CrossShardTransaction, ShardingError
 from sharding.models import ShardedModel
 from sharding.topology import Home
@@ -81,12 +81,15 @@ def run(target: Target, fn: Callable[[], Answer], *, retries: int = 3) -> Answer
             f"run() inside an open transaction on {already} could not begin it again; call it outside, or use atomic()"
         )
     for attempt in range(retries + 1):
+        epoch, alias = topology.current().epoch, alias_of(target)
         try:
-            with atomic(target):
+            with atomic(alias):
                 return fn()
         except OperationalError as error:
             if errors.sqlstate(error) not in RETRIED or attempt == retries:
                 raise
+            if isinstance(error, errors.BucketMoved):
+                leases.moved(alias, seen_epoch=epoch)
         pause(random.uniform(0, 2 * FIRST_PAUSE * 2**attempt))  # noqa: S311  spreads retries, guards nothing
     raise AssertionError("unreachable")
 

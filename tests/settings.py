@@ -11,7 +11,10 @@ _worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 os.environ["REDIS_URL"] = os.environ["REDIS_URL"].replace("db=0", f"db={_worker % 16}")  # a Redis of its own for each
 
 from instacart.settings import *  # noqa: E402, F403 (reads the environment set above)
-from instacart.settings import INSTALLED_APPS  # noqa: E402
+from instacart.settings import INSTALLED_APPS, SHARDING  # noqa: E402
+
+SHARDING = {**SHARDING, "WATCH": False}
+"""Tests that move buckets or take the directory away start processes of their own."""
 
 INSTALLED_APPS = [*INSTALLED_APPS, "tests.sharding.shop"]
 

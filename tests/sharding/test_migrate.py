@@ -12,7 +12,7 @@ from django.test import override_settings
 from psycopg import sql
 
 import sharding
-from sharding import ShardingError, migrations, routers, schema
+from sharding import ShardingError, migrating, routers, schema
 from sharding.routers import ShardRouter
 
 FIRST, *_, LAST = sharding.aliases("customer")
@@ -163,9 +163,9 @@ def test_status_goes_on_when_a_server_does_not():
 
 
 def test_databases_are_migrated_in_groups_each_once():
-    assert migrations.groups()[0] == ("global", ("default",))
-    assert [name for name, _ in migrations.groups()] == ["global", "customer", "store", "shopper"]
-    assert migrations.groups([LAST]) == [("customer", (LAST,))]
+    assert migrating.groups()[0] == ("global", ("default",))
+    assert [name for name, _ in migrating.groups()] == ["global", "customer", "store", "shopper"]
+    assert migrating.groups([LAST]) == [("customer", (LAST,))]
 
 
 STORE = sharding.aliases("store")[0]

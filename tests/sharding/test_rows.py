@@ -4,7 +4,7 @@ import pytest
 from django.db import IntegrityError, connections, transaction
 
 import sharding
-from sharding import CrossShardQuery, MisplacedRow, UnroutableQuery
+from sharding import BucketMoved, CrossShardQuery, MisplacedRow, UnroutableQuery
 from sharding.ids import milliseconds_of_id
 from tests.sharding.conftest import ONE, OTHER, SAME_SHARD
 from tests.sharding.shop.models import Customer, Line, Order, Receipt, Stock, Store
@@ -144,7 +144,9 @@ def test_the_key_and_the_id_of_a_row_never_change(first):
 
 def test_the_database_refuses_a_misplaced_row_whoever_writes_it(first, last):
     order = Order.objects.create(customer_id=ONE, store_id=1)
-    Customer.objects.using(last).create(id=SAME_SHARD + 10_000, name="written past the router")
+    with pytest.raises(BucketMoved, match="bucket 1007 of customer is not written here"), sharding.atomic(last):
+        Customer.objects.using(last).create(id=SAME_SHARD + 10_000, name="written past the router")
+    assert not Customer.objects.using(last).filter(pk=SAME_SHARD + 10_000).exists()
     for misplaced in (
         lambda: Order.objects.create(id=order.pk + (1 << 8), customer_id=ONE, store_id=1),
         lambda: Line.objects.create(order_id=order.pk, customer_id=SAME_SHARD),

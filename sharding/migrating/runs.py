@@ -56,7 +56,7 @@ def groups(only: Iterable[str] = ()) -> list[tuple[str, tuple[str, ...]]]:
         )
     seen: set[str] = set()
     found = []
-    candidates = [("global", (DEFAULT_DB_ALIAS,)), *((k.name, k.aliases) for k in topology.keyspaces().values())]
+    candidates = [("global", (DEFAULT_DB_ALIAS,)), *((k.name, k.databases) for k in topology.keyspaces().values())]
     for name, aliases in candidates:
         mine = tuple(alias for alias in aliases if alias in wanted and alias not in seen)
         seen.update(mine)
