@@ -87,7 +87,8 @@ def bucket_function(field: "Field[Any, Any]") -> BucketOf | None:
         return field._sharding_bucket_of  # type: ignore[attr-defined,no-any-return]
     except AttributeError:
         found = _bucket_function(field)
-        field._sharding_bucket_of = found  # type: ignore[attr-defined]
+        if not field.model._meta.abstract and not isinstance(field.related_model, str):  # else it may yet change
+            field._sharding_bucket_of = found  # type: ignore[attr-defined]
         return found
 
 
@@ -121,16 +122,20 @@ def is_colocated_reference(field: "Field[Any, Any]") -> bool:
 
 
 def bucket_of_row(row: Model) -> int | None:
-    """The bucket that the row's key names, else its id; None while it has neither. Never fetches what is deferred."""
+    """The bucket that the row's id names, else its key; None while it has neither. Never fetches what is deferred.
+
+    The id comes first: a row that exists stays where it is, whatever its key was set to since.
+    """
     placed = layout(type(row))
     values = row.__dict__
     try:
-        key = values.get(placed.key.attname)
-        if key is not None:
-            return bucket_of_key(int(key))
         id = values.get(placed.pk.attname)
-        bucket_of = bucket_function(placed.pk)
-        return None if id is None or bucket_of is None else bucket_of(int(id))
+        if id is not None:
+            bucket_of = bucket_function(placed.pk)
+            if bucket_of is not None:
+                return bucket_of(int(id))
+        key = values.get(placed.key.attname)
+        return None if key is None else bucket_of_key(int(key))
     except (TypeError, ValueError):
         return None
 

@@ -1,16 +1,19 @@
 """Django's queryset, sent to the shard that its own WHERE names."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from typing import Any, NoReturn, Self, TypeVar
 
 from asgiref.sync import sync_to_async
 from django.db.models import Model, QuerySet
 from typing_extensions import override
 
-from sharding import colocation, keys, merging, routing
+from sharding import colocation, keys, merging, routing, topology
 from sharding.errors import CrossShardQuery, ShardingError, UnroutableQuery
 
 Row = TypeVar("Row", bound=Model)
+
+CREATES_HERE = "sharding_creates_here"
+"""A hint on querysets that chose their database themselves: a row that is created must belong there."""
 
 
 class ShardedQuerySet(QuerySet[Row]):
@@ -20,6 +23,7 @@ class ShardedQuerySet(QuerySet[Row]):
     """
 
     _db: str | None
+    _hints: dict[str, Any]
 
     @property
     @override
@@ -40,26 +44,38 @@ class ShardedQuerySet(QuerySet[Row]):
             "with .using(alias)"
         )
 
-    def _pinned(self, what: str, *values: Any) -> Self:
-        """This queryset on its one shard, with expressions among ``values`` checked for looking elsewhere."""
+    def _pinned(self, what: str) -> Self:
+        """This queryset on its one shard."""
         if self._db is not None:
             return self
         found = self._aliases()
         if len(found) > 1:
             self._refuse(what, found)
-        suspicious = [value for value in values if colocation.looks_elsewhere(value)]
-        if suspicious:
-            probe = self.order_by().annotate(**{f"sharding_probe_{n}": value for n, value in enumerate(suspicious)})
-            routing.aliases(self.model, probe.query)
         return self.using(found[0])
 
-    def _pinned_to_rows(self, what: str, rows: Sequence[Row]) -> Self:
+    def _pinned_to_rows(self, what: str, rows: Sequence[Row], names: Iterable[str] | None = None) -> Self:
+        """This queryset on the one shard of ``rows``, whose columns, or those in ``names``, may hold expressions."""
         if self._db is not None:
             return self
         found = sorted({keys.alias_of_row(row) for row in rows})
         if len(found) > 1:
             self._refuse(what, found)
+        for row in rows:
+            colocation.check_row(row, found[0], names)
         return self.using(found[0])
+
+    def _pinned_by(self, what: str, lookups: dict[str, Any]) -> Self:
+        """This queryset on the one shard that ``lookups`` name; what it creates must live there."""
+        if self._db is not None:
+            return self
+        pinned = self.filter(**lookups)._pinned(what)
+        pinned = self.using(pinned._db)
+        pinned._hints = {**self._hints, CREATES_HERE: True}
+        return pinned
+
+    @property
+    def _place(self) -> topology.Keyspace:
+        return topology.keyspace(keys.layout(self.model).keyspace)
 
     @override
     def __repr__(self) -> str:
@@ -118,24 +134,30 @@ class ShardedQuerySet(QuerySet[Row]):
 
     @override
     def aggregate(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        pinned = self._pinned("aggregate()", *args, *kwargs.values())
+        pinned = self._pinned("aggregate()")
+        if self._db is None:
+            named = {getattr(each, "default_alias", ""): each for each in args} | kwargs
+            colocation.check_aggregates(self.query, named, self._place, (pinned.db,))
         return super(ShardedQuerySet, pinned).aggregate(*args, **kwargs)
 
     @override
     def in_bulk(self, id_list: Any = None, *, field_name: str = "pk") -> dict[Any, Row]:
-        if self._db is not None or id_list is None or field_name != "pk":
+        if self._db is not None or id_list is None:
             return super().in_bulk(id_list, field_name=field_name)
-        if self.query.is_sliced:
-            raise TypeError("Cannot use 'limit' or 'offset' with in_bulk().")
-        if self._fields is not None:  # type: ignore[attr-defined]
-            raise TypeError("in_bulk() cannot be used with values() or values_list().")
-        return {row.pk: row for row in self.filter(pk__in=list(id_list)).order_by()}
+        super().in_bulk((), field_name=field_name)  # refuses what it cannot do, and asks nothing
+        wanted = self.filter(**{f"{field_name}__in": list(id_list)})
+        if not self.query.distinct_fields:
+            wanted = wanted.order_by()
+        return {getattr(row, field_name): row for row in wanted}
 
     # Writing: one shard.
 
     @override
     def update(self, **kwargs: Any) -> int:
-        return super(ShardedQuerySet, self._pinned("update()", *kwargs.values())).update(**kwargs)
+        pinned = self._pinned("update()")
+        if self._db is None:
+            colocation.check_update(self.query, kwargs, self._place, (pinned.db,))
+        return super(ShardedQuerySet, pinned).update(**kwargs)
 
     update.alters_data = True  # type: ignore[attr-defined]
 
@@ -148,11 +170,19 @@ class ShardedQuerySet(QuerySet[Row]):
 
     @override
     def create(self, **kwargs: Any) -> Row:
-        if self._db is not None:
+        is_explicit = self._db is not None and self._hints.keys().isdisjoint(("instance", CREATES_HERE))
+        refused: frozenset[str] = self.model._meta._reverse_one_to_one_field_names  # type: ignore[attr-defined]
+        if is_explicit or not refused.isdisjoint(kwargs):
             return super().create(**kwargs)
         row = self.model(**kwargs)
+        alias = keys.alias_of_row(row)
+        if self._db not in (None, alias):
+            raise CrossShardQuery(
+                f"{self.model._meta.label}: what was looked for is on {self._db}, what would be created belongs on "
+                f"{alias}; give both the same key"
+            )
         self._for_write = True
-        row.save(force_insert=True, using=keys.alias_of_row(row))
+        row.save(force_insert=True, using=alias)
         return row
 
     create.alters_data = True  # type: ignore[attr-defined]
@@ -173,22 +203,21 @@ class ShardedQuerySet(QuerySet[Row]):
         rows = list(objs)
         if not rows:
             return 0
-        return super(ShardedQuerySet, self._pinned_to_rows("bulk_update()", rows)).bulk_update(rows, fields, batch_size)
+        names = list(fields)
+        pinned = self._pinned_to_rows("bulk_update()", rows, names)
+        return super(ShardedQuerySet, pinned).bulk_update(rows, names, batch_size)
 
     bulk_update.alters_data = True  # type: ignore[attr-defined]
 
-    def _pinned_by(self, lookups: dict[str, Any]) -> Self:
-        return self if self._db is not None else self.using(self.filter(**lookups).db)
-
     @override
     def get_or_create(self, defaults: Any = None, **kwargs: Any) -> tuple[Row, bool]:
-        return super(ShardedQuerySet, self._pinned_by(kwargs)).get_or_create(defaults, **kwargs)
+        return super(ShardedQuerySet, self._pinned_by("get_or_create()", kwargs)).get_or_create(defaults, **kwargs)
 
     get_or_create.alters_data = True  # type: ignore[attr-defined]
 
     @override
     def update_or_create(self, defaults: Any = None, create_defaults: Any = None, **kwargs: Any) -> tuple[Row, bool]:
-        pinned = self._pinned_by(kwargs)
+        pinned = self._pinned_by("update_or_create()", kwargs)
         return super(ShardedQuerySet, pinned).update_or_create(defaults, create_defaults, **kwargs)
 
     update_or_create.alters_data = True  # type: ignore[attr-defined]
