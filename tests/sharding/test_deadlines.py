@@ -9,7 +9,6 @@ import psycopg
 import pytest
 from django.db import close_old_connections, connections, transaction
 from django.db.migrations.recorder import MigrationRecorder
-from django.test import override_settings
 
 import sharding
 from deploy.local import faults
@@ -80,8 +79,8 @@ def test_a_frozen_server_is_answered_for_in_time_and_asked_again_once_it_is_back
     assert execute("SELECT 1") == [(1,)]
 
 
-@override_settings(SHARDING={"KEYSPACES": {}})
-def test_without_a_word_it_is_two_seconds(server, database):
+def test_without_a_word_it_is_two_seconds(server, database, settings):
+    settings.SHARDING = {name: value for name, value in settings.SHARDING.items() if name != "DEADLINE_SECONDS"}
     database.close()
     database.ensure_connection()
     with faults.frozen(server), at_most(2), pytest.raises(sharding.DeadlineExceeded, match=r"within 2\.0 s"):
