@@ -12,7 +12,8 @@ from django.db.migrations.recorder import MigrationRecorder
 
 import sharding
 from deploy.local import faults
-from sharding import breakers, deadlines
+from sharding import breakers, deadlines, directory
+from sharding.errors import DirectoryUnavailable
 from tests.sharding import servers
 from tests.sharding.servers import at_most, until
 
@@ -177,6 +178,16 @@ def test_the_async_orm(server, database):
             asyncio.run(hurried())
     breakers.reset()
     assert asyncio.run(ask()) == 9000
+
+
+def test_the_directory(server, database, monkeypatch):
+    monkeypatch.setattr(directory, "DEFAULT_DB_ALIAS", ALIAS)
+    with directory.connect() as connection, at_most(DEADLINE):
+        faults.freeze(server)
+        with pytest.raises(sharding.DeadlineExceeded):
+            directory.newest(connection)
+    with at_most(2), pytest.raises(DirectoryUnavailable, match="the directory does not answer"):
+        directory.read()
 
 
 def test_a_kept_connection_is_not_asked_twice(server, database):
