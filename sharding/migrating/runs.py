@@ -23,6 +23,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.db.migrations.state import ProjectState
 
 from sharding import topology
+from sharding.deadlines import deadline
 from sharding.errors import ShardingError
 
 Step = tuple[Operation, ProjectState, ProjectState]
@@ -139,7 +140,8 @@ class _Crew:
     def _timed(self, do: Callable[[str], Any], progress: Progress) -> Any:
         started = time.monotonic()
         try:
-            answer = do(progress.alias)
+            with deadline(None):
+                answer = do(progress.alias)
         except Exception as error:  # kept for the caller, who says which database it was
             progress.error = error
             answer = None
