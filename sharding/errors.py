@@ -36,7 +36,7 @@ class ShardUnavailable(ShardingError, OperationalError):
 
     def __init__(self, alias: str, reason: str) -> None:
         super().__init__(f"{alias}: {reason}")
-        self.alias = alias
+        self.alias, self.reason = alias, reason
 
 
 class DeadlineExceeded(ShardUnavailable):
