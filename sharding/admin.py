@@ -15,8 +15,7 @@ from sharding import breakers, doctor, topology
 from sharding.ids import BUCKETS
 from sharding.models import MapVersion
 
-
-LINE = mark_safe("<br>")  # noqa: S308 (a constant)
+LINE = mark_safe("<br>")
 
 
 class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]
