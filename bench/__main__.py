@@ -20,14 +20,14 @@ NOT_BENCHMARKS = {"__init__", "__main__", "report"}
 def names() -> list[str]:
     folder = Path(__file__).parent
     modules = {path.stem for path in folder.glob("*.py")} | {path.parent.name for path in folder.glob("*/__init__.py")}
-    return sorted(modules - NOT_BENCHMARKS)
+    return sorted(name for name in modules - NOT_BENCHMARKS if not name.startswith("_"))
 
 
 def show(report: Report) -> None:
     table = Table("figure", "measured", "goal", "", title=report.bench)
     for figure in report.figures:
         verdict = "" if not figure.goal() else ("met" if figure.is_met() else "MISSED")
-        table.add_row(figure.name, f"{figure.value:,.4g} {figure.unit}", figure.goal(), verdict)
+        table.add_row(figure.name, f"{figure.shown()} {figure.unit}", figure.goal(), verdict)
     Console().print(table)
     print(json.dumps(report.as_json()))
 

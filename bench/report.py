@@ -11,6 +11,12 @@ class Figure:
     at_least: float | None = None
     at_most: float | None = None
 
+    def shown(self) -> str:
+        """Whole numbers in full, others to four digits."""
+        if self.value == int(self.value) or abs(self.value) >= 1000:
+            return f"{round(self.value):,}"
+        return f"{self.value:.4g}"
+
     def is_met(self) -> bool:
         """True for a figure without a goal: it is there to be read."""
         enough = self.at_least is None or self.value >= self.at_least

@@ -7,12 +7,15 @@ The README beside this file starts from an example. Everything a project needs i
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from sharding.deadlines import deadline
 from sharding.errors import (
     BucketMoved,
     CrossShardQuery,
     CrossShardTransaction,
+    DeadlineExceeded,
     MisplacedRow,
     ShardingError,
+    ShardUnavailable,
     UnroutableQuery,
 )
 from sharding.ids import BUCKETS, bucket_of_id, bucket_of_key
@@ -47,6 +50,7 @@ __all__ = [
     "BucketMoved",
     "CrossShardQuery",
     "CrossShardTransaction",
+    "DeadlineExceeded",
     "EveryDatabase",
     "Home",
     "MisplacedRow",
@@ -55,6 +59,7 @@ __all__ = [
     "ShardKey",
     "ShardOneToOneField",
     "ShardRef",
+    "ShardUnavailable",
     "ShardedManager",
     "ShardedModel",
     "ShardedQuerySet",
@@ -67,6 +72,7 @@ __all__ = [
     "atomic",
     "bucket_of_id",
     "bucket_of_key",
+    "deadline",
     "home",
     "home_of_id",
     "on_commit",

@@ -66,7 +66,8 @@ def change(edit: Edit, reason: str) -> ShardMap:
         ) from error
     except DatabaseError as error:
         raise DirectoryUnavailable(f"the map could not be stored: {str(error).strip()}") from error
-    return topology.use(changed)
+    maps.learn(changed)
+    return changed
 
 
 def after_migrate(using: str, **_: Any) -> None:

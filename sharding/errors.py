@@ -57,3 +57,8 @@ DEADLOCK = "40P01"
 def sqlstate(error: BaseException) -> str | None:
     """The SQLSTATE that PostgreSQL gave, of Django's exception or psycopg's."""
     return getattr(error, "sqlstate", None) or getattr(error.__cause__, "sqlstate", None)
+
+
+def first_line(error: BaseException) -> str:
+    """What libpq says about a connection names hosts and databases, never rows; for SQL errors that is not so."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

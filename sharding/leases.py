@@ -93,7 +93,7 @@ class Watcher:
         asked_at = clock()
         shard_map = directory.newest(connection)
         with self._heard:
-            learn(shard_map)
+            maps.learn(shard_map)
             self.confirmed_until = asked_at + lease
             self._answered = True
             self._heard.notify_all()
@@ -136,20 +136,6 @@ def stop() -> None:
         _watcher.stop()
         _watcher = None
     _confirmed_until.clear()
-
-
-def learn(shard_map: ShardMap) -> None:
-    """Go by ``shard_map`` if it is newer than the one in use; keep it on disk. An older one is never gone back to."""
-    now = topology.known()
-    if now is not None and now.epoch >= shard_map.epoch:
-        return
-    topology.use(shard_map)
-    path = options().map_file
-    if path is not None and shard_map.epoch > 0:
-        try:
-            maps.save(shard_map, path)
-        except OSError as error:
-            logger.warning("the map could not be kept in %s: %s", path, error)
 
 
 def first_map() -> ShardMap:

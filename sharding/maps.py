@@ -1,15 +1,19 @@
 """The shard map as a document: what the directory stores, and what a process keeps on disk."""
 
 import json
+import logging
 import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from sharding import topology
+from sharding.conf import options
 from sharding.errors import ShardingError
 from sharding.ids import BUCKETS
 from sharding.topology import Keyspace, ShardMap
+
+logger = logging.getLogger(__name__)
 
 Document = Mapping[str, Any]
 
@@ -97,3 +101,17 @@ def load(path: Path) -> ShardMap:
         return parsed(int(text["epoch"]), text)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ShardingError(f"{path} holds no shard map: {error}; delete it") from error
+
+
+def learn(shard_map: ShardMap) -> None:
+    """Go by ``shard_map`` if it is newer than the one in use; keep it on disk. An older one is never gone back to."""
+    now = topology.known()
+    if now is not None and now.epoch >= shard_map.epoch:
+        return
+    topology.use(shard_map)
+    path = options().map_file
+    if path is not None and shard_map.epoch > 0:
+        try:
+            save(shard_map, path)
+        except OSError as error:
+            logger.warning("the map could not be kept in %s: %s", path, error)

@@ -1,0 +1,114 @@
+"""Django's PostgreSQL, on connections that do not wait for ever."""
+
+from typing import Any
+
+import psycopg
+from django.core.exceptions import ImproperlyConfigured
+from django.db.backends.base.base import NO_DB_ALIAS
+from django.db.backends.postgresql import base
+from psycopg.errors import ConnectionTimeout
+from typing_extensions import override
+
+from sharding import breakers, conf, deadlines, metrics
+from sharding.backend.connections import TELLING_SECONDS, UNDONE, Connection
+from sharding.breakers import Breaker
+from sharding.errors import DeadlineExceeded, ShardUnavailable, first_line
+
+
+class _Psycopg:
+    """psycopg as Django looks at it, but for the class of its connections."""
+
+    connect = Connection.connect
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(psycopg, name)
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    """Asks the database's breaker before connecting, and replaces a connection that is gone at its next use.
+
+    A request begins and ends without a word to any server: it would wait for shards that it does not need.
+    """
+
+    Database: Any = _Psycopg()
+
+    # A connection is made, or is not.
+
+    @override
+    def get_new_connection(self, conn_params: Any) -> Any:
+        if self.pool:
+            raise ImproperlyConfigured(
+                f'{self.alias}: OPTIONS["pool"] is not supported, as each pool keeps threads and connections for every '
+                "database; put PgBouncer in front of the servers"
+            )
+        if self.alias == NO_DB_ALIAS:  # creating and dropping databases; whoever does that waits
+            return super().get_new_connection(conn_params)
+        breaker = breakers.of(self.alias)
+        seconds = conf.options().deadline_seconds
+        limit = deadlines.left(seconds)
+        try:
+            breaker.check()
+            with deadlines.deadline(limit):
+                connection: Connection = super().get_new_connection(conn_params)
+        except ShardUnavailable:
+            metrics.error(self.alias, "left_alone")
+            raise
+        except psycopg.OperationalError as error:
+            raise self._unreachable(breaker, limit, error) from error
+        breaker.succeeded()
+        connection.alias, connection.breaker, connection.seconds = self.alias, breaker, seconds
+        connection.observe = metrics.statements(self.alias)
+        return connection
+
+    def _unreachable(self, breaker: Breaker, limit: float | None, error: psycopg.OperationalError) -> ShardUnavailable:
+        found: ShardUnavailable
+        if isinstance(error, ConnectionTimeout):
+            metrics.error(self.alias, "deadline")
+            found = DeadlineExceeded(self.alias, "connecting took too long")
+        else:
+            metrics.error(self.alias, "unreachable")
+            found = ShardUnavailable(self.alias, first_line(error))
+        if limit is None or limit >= TELLING_SECONDS:
+            breaker.failed(found)
+        return found
+
+    # A connection is gone.
+
+    @override
+    def ensure_connection(self) -> None:
+        if self.connection is not None and self.connection.closed and not self.in_atomic_block:
+            self.close()
+        super().ensure_connection()
+
+    @override
+    def create_cursor(self, name: str | None = None) -> Any:
+        if self.connection.closed:
+            raise ShardUnavailable(self.alias, f"the connection was lost; {UNDONE}")
+        return super().create_cursor(name)
+
+    @override
+    def set_autocommit(self, autocommit: bool, force_begin_transaction_with_broken_autocommit: bool = False) -> None:
+        is_gone = self.connection is None or self.connection.closed
+        if is_gone and autocommit == self.settings_dict["AUTOCOMMIT"] and not self.in_atomic_block:
+            # The end of a transaction whose connection was lost: a new one would be made only to say what is so anyway.
+            self.close()
+            self.autocommit = autocommit
+            return
+        super().set_autocommit(autocommit, force_begin_transaction_with_broken_autocommit)
+
+    @override
+    def is_usable(self) -> bool:
+        """Asks the server. Raises ``DeadlineExceeded`` where it stays silent: connecting anew would be no faster."""
+        try:
+            return super().is_usable()
+        except DeadlineExceeded:
+            raise
+        except ShardUnavailable:
+            return False
+
+    @override
+    def close_if_unusable_or_obsolete(self) -> None:
+        if self.connection is not None and self.connection.closed and not self.in_atomic_block:
+            self.close()
+        self.errors_occurred = False  # what is wrong shows at the next use, which looks (CONN_HEALTH_CHECKS)
+        super().close_if_unusable_or_obsolete()
