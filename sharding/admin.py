@@ -11,7 +11,7 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from typing_extensions import override
 
-from sharding import breakers, doctor, topology
+from sharding import breakers, doctor, migrating, topology
 from sharding.ids import BUCKETS
 from sharding.models import MapVersion
 
@@ -68,7 +68,11 @@ class MapVersionAdmin(ReadOnly):
         shard_map = topology.current()
         findings = None
         if request.method == "POST":
-            findings = [*doctor.examine_map(), *(f for alias in shard_map.all_aliases() for f in doctor.examine(alias))]
+            plan = migrating.Plan()
+            findings = [
+                *doctor.examine_map(),
+                *(f for alias in shard_map.all_aliases() for f in doctor.examine(alias, plan)),
+            ]
         context = {
             **self.admin_site.each_context(request),
             "title": "Databases",

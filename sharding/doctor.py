@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from django.db import DEFAULT_DB_ALIAS, connections
-from django.db.migrations.loader import MigrationLoader
 from django.db.utils import Error
 
 from sharding import directory, maps, migrating, names, ownership, schema, topology
@@ -35,14 +34,14 @@ class Finding:
     remedy: str
 
 
-def examine(alias: str, loader: MigrationLoader | None = None) -> list[Finding]:
+def examine(alias: str, plan: migrating.Plan | None = None) -> list[Finding]:
     """Everything found about one database; that it cannot be asked is a finding too. About ten queries."""
     found: list[Finding] = []
     try:
         with connections[alias].cursor() as cursor:
             for look in _LOOKS:
                 found += (Finding(alias, *finding) for finding in look(cursor))
-        lacking = migrating.pending(alias, loader)
+        lacking = len(migrating.pending(alias, plan))
         if lacking:
             found.append(Finding(alias, "error", f"lacks {lacking} migrations", "manage.py shard migrate"))
         found += [

@@ -6,9 +6,8 @@ from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import OutputWrapper
-from django.db.migrations.loader import MigrationLoader
 
-from sharding import doctor, topology
+from sharding import doctor, migrating, topology
 from sharding.commands import Failed, Subcommand
 
 
@@ -17,11 +16,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def examine(out: OutputWrapper, *, json: bool = False, **_: Any) -> None:
-    loader = MigrationLoader(None)
+    plan = migrating.Plan()
     aliases = topology.all_aliases()
     found = doctor.examine_map()
     for alias in aliases:
-        found += doctor.examine(alias, loader)
+        found += doctor.examine(alias, plan)
     if json:
         out.write(_as_json(found))
     else:
