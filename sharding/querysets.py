@@ -7,7 +7,7 @@ from asgiref.sync import sync_to_async
 from django.db.models import Model, QuerySet
 from typing_extensions import override
 
-from sharding import colocation, keys, merging, routing
+from sharding import colocation, keys, merging, replicas, routing
 from sharding.errors import CrossShardQuery, ShardingError, UnroutableQuery
 
 Row = TypeVar("Row", bound=Model)
@@ -26,6 +26,10 @@ class ShardedQuerySet(QuerySet[Row]):
     def db(self) -> str:
         if self._db is not None:
             return self._db
+        return replicas.chosen(self, self._home())
+
+    def _home(self) -> str:
+        """The one database that this query's rows live on."""
         found = self._aliases()
         if len(found) > 1:
             self._refuse("this query", found)
@@ -71,6 +75,7 @@ class ShardedQuerySet(QuerySet[Row]):
     # Reading: one shard as Django does it, several merged.
 
     @override
+    @replicas.or_primary
     def _fetch_all(self) -> None:
         if self._result_cache is None and self._db is None:
             found = self._aliases()
@@ -101,6 +106,7 @@ class ShardedQuerySet(QuerySet[Row]):
         return super().aiterator(chunk_size)
 
     @override
+    @replicas.or_primary
     def count(self) -> int:
         if self._result_cache is None and self._db is None:
             found = self._aliases()
@@ -109,6 +115,7 @@ class ShardedQuerySet(QuerySet[Row]):
         return super().count()
 
     @override
+    @replicas.or_primary
     def exists(self) -> bool:
         if self._result_cache is None and self._db is None:
             found = self._aliases()
@@ -178,7 +185,7 @@ class ShardedQuerySet(QuerySet[Row]):
     bulk_update.alters_data = True  # type: ignore[attr-defined]
 
     def _pinned_by(self, lookups: dict[str, Any]) -> Self:
-        return self if self._db is not None else self.using(self.filter(**lookups).db)
+        return self if self._db is not None else self.using(self.filter(**lookups)._home())
 
     @override
     def get_or_create(self, defaults: Any = None, **kwargs: Any) -> tuple[Row, bool]:
