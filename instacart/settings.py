@@ -13,6 +13,7 @@ env = Env.read(os.environ)
 SECRET_KEY = env.secret_key
 FIELD_KEY = env.field_key
 JWT_KEY = env.jwt_key
+METRICS_TOKEN = env.metrics_token
 REDIS_URL = env.redis_url
 PUBLIC_URL = env.public_url
 WEBSOCKET_URL = env.websocket_url
@@ -32,6 +33,7 @@ DATABASE_ROUTERS = ["sharding.routers.ShardRouter"]
 SHARDING = {
     "KEYSPACES": env.shard_map,
     "SPARES": env.spares,
+    "REPLICAS": env.replicas,
     "MAP_FILE": env.var / "run" / "shard_map.json",
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from sharding.keys import EveryDatabase, ShardKey
     from sharding.models import ShardedManager, ShardedModel
     from sharding.querysets import ShardedQuerySet
+    from sharding.replicas import replica_reads
+    from sharding.tokens import written
     from sharding.transactions import atomic, on_commit, reserve_ids, run
 
 # An app's package is imported while Django's registry is still empty, where a model cannot be defined.
@@ -43,8 +45,10 @@ _LATER = {
     "atomic": "transactions",
     "on_commit": "transactions",
     "owned": "copies",
+    "replica_reads": "replicas",
     "reserve_ids": "transactions",
     "run": "transactions",
+    "written": "tokens",
 }
 
 __all__ = [
@@ -79,8 +83,10 @@ __all__ = [
     "home_of_id",
     "on_commit",
     "owned",
+    "replica_reads",
     "reserve_ids",
     "run",
+    "written",
 ]
 
 

@@ -233,6 +233,21 @@ def _check_expressions(query: Query, expressions: Iterable[Any], keyspace: topol
             waiting.extend(_within(part, lookup))
 
 
+def subqueries(query: Query) -> Iterator[Query]:
+    """Every query that is nested in ``query``, but none within those."""
+    waiting: list[Any] = list(_expressions(query))
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, QuerySet):
+            part = part.query
+        if isinstance(part, Query):
+            yield part
+        elif isinstance(part, list | tuple | set | frozenset):
+            waiting.extend(part)
+        else:
+            waiting.extend(inner for inner, _ in _within(part, None))
+
+
 def _within(part: Any, lookup: Any) -> Iterator[tuple[Any, Any]]:
     """What ``part`` is made of, and for each the lookup whose operand it is."""
     operand_of = part if type(part) in narrowing.CONTAINS else lookup if type(part) is Subquery else None

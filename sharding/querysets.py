@@ -6,7 +6,7 @@ from typing import Any, Self, TypeVar
 from django.db.models import Model
 from typing_extensions import override
 
-from sharding import colocation, keys, topology
+from sharding import colocation, keys, replicas, topology
 from sharding.errors import CrossShardQuery, ShardingError, UnroutableQuery
 from sharding.reads import ReadingQuerySet
 
@@ -29,6 +29,10 @@ class ShardedQuerySet(ReadingQuerySet[Row]):
     def db(self) -> str:
         if self._db is not None:
             return self._db
+        return replicas.chosen(self, self._home())
+
+    def _home(self) -> str:
+        """The one database that this query's rows live on."""
         found = self._aliases()
         if len(found) > 1:
             self._refuse("this query", found)

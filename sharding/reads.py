@@ -8,7 +8,7 @@ from asgiref.sync import sync_to_async
 from django.db.models import Model, QuerySet, prefetch_related_objects
 from typing_extensions import override
 
-from sharding import colocation, routing
+from sharding import colocation, replicas, routing
 from sharding.errors import BucketMoved, CrossShardQuery
 from sharding.scatter import Mark, Partial, Reading, aggregated, noted
 
@@ -94,6 +94,7 @@ class ReadingQuerySet(QuerySet[Row]):
     # What asks.
 
     @override
+    @replicas.or_primary
     def _fetch_all(self) -> None:
         if self._result_cache is None and self._is_read_elsewhere:
             self._result_cache = self._read(lambda reading: list(reading.rows()))
@@ -132,12 +133,14 @@ class ReadingQuerySet(QuerySet[Row]):
         return super().aiterator(chunk_size)
 
     @override
+    @replicas.or_primary
     def count(self) -> int:
         if self._result_cache is None and self._is_read_elsewhere:
             return self._read(lambda reading: reading.count())
         return super().count()
 
     @override
+    @replicas.or_primary
     def exists(self) -> bool:
         if self._result_cache is None and self._is_read_elsewhere:
             some = self if self.query.is_sliced or self.query.distinct_fields else self.order_by()
