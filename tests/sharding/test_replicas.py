@@ -5,17 +5,23 @@ import time
 from contextlib import ExitStack
 
 import pytest
+from django.apps import apps
 from django.db import connections, transaction
 from django.db.models import Exists, OuterRef
 
 import sharding
 from deploy.local import faults
-from sharding import breakers, replicas, schema, topology
+from sharding import breakers, keys, replicas, schema, topology
 from sharding.errors import ShardingError
 from tests.sharding import servers
 from tests.sharding.servers import at_most, until
-from tests.sharding.shop.models import Customer, Line, Order, Receipt
+from tests.sharding.shop.models import Customer, Order, Receipt
 
+MODELS = [
+    model
+    for model in apps.get_app_config("shop").get_models()
+    if (declared := keys.shard_key(model)) is not None and declared.keyspace == "customer"
+]
 PRIMARY, COPY = "lonely", "lonely_copy"
 ADA = 7
 
@@ -26,7 +32,7 @@ def pair(django_db_blocker):
     with servers.server(PRIMARY) as primary, django_db_blocker.unblock():
         with servers.alias(PRIMARY, primary.url("postgres")):
             with connections[PRIMARY].schema_editor() as editor:
-                for model in (Customer, Order, Line, Receipt):
+                for model in MODELS:
                     editor.create_model(model)
         with servers.server(COPY, copy_of=primary) as copy:
             yield primary, copy
@@ -45,14 +51,14 @@ def shop(pair, django_db_blocker, settings, monkeypatch):
     monkeypatch.setattr(replicas, "_copies", {})
     topology.reload()
     with ExitStack() as stack:
-        stack.callback(topology.reload)
+        stack.callback(topology.forget)
         stack.enter_context(django_db_blocker.unblock())
         for alias, server in zip((PRIMARY, COPY), pair, strict=True):
             stack.callback(faults.thaw, server)
             stack.enter_context(servers.alias(alias, server.url("postgres")))
         schema.install(connections[PRIMARY])
         with connections[PRIMARY].cursor() as cursor:
-            cursor.execute("TRUNCATE shop_customer, shop_order, shop_line, shop_receipt")
+            cursor.execute("TRUNCATE " + ", ".join(model._meta.db_table for model in MODELS))
         Customer.objects.create(id=ADA, name="Ada")
         order = Order.objects.create(customer_id=ADA, store_id=1)
         until(lambda: on_copy("SELECT count(*) FROM shop_order") == [(1,)])
