@@ -6,6 +6,7 @@ row it looks at to the row it looks from, by a column that names the bucket.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -13,9 +14,10 @@ from django.core.exceptions import EmptyResultSet
 from django.db.models import F, Model, QuerySet
 from django.db.models.expressions import Col, ColPairs, DatabaseDefault, RawSQL, Star, Subquery, Value, Window
 from django.db.models.fields.tuple_lookups import TupleExact
+from django.db.models.lookups import In
 from django.db.models.sql import Query, UpdateQuery
 from django.db.models.sql.constants import INNER
-from django.db.models.sql.where import AND, ExtraWhere, WhereNode
+from django.db.models.sql.where import AND, XOR, ExtraWhere, WhereNode
 
 from sharding import keys, narrowing, topology
 from sharding.errors import CrossShardQuery
@@ -213,51 +215,67 @@ def _check_joins(query: Query) -> None:
 
 
 def _check_expressions(query: Query, expressions: Iterable[Any], keyspace: topology.Keyspace, run_on: RunOn) -> None:
-    waiting: list[tuple[Any, Any]] = [(expression, None) for expression in expressions]
+    waiting = [_Part(expression, only_truth=expression is query.where) for expression in expressions]
     while waiting:
-        part, lookup = waiting.pop()
-        if isinstance(part, QuerySet):
-            part = part.query
-        if isinstance(part, Query):
-            _check_subquery(part, lookup, keyspace, run_on)
-        elif isinstance(part, RawSQL | ExtraWhere):
-            raise _text(part.sql if isinstance(part, RawSQL) else " AND ".join(part.sqls))
-        elif isinstance(part, list | tuple | set | frozenset):
-            waiting.extend((item, None) for item in part)
+        part = waiting.pop()
+        found = part.expression.query if isinstance(part.expression, QuerySet) else part.expression
+        if isinstance(found, Query):
+            _check_subquery(found, part, keyspace, run_on)
+        elif isinstance(found, RawSQL | ExtraWhere):
+            raise _text(found.sql if isinstance(found, RawSQL) else " AND ".join(found.sqls))
+        elif isinstance(found, list | tuple | set | frozenset):
+            waiting.extend(map(_Part, found))
         else:
-            if isinstance(part, Window) and len(run_on) > 1 and not _is_partitioned(part, query):
+            if isinstance(found, Window) and len(run_on) > 1 and not _is_partitioned(found, query):
                 raise CrossShardQuery(
                     f"a window over {', '.join(run_on)} would see the rows of one at a time; partition it by the key, "
                     "name one key, or ask each with .using(alias)"
                 )
-            waiting.extend(_within(part, lookup))
+            waiting.extend(_within(part))
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A piece of a query, and where in it that piece stands."""
+
+    expression: Any
+    compared_by: In | None = None
+    """The ``… IN (…)`` whose right side it is."""
+    only_truth: bool = False
+    """Whether being false and being unknown come to the same there: it is a filter, and nothing negates it."""
 
 
 def subqueries(query: Query) -> Iterator[Query]:
     """Every query that is nested in ``query``, but none within those."""
-    waiting: list[Any] = list(_expressions(query))
+    waiting = [_Part(expression) for expression in _expressions(query)]
     while waiting:
         part = waiting.pop()
-        if isinstance(part, QuerySet):
-            part = part.query
-        if isinstance(part, Query):
-            yield part
-        elif isinstance(part, list | tuple | set | frozenset):
-            waiting.extend(part)
+        found = part.expression.query if isinstance(part.expression, QuerySet) else part.expression
+        if isinstance(found, Query):
+            yield found
+        elif isinstance(found, list | tuple | set | frozenset):
+            waiting.extend(map(_Part, found))
         else:
-            waiting.extend(inner for inner, _ in _within(part, None))
+            waiting.extend(_within(part))
 
 
-def _within(part: Any, lookup: Any) -> Iterator[tuple[Any, Any]]:
-    """What ``part`` is made of, and for each the lookup whose operand it is."""
-    operand_of = part if type(part) in narrowing.CONTAINS else lookup if type(part) is Subquery else None
-    if hasattr(part, "get_source_expressions"):
-        yield from ((source, operand_of) for source in part.get_source_expressions() if source is not None)
-    elif hasattr(part, "children"):  # a Q that nobody has resolved
-        yield from ((child, None) for child in part.children)
-    rhs = getattr(part, "rhs", None)
+def _within(part: _Part) -> Iterator[_Part]:
+    found = part.expression
+    if isinstance(found, WhereNode):
+        filters = part.only_truth and not found.negated and found.connector != XOR
+        yield from (_Part(child, only_truth=filters) for child in found.children)
+    elif hasattr(found, "get_source_expressions"):
+        compared_by = (
+            found if type(found) in narrowing.CONTAINS else part.compared_by if type(found) is Subquery else None
+        )
+        for source in found.get_source_expressions():
+            if source is not None:
+                yield _Part(source, compared_by, only_truth=part.only_truth and compared_by is not None)
+    elif hasattr(found, "children"):  # a Q that nobody has resolved
+        yield from map(_Part, found.children)
+    rhs = getattr(found, "rhs", None)
     if isinstance(rhs, list | tuple):
-        yield rhs, None
+        yield _Part(rhs)
 
 
 def _is_partitioned(window: Window, query: Query) -> bool:
@@ -274,9 +292,9 @@ def _names_bucket(column: Any, query: Query) -> bool:
     return is_always_there and keys.bucket_function(column.target) is not None
 
 
-def _check_subquery(inner: Query, lookup: Any, keyspace: topology.Keyspace, run_on: RunOn) -> None:
+def _check_subquery(inner: Query, part: _Part, keyspace: topology.Keyspace, run_on: RunOn) -> None:
     label = _label_in(inner, keyspace)
-    if not (_is_tied_by_in(inner, lookup) or _is_correlated(inner) or _runs_only_on(inner, keyspace, run_on)):
+    if not (_is_tied_by_in(inner, part) or _is_correlated(inner) or _runs_only_on(inner, keyspace, run_on)):
         raise CrossShardQuery(
             f"the subquery over {label} may have rows on other shards; tie it to the outer row by "
             "its key (OuterRef), add the same key to its filter, or fetch the ids first"
@@ -284,17 +302,19 @@ def _check_subquery(inner: Query, lookup: Any, keyspace: topology.Keyspace, run_
     check(inner, keyspace, run_on)
 
 
-def _is_tied_by_in(inner: Query, lookup: Any) -> bool:
+def _is_tied_by_in(inner: Query, part: _Part) -> bool:
     """Whether it is ``x IN (inner)`` and looks, for each row, only at inner rows of the same bucket.
 
-    None of the values may be NULL: one NULL anywhere makes ``x NOT IN (…)`` true for no row at all.
+    Where it matters whether that is false or unknown, none of the values may be NULL: one anywhere, and
+    ``x NOT IN (…)`` is true for no row at all.
     """
+    lookup: Any = part.compared_by
     if lookup is None or narrowing.inner_query(lookup.rhs) is not inner or type(lookup.lhs) is not Col:
         return False
     bucket_of = keys.bucket_function(lookup.lhs.target)
     column = None if bucket_of is None else narrowing.selected_column(inner, bucket_of)
     picks_rows = inner.is_sliced or inner.distinct_fields or inner.where.contains_over_clause
-    return column is not None and not picks_rows and _names_bucket(column, inner)
+    return column is not None and not picks_rows and (part.only_truth or _names_bucket(column, inner))
 
 
 def _is_correlated(inner: Query) -> bool:

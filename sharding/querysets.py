@@ -75,6 +75,30 @@ class ShardedQuerySet(ReadingQuerySet[Row]):
         pinned._hints = {**self._hints, CREATES_HERE: True}
         return pinned
 
+    def _checked_defaults(self, defaults: Any) -> Any:
+        """What ``update_or_create`` may set rows to: not to an identity that lives elsewhere than ``self``."""
+        placed = keys.layout(self.model)
+        named = [placed.key, *placed.pk_columns]
+        given = {name for field in named for name in (field.name, field.attname)} & (defaults or {}).keys()
+        if self._is_explicit or not given:
+            return defaults
+        defaults = dict(defaults) | {name: value() if callable(value := defaults[name]) else value for name in given}
+        self._refuse_elsewhere(self.model(**{name: defaults[name] for name in given}))
+        return defaults
+
+    @property
+    def _is_explicit(self) -> bool:
+        """Whether the database was named by ``.using``, and not found by this queryset or a related manager."""
+        return self._db is not None and self._hints.keys().isdisjoint(("instance", CREATES_HERE))
+
+    def _refuse_elsewhere(self, row: Row) -> None:
+        alias = keys.alias_of_row(row)
+        if self._db not in (None, alias):
+            raise CrossShardQuery(
+                f"{self.model._meta.label}: what was looked for is on {self._db}, what would be saved belongs on "
+                f"{alias}; give both the same key"
+            )
+
     @property
     def _place(self) -> topology.Keyspace:
         return topology.keyspace(keys.layout(self.model).keyspace)
@@ -106,19 +130,13 @@ class ShardedQuerySet(ReadingQuerySet[Row]):
 
     @override
     def create(self, **kwargs: Any) -> Row:
-        is_explicit = self._db is not None and self._hints.keys().isdisjoint(("instance", CREATES_HERE))
         refused: frozenset[str] = self.model._meta._reverse_one_to_one_field_names  # type: ignore[attr-defined]
-        if is_explicit or not refused.isdisjoint(kwargs):
+        if self._is_explicit or not refused.isdisjoint(kwargs):
             return super().create(**kwargs)
         row = self.model(**kwargs)
-        alias = keys.alias_of_row(row)
-        if self._db not in (None, alias):
-            raise CrossShardQuery(
-                f"{self.model._meta.label}: what was looked for is on {self._db}, what would be created belongs on "
-                f"{alias}; give both the same key"
-            )
+        self._refuse_elsewhere(row)
         self._for_write = True
-        row.save(force_insert=True, using=alias)
+        row.save(force_insert=True, using=self._db or keys.alias_of_row(row))
         return row
 
     create.alters_data = True  # type: ignore[attr-defined]
@@ -154,7 +172,8 @@ class ShardedQuerySet(ReadingQuerySet[Row]):
     @override
     def update_or_create(self, defaults: Any = None, create_defaults: Any = None, **kwargs: Any) -> tuple[Row, bool]:
         pinned = self._pinned_by("update_or_create()", kwargs)
-        return super(ShardedQuerySet, pinned).update_or_create(defaults, create_defaults, **kwargs)
+        checked = pinned._checked_defaults(defaults)
+        return super(ShardedQuerySet, pinned).update_or_create(checked, create_defaults, **kwargs)
 
     update_or_create.alters_data = True  # type: ignore[attr-defined]
 

@@ -187,6 +187,8 @@ def test_filtered_relations(orders, first):
         lambda mine, tied: mine.exclude(lines__in=Line.objects.exclude(order__lines__quantity=2)),
         lambda mine, tied: mine | mine.filter(Exists(tied)),
         lambda mine, tied: mine.filter(pk__in=mine.order_by("-total")[:3]),
+        lambda mine, tied: mine.exclude(total=99, pk__in=Order.objects.filter(lines=None).values("pk")),
+        lambda mine, tied: mine.filter(~Q(pk__in=Order.objects.filter(total=99))),
     ],
 )
 def test_subqueries_that_stay_with_the_row(orders, first, asked, allowed):
@@ -214,6 +216,10 @@ def test_subqueries_that_stay_with_the_row(orders, first, asked, allowed):
             pk__in=Line.objects.annotate(r=Window(RowNumber(), order_by="pk")).filter(r=1).values("order")
         ),
         lambda mine: mine.filter(pk__in=LOOSE.values("order").union(LOOSE.values("order"))),
+        lambda mine: mine.exclude(pk__in=Order.objects.values("replaces")),
+        lambda mine: mine.filter(Q(pk__in=Order.objects.values("replaces")) ^ Q(total=1)),
+        lambda mine: mine.annotate(n=Q(pk__in=Order.objects.values("replaces"))),
+        lambda mine: mine.exclude(pk__in=Order.objects.values("replaced_by")),
         lambda mine: mine.union(Order.objects.filter(total=20)),
         lambda mine: mine.annotate(n=RawSQL("(SELECT count(*) FROM shop_line)", [])),
         lambda mine: mine.order_by(RawSQL("(SELECT count(*) FROM shop_line)", [])),
@@ -230,6 +236,14 @@ def test_subqueries_that_look_elsewhere_are_refused_wherever_they_hide(orders, r
     with asked() as aliases, pytest.raises((ShardingError, ValueError)):
         list(refused(Order.objects.filter(customer_id=ONE)))
     assert aliases == []
+
+
+def test_a_nullable_reference_may_be_looked_up_where_nothing_negates_it(orders, first):
+    Order.objects.filter(pk=orders[ONE][1].pk).update(replaces=orders[ONE][0])
+    replaced = Order.objects.values("replaces")
+    mine = Order.objects.filter(customer_id=ONE)
+    assert totals(mine.filter(pk__in=replaced)) == [0]
+    assert totals(mine.filter(Q(pk__in=replaced, total=0) | Q(total=2, pk__in=replaced))) == [0]
 
 
 def test_windows_over_two_shards_must_stay_within_a_key(orders):

@@ -213,7 +213,7 @@ def test_subqueries_tied_to_the_row_are_allowed(orders):
         lambda mine: mine.filter(total=Line.objects.values("quantity")[:1]),
         lambda mine: mine.filter(total__in=Line.objects.values("quantity")),
         lambda mine: mine.filter(pk__in=Line.objects.filter(quantity=2).order_by("id").values("order")[:1]),
-        lambda mine: mine.filter(pk__in=Order.objects.values("replaces")),
+        lambda mine: mine.exclude(pk__in=Order.objects.values("replaces")),
         lambda mine: mine.filter(total__in=Line.objects.filter(customer_id=OTHER).values("quantity")),
         lambda mine: mine.filter(store_id__in=Store.objects.filter(name="x")),
         lambda mine: mine.filter(store_id__in=Product.objects.all()),
