@@ -8,7 +8,7 @@ import json
 import os
 import platform
 import sys
-from datetime import date
+from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 
@@ -36,15 +36,15 @@ def show(report: Report) -> None:
 
 
 def write(report: Report, page: Path) -> None:
-    """Put the figures where the page has a place for them: between ``<!-- bench:NAME -->`` and ``<!-- /bench:NAME -->``."""
+    """Put the figures where the page has a place for them, ``<!-- bench:NAME -->`` to ``<!-- /bench:NAME -->``."""
     begin, end = (f"<!-- {slash}bench:{report.bench} -->" for slash in ("", "/"))
     before, found, rest = page.read_text().partition(begin)
     _, closed, after = rest.partition(end)
     if not (found and closed):
         raise SystemExit(f"{page} has no place for {report.bench}: put {begin} and {end} where its figures belong")
     lines = ["| figure | measured | goal |", "|---|---|---|"]
-    lines += [f"| {one.name} | {one.shown()} {one.unit} | {one.goal() or '–'} |" for one in report.figures]
-    taken = f"{date.today():%Y-%m-%d}, {machine()}"
+    lines += [f"| {one.name} | {one.shown()} {one.unit} | {one.goal()} |" for one in report.figures]
+    taken = f"{datetime.now(UTC):%Y-%m-%d}, {machine()}"
     page.write_text("\n".join([before + begin, *lines, "", f"*{taken}*", end + after]))
 
 
@@ -53,7 +53,8 @@ def machine() -> str:
     info = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     models = [line.partition(":")[2].strip() for line in info.splitlines() if line.startswith("model name")]
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return f"{os.cpu_count()} cores of {models[0] if models else platform.machine()}, {memory:.0f} GiB, {platform.system()}"
+    processor = models[0] if models else platform.machine()
+    return f"{os.cpu_count()} cores of {processor}, {memory:.0f} GiB, {platform.system()}"
 
 
 def main() -> int:
