@@ -245,6 +245,20 @@ class _Part:
     """Whether being false and being unknown come to the same there: it is a filter, and nothing negates it."""
 
 
+def subqueries(query: Query) -> Iterator[Query]:
+    """Every query that is nested in ``query``, but none within those."""
+    waiting = [_Part(expression) for expression in _expressions(query)]
+    while waiting:
+        part = waiting.pop()
+        found = part.expression.query if isinstance(part.expression, QuerySet) else part.expression
+        if isinstance(found, Query):
+            yield found
+        elif isinstance(found, list | tuple | set | frozenset):
+            waiting.extend(map(_Part, found))
+        else:
+            waiting.extend(_within(part))
+
+
 def _within(part: _Part) -> Iterator[_Part]:
     found = part.expression
     if isinstance(found, WhereNode):

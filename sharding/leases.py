@@ -19,7 +19,7 @@ import psycopg
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from sharding import directory, maps, names, ownership, topology
+from sharding import directory, maps, metrics, names, ownership, topology
 from sharding.conf import options
 from sharding.errors import BucketMoved, ShardingError
 from sharding.topology import ShardMap
@@ -95,6 +95,7 @@ class Watcher:
         with self._heard:
             maps.learn(shard_map)
             self.confirmed_until = asked_at + lease
+            metrics.shard_map(epoch=shard_map.epoch, confirmed_at=time.time())
             self._answered = True
             self._heard.notify_all()
 

@@ -21,6 +21,8 @@ class ShardedModel(models.Model):
     """
 
     sharding: ClassVar[ShardKey]
+    decides_money_or_stock: ClassVar[bool] = False
+    """True: its rows are never read from a replica, however little that one lags (``sharding.replica_reads``)."""
 
     objects = ShardedManager()
     routed = ShardedManager()

@@ -1,14 +1,14 @@
 """Django's queryset, sent to the shard that its own WHERE names."""
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from typing import Any, NoReturn, Self, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import Any, Self, TypeVar
 
-from asgiref.sync import sync_to_async
-from django.db.models import Model, QuerySet
+from django.db.models import Model
 from typing_extensions import override
 
-from sharding import colocation, keys, merging, routing, topology
+from sharding import colocation, keys, replicas, topology
 from sharding.errors import CrossShardQuery, ShardingError, UnroutableQuery
+from sharding.reads import ReadingQuerySet
 
 Row = TypeVar("Row", bound=Model)
 
@@ -16,13 +16,12 @@ CREATES_HERE = "sharding_creates_here"
 """A hint on querysets that chose their database themselves: a row that is created must belong there."""
 
 
-class ShardedQuerySet(QuerySet[Row]):
+class ShardedQuerySet(ReadingQuerySet[Row]):
     """Runs on one shard, or reads from the few that its ids name and merges them; refuses everything else.
 
     ``.using(alias)`` is the explicit way out: then nothing is checked but what the database itself checks.
     """
 
-    _db: str | None
     _hints: dict[str, Any]
 
     @property
@@ -30,24 +29,27 @@ class ShardedQuerySet(QuerySet[Row]):
     def db(self) -> str:
         if self._db is not None:
             return self._db
+        return replicas.chosen(self, self._home())
+
+    def _home(self) -> str:
+        """The one database that this query's rows live on."""
         found = self._aliases()
         if len(found) > 1:
             self._refuse("this query", found)
         return found[0]
 
     def _aliases(self) -> tuple[str, ...]:
-        return (self._db,) if self._db is not None else routing.aliases(self.model, self.query)
-
-    def _refuse(self, what: str, aliases: Sequence[str]) -> NoReturn:
-        raise CrossShardQuery(
-            f"{self.model._meta.label}: {what} spans {', '.join(aliases)}; name one key, or run it for each of them "
-            "with .using(alias)"
-        )
+        return (self._db,) if self._db is not None else self._route().aliases
 
     def _pinned(self, what: str) -> Self:
         """This queryset on its one shard."""
         if self._db is not None:
             return self
+        if self._mark is not None:
+            raise CrossShardQuery(
+                f"{self.model._meta.label}: {what} after scatter(), which only reads; name one key, or run it for each "
+                "database with .using(alias)"
+            )
         found = self._aliases()
         if len(found) > 1:
             self._refuse(what, found)
@@ -107,72 +109,6 @@ class ShardedQuerySet(QuerySet[Row]):
             return super().__repr__()
         except ShardingError as error:  # a debugger or a failing assertion only wants to look
             return f"<{type(self).__name__} of {self.model._meta.label}: {type(error).__name__}>"
-
-    # Reading: one shard as Django does it, several merged.
-
-    @override
-    def _fetch_all(self) -> None:
-        if self._result_cache is None and self._db is None:
-            found = self._aliases()
-            if len(found) > 1:
-                self._result_cache = list(merging.rows(self, found))
-        super()._fetch_all()
-
-    @override
-    def iterator(self, chunk_size: int | None = None) -> Iterator[Row]:
-        found = self._aliases()
-        if len(found) == 1:
-            return super().iterator(chunk_size)
-        if self._prefetch_related_lookups:  # type: ignore[attr-defined]
-            self._refuse("iterator() after prefetch_related()", found)
-        return merging.rows(self, found, chunk_size=chunk_size or 2000)
-
-    @override
-    async def aiterator(self, chunk_size: int = 2000) -> AsyncIterator[Row]:
-        found = self._aliases()
-        if len(found) == 1:
-            async for row in self.using(found[0])._unrouted_aiterator(chunk_size):
-                yield row
-            return
-        for row in await sync_to_async(lambda: list(self.iterator(chunk_size)))():
-            yield row
-
-    def _unrouted_aiterator(self, chunk_size: int) -> AsyncIterator[Row]:
-        return super().aiterator(chunk_size)
-
-    @override
-    def count(self) -> int:
-        if self._result_cache is None and self._db is None:
-            found = self._aliases()
-            if len(found) > 1:
-                return merging.count(self, found)
-        return super().count()
-
-    @override
-    def exists(self) -> bool:
-        if self._result_cache is None and self._db is None:
-            found = self._aliases()
-            if len(found) > 1:
-                return merging.count(self[:1] if not self.query.is_sliced else self, found) > 0
-        return super().exists()
-
-    @override
-    def aggregate(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        pinned = self._pinned("aggregate()")
-        if self._db is None:
-            named = {getattr(each, "default_alias", ""): each for each in args} | kwargs
-            colocation.check_aggregates(self.query, named, self._place, (pinned.db,))
-        return super(ShardedQuerySet, pinned).aggregate(*args, **kwargs)
-
-    @override
-    def in_bulk(self, id_list: Any = None, *, field_name: str = "pk") -> dict[Any, Row]:
-        if self._db is not None or id_list is None:
-            return super().in_bulk(id_list, field_name=field_name)
-        super().in_bulk((), field_name=field_name)  # refuses what it cannot do, and asks nothing
-        wanted = self.filter(**{f"{field_name}__in": list(id_list)})
-        if not self.query.distinct_fields:
-            wanted = wanted.order_by()
-        return {getattr(row, field_name): row for row in wanted}
 
     # Writing: one shard.
 

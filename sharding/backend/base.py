@@ -56,9 +56,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         except psycopg.OperationalError as error:
             raise self._unreachable(breaker, limit, error) from error
         breaker.succeeded()
-        connection.alias, connection.breaker, connection.seconds = self.alias, breaker, seconds
-        connection.observe = metrics.statements(self.alias)
-        return connection
+        return connection.guard(self.alias, seconds)
 
     def _unreachable(self, breaker: Breaker, limit: float | None, error: psycopg.OperationalError) -> ShardUnavailable:
         found: ShardUnavailable

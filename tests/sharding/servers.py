@@ -20,11 +20,11 @@ def folder(name: str) -> Path:
 
 
 @contextmanager
-def server(name: str) -> Iterator[postgres.Server]:
-    """An empty server of that name; gone afterwards, with its data."""
+def server(name: str, *, copy_of: postgres.Server | None = None) -> Iterator[postgres.Server]:
+    """An empty server of that name, or a replica; gone afterwards, with its data."""
     left = postgres.Server(directory=folder(name))
     remove(left)
-    found = postgres.start(left.directory, durable=False)
+    found = postgres.start(left.directory, durable=False, copy_of=copy_of)
     try:
         yield found
     finally:

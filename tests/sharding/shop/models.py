@@ -70,6 +70,7 @@ class Receipt(ShardedModel):
     """Its primary key is the order's id."""
 
     sharding = ShardKey("customer", field="customer_id")
+    decides_money_or_stock = True
 
     order = ShardOneToOneField(Order, models.CASCADE, primary_key=True)
     customer_id = models.BigIntegerField()
