@@ -35,6 +35,7 @@ def pair(django_db_blocker):
 @pytest.fixture
 def shop(pair, django_db_blocker, settings, monkeypatch):
     """Ada, who has one order, all on one server with one replica, which has caught up."""
+    before = settings.SHARDING
     settings.SHARDING = {
         "KEYSPACES": {"customer": ((0, 9999, PRIMARY),)},
         "REPLICAS": {PRIMARY: (COPY,)},
@@ -46,6 +47,7 @@ def shop(pair, django_db_blocker, settings, monkeypatch):
     topology.reload()
     with ExitStack() as stack:
         stack.callback(topology.reload)
+        stack.callback(lambda: setattr(settings, "SHARDING", before))
         stack.enter_context(django_db_blocker.unblock())
         for alias, server in zip((PRIMARY, COPY), pair, strict=True):
             stack.callback(faults.thaw, server)
