@@ -11,6 +11,7 @@ one that does not follow was promoted or deposed. PostgreSQL itself numbers that
 from dataclasses import replace
 from typing import Any
 
+import psycopg
 from django.db import Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -89,10 +90,13 @@ def standing(cursor: Any) -> tuple[int, bool]:
 
 
 def _asked(alias: str, copy: str) -> tuple[int, bool]:
+    connection = connections[copy]
     try:
-        with deadline(ASKING_SECONDS), connections[copy].cursor() as cursor:
-            return standing(cursor)
-    except Error as error:
+        with deadline(ASKING_SECONDS):
+            connection.ensure_connection()
+            with connection.connection.cursor() as cursor:  # psycopg's own: nobody shall come between
+                return standing(cursor)
+    except (Error, psycopg.Error) as error:
         raise ShardUnavailable(
             alias, f"neither the directory nor {copy} says that it is still the primary, so nothing is sent to it"
         ) from error

@@ -11,7 +11,7 @@ from django.db.backends.postgresql import base
 from psycopg.errors import ConnectionTimeout
 from typing_extensions import override
 
-from sharding import breakers, conf, deadlines, metrics, primaries, topology
+from sharding import breakers, deadlines, metrics, primaries, topology
 from sharding.backend.connections import TELLING_SECONDS, UNDONE, Connection
 from sharding.breakers import Breaker
 from sharding.errors import BucketMoved, DeadlineExceeded, ShardUnavailable, first_line
@@ -86,7 +86,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         if self.alias == NO_DB_ALIAS:  # creating and dropping databases; whoever does that waits
             return super().get_new_connection(conn_params)
         breaker = breakers.of(self.alias)
-        seconds = conf.options().deadline_seconds
+        seconds = deadlines.usual()
         limit = deadlines.left(seconds)
         try:
             breaker.check()
