@@ -41,6 +41,7 @@ def pair(django_db_blocker):
 @pytest.fixture
 def shop(pair, django_db_blocker, settings, monkeypatch):
     """Ada, who has one order, all on one server with one replica, which has caught up."""
+    before = settings.SHARDING
     settings.SHARDING = {
         "KEYSPACES": {"customer": ((0, 9999, PRIMARY),)},
         "REPLICAS": {PRIMARY: (COPY,)},
