@@ -215,7 +215,13 @@ UNFOLD = {
                     {"title": "Find an order", "icon": "search", "link": "/admin/orders/"},
                     {"title": "Stores", "icon": "store", "link": "/admin/stores/store/"},
                 ],
-            }
+            },
+            {
+                "title": "Operations",
+                "items": [
+                    {"title": "Databases", "icon": "database", "link": "/admin/sharding/mapversion/overview/"},
+                ],
+            },
         ],
     },
 }

@@ -22,6 +22,7 @@ from sharding.ids import BUCKETS, bucket_of_id, bucket_of_key
 from sharding.topology import Home, alias_for, alias_of_id, aliases, all_aliases, home, home_of_id
 
 if TYPE_CHECKING:
+    from sharding.copies import owned
     from sharding.fields import ShardAutoField, ShardForeignKey, ShardOneToOneField, ShardRef
     from sharding.keys import EveryDatabase, ShardKey
     from sharding.models import ShardedManager, ShardedModel
@@ -43,6 +44,7 @@ _LATER = {
     "ShardedQuerySet": "querysets",
     "atomic": "transactions",
     "on_commit": "transactions",
+    "owned": "copies",
     "replica_reads": "replicas",
     "reserve_ids": "transactions",
     "run": "transactions",
@@ -80,6 +82,7 @@ __all__ = [
     "home",
     "home_of_id",
     "on_commit",
+    "owned",
     "replica_reads",
     "reserve_ids",
     "run",

@@ -122,8 +122,7 @@ def _may_be_late(query: Query) -> bool:
     deciding = _deciding_tables()
     if any(table in deciding for table in _tables(query)):
         return False
-    nested = [inner for inner, _ in colocation.subqueries([query.where, *query.annotations.values()])]
-    return all(_may_be_late(inner) for inner in (*nested, *query.combined_queries))
+    return all(_may_be_late(inner) for inner in (*colocation.subqueries(query), *query.combined_queries))
 
 
 def _tables(query: Query) -> Iterator[str]:

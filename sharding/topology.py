@@ -147,10 +147,15 @@ def use(shard_map: ShardMap) -> ShardMap:
     return shard_map
 
 
+def forget() -> None:
+    """Let whoever needs the map next read it anew."""
+    global _current, _keyspaces
+    _current, _keyspaces = None, {}
+
+
 def reload() -> ShardMap:
     """Forget the map and read it again."""
-    global _current
-    _current = None
+    forget()
     found = source()
     return known() or use(found)
 

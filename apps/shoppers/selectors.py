@@ -132,7 +132,7 @@ def _stored_places(*, zone_id: int, now: datetime) -> list[tuple[int, Point, dat
     found: list[tuple[int, Point, datetime]] = []
 
     def look(alias: str) -> None:
-        found.extend((row.pk, *last) for row in online.using(alias) if (last := row.last_seen))
+        found.extend((row.pk, *last) for row in sharding.owned(online, alias) if (last := row.last_seen))
 
     databases.for_each(sharding.aliases("shopper"), look)
     return found

