@@ -12,13 +12,13 @@ from django.db import connections
 
 import sharding
 from deploy.local import faults, postgres
-from sharding import breakers, directory, leases, maps, primaries, promotion, schema, topology
+from sharding import breakers, directory, leases, maps, primaries, promotion, topology
 from sharding.errors import BucketMoved, ShardingError, ShardUnavailable
 from sharding.models import MapVersion
 from tests.sharding import servers
 from tests.sharding.load import callers
 from tests.sharding.servers import until
-from tests.sharding.shop.models import Customer, Line, Order, Receipt
+from tests.sharding.shop.models import Customer, Order
 
 PRIMARY, COPY = "lonely", "lonely_copy"
 ADA = 7
@@ -45,10 +45,7 @@ def pair(django_db_setup, django_db_blocker, settings, monkeypatch):
         primary = stack.enter_context(servers.server(PRIMARY))
         stack.enter_context(servers.alias(PRIMARY, primary.url("postgres")))
         publish()
-        with connections[PRIMARY].schema_editor() as editor:
-            for model in (Customer, Order, Line, Receipt):
-                editor.create_model(model)
-        schema.install(connections[PRIMARY])
+        servers.make_shop(PRIMARY)
         Customer.objects.create(id=ADA, name="Ada")
         copy = stack.enter_context(servers.server(COPY, copy_of=primary))
         stack.enter_context(servers.alias(COPY, copy.url("postgres")))
