@@ -21,6 +21,7 @@ _FILE = """
 from django.contrib.postgres.operations import *
 from django.db import migrations, models
 from django.db.migrations import *
+from django.db.models import CASCADE
 from django.db.models.functions import Now
 from sharding.operations import *
 
