@@ -9,6 +9,8 @@ from django.db.utils import Error
 
 from sharding import migrating, topology
 from sharding.commands import Failed, Subcommand
+from sharding.conf import options
+from sharding.deadlines import deadline
 from sharding.ids import BUCKETS
 
 
@@ -18,7 +20,8 @@ def status(out: OutputWrapper, **_: Any) -> None:
     unreachable = []
     for alias in topology.all_aliases():
         try:
-            answer = _look(alias, plan)
+            with deadline(options().deadline_seconds):
+                answer = _look(alias, plan)
         except Error as error:
             unreachable.append(alias)
             answer = f"unreachable: {str(error).splitlines()[0]}"

@@ -12,6 +12,7 @@ from django.db import connections
 from django.db.migrations import Migration
 
 from sharding import linting
+from sharding.deadlines import deadline
 from sharding.errors import DirectoryUnavailable, ShardingError
 from sharding.migrating import applying, canaries
 from sharding.migrating.applying import Stopped, Work
@@ -202,9 +203,13 @@ class _Crew:
 
 @contextmanager
 def _own_connection(alias: str) -> Iterator[None]:
-    """This thread's connection to a database, closed and forgotten afterwards: there may be hundreds."""
+    """This thread's connection to a database, closed and forgotten afterwards: there may be hundreds.
+
+    A migration takes as long as it takes: what limits it is how long it may wait for locks.
+    """
     try:
-        yield
+        with deadline(None):
+            yield
     finally:
         connections[alias].close()
         del connections[alias]
