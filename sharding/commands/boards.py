@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any, Protocol
 
 from django.core.management.base import OutputWrapper
@@ -29,7 +30,7 @@ class Board(Protocol):
 @contextmanager
 def shown(out: OutputWrapper, *, workers: int, verbosity: int) -> Iterator[Board]:
     """The board that suits ``out``."""
-    if out.isatty() and verbosity == 1:
+    if out.isatty() and verbosity == 1 and find_spec("rich"):
         with _Live(out, workers) as live:
             yield live
     else:
