@@ -20,6 +20,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
+import psycopg
 from django.apps import apps
 from django.db import Error, connections
 from django.db.models.sql import Query
@@ -210,10 +211,12 @@ def _look(known: _Copy, copy: str, primary: str) -> None:
 
 
 def _asked(alias: str, question: str) -> int | None:
+    connection = connections[alias]
     try:
-        with deadline(LOOK_SECONDS), connections[alias].cursor() as cursor:
-            cursor.execute(question)
-            row = cursor.fetchone()
-    except Error:
+        with deadline(LOOK_SECONDS):
+            connection.ensure_connection()
+            with connection.connection.cursor() as cursor:  # psycopg's own: this is nobody's statement
+                row = cursor.execute(question).fetchone()
+    except (Error, psycopg.Error):
         return None  # whoever needs it will say what is wrong
     return int(row[0]) if row else None

@@ -47,10 +47,10 @@ class Connection(psycopg.Connection[Any]):
     """How long a statement may take where no ``deadline()`` says."""
     observe: Callable[[float], None] = staticmethod(lambda seconds: None)
 
-    def guard(self, alias: str, seconds: float) -> Self:
-        """From here on the connection counts as one to ``alias``, with its breaker and its figures."""
+    def guard(self, alias: str, seconds: float | None, breaker: Breaker | None = None) -> Self:
+        """From here on the connection counts as one to ``alias``, with its figures and its breaker or another."""
         self.alias, self.seconds = alias, seconds
-        self.breaker = breakers.of(alias)
+        self.breaker = breaker or breakers.of(alias)
         self.observe = metrics.statements(alias)
         return self
 

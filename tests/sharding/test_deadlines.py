@@ -273,6 +273,7 @@ def test_after_the_end_nothing_is_sent_and_the_connection_stays(server, database
 def test_a_patient_process_waits_except_where_it_says_otherwise(server, database, monkeypatch):
     monkeypatch.setattr(deadlines, "_is_patient", False)
     deadlines.be_patient()
+    database.close()
     execute("SELECT pg_sleep(0.7)")
     with pytest.raises(sharding.DeadlineExceeded), sharding.deadline(0.2):
         execute("SELECT pg_sleep(0.7)")
