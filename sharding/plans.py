@@ -80,6 +80,7 @@ class Plan:
         for target in self.loader.graph.leaf_nodes():
             found.update(dict.fromkeys(self.loader.graph.forwards_plan(target)))
         self.migrations: tuple[Migration, ...] = tuple(self.loader.graph.nodes[key] for key in found)
+        self._order = self.migrations
         self._needed: set[Key] = set()
         self._steps: dict[Key, list[Step]] = {}
         self._state = self.initial_state()
@@ -118,8 +119,13 @@ class Plan:
         return lacking
 
     def need(self, migrations: Iterable[Migration]) -> None:
-        """Say beforehand whose ``steps`` will be asked for: the others' states are then passed by cheaply."""
-        self._needed.update(key_of(migration) for migration in migrations)
+        """Say, before anything else, whose ``steps`` will be asked for.
+
+        All others are applied everywhere, and so is what they depend on. They are passed by first, before any model is
+        rendered: with models it takes ten times as long.
+        """
+        self._needed = {key_of(migration) for migration in migrations}
+        self._order = tuple(sorted(self.migrations, key=lambda migration: key_of(migration) in self._needed))
 
     def steps(self, migration: Migration) -> list[Step]:
         """The operations of a migration that is needed. The first call works out all needed migrations up to it."""
@@ -131,12 +137,12 @@ class Plan:
     def final_apps(self) -> Any:
         """The models as they are after the last migration."""
         with self._lock:
-            while self._reached < len(self.migrations):
+            while self._reached < len(self._order):
                 self._advance()
             return self._state.apps
 
     def _advance(self) -> None:
-        migration = self.migrations[self._reached]
+        migration = self._order[self._reached]
         if key_of(migration) in self._needed:
             if "apps" not in self._state.__dict__:
                 _ = self._state.apps  # rendered once, then kept up to date by the operations

@@ -29,14 +29,10 @@ class ShardedQuerySet(ReadingQuerySet[Row]):
     def db(self) -> str:
         if self._db is not None:
             return self._db
-        return replicas.chosen(self, self._home())
-
-    def _home(self) -> str:
-        """The one database that this query's rows live on."""
-        found = self._aliases()
+        found = self._route().aliases
         if len(found) > 1:
             self._refuse("this query", found)
-        return found[0]
+        return replicas.chosen(self, found[0])
 
     def _aliases(self) -> tuple[str, ...]:
         return (self._db,) if self._db is not None else self._route().aliases

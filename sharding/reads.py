@@ -67,6 +67,21 @@ class ReadingQuerySet(QuerySet[Row]):
         """Whether Django by itself would ask only one of several databases, or without a time limit."""
         return self._db is None and (self._mark is not None or len(self._route().aliases) > 1)
 
+    def _one_database(self) -> str | None:
+        """The database that Django by itself may ask; None where there are several, or a time limit."""
+        if self._mark is not None:
+            return None
+        found = self._route().aliases
+        return replicas.chosen(self, found[0]) if len(found) == 1 else None
+
+    def _on(self, alias: str, ask: Callable[[], Answer]) -> Answer:
+        """``ask`` with the database decided: Django looks at ``db`` several times for one answer."""
+        self._db = alias
+        try:
+            return ask()
+        finally:
+            self._db = None
+
     def _read(self, ask: Callable[[Reading], Answer]) -> Answer:
         """``ask`` a reading of this queryset; once more where a bucket proves to have moved meanwhile."""
         try:
@@ -96,9 +111,15 @@ class ReadingQuerySet(QuerySet[Row]):
     @override
     @replicas.or_primary
     def _fetch_all(self) -> None:
-        if self._result_cache is None and self._is_read_elsewhere:
+        if self._result_cache is not None or self._db is not None:
+            super()._fetch_all()
+            return
+        alias = self._one_database()
+        if alias is not None:
+            self._on(alias, super()._fetch_all)
+        else:
             self._result_cache = self._read(lambda reading: list(reading.rows()))
-        super()._fetch_all()
+            super()._fetch_all()
 
     @override
     def iterator(self, chunk_size: int | None = None) -> Iterator[Row]:
@@ -135,9 +156,12 @@ class ReadingQuerySet(QuerySet[Row]):
     @override
     @replicas.or_primary
     def count(self) -> int:
-        if self._result_cache is None and self._is_read_elsewhere:
-            return self._read(lambda reading: reading.count())
-        return super().count()
+        if self._result_cache is not None or self._db is not None:
+            return super().count()
+        alias = self._one_database()
+        if alias is not None:
+            return self._on(alias, super().count)
+        return self._read(lambda reading: reading.count())
 
     @override
     @replicas.or_primary

@@ -113,6 +113,7 @@ source: "Callable[[], ShardMap]"
 """Where the first map comes from; ``sharding.leases`` puts itself here."""
 _current: ShardMap | None = None
 _keyspaces: Mapping[str, Keyspace] = {}
+_all_aliases: tuple[ShardMap | None, tuple[str, ...]] = (None, ())
 
 
 def configured() -> ShardMap:
@@ -205,7 +206,11 @@ def databases(keyspace: str) -> tuple[str, ...]:
 
 def all_aliases() -> tuple[str, ...]:
     """Every database: the global one first, then each shard once. Replicas are not among them."""
-    return current().all_aliases()
+    global _all_aliases
+    now = current()
+    if _all_aliases[0] is not now:  # asked for each table that is migrated, and there may be hundreds
+        _all_aliases = (now, now.all_aliases())
+    return _all_aliases[1]
 
 
 _named = keyspace  # under a name that a parameter does not hide

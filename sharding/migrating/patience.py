@@ -16,6 +16,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg.pq import TransactionStatus
 
 from sharding import errors
+from sharding.deadlines import deadline
 from sharding.errors import ShardingError
 
 Answer = TypeVar("Answer")
@@ -116,8 +117,8 @@ def unhurried(connection: BaseDatabaseWrapper, limit_ms: int) -> Iterator[None]:
     The one place where migrating opts out of limits meant for requests.
     """
     connection.ensure_connection()
-    connection.connection.execute("SET statement_timeout = 0")
-    with connection.execute_wrapper(LockLimit(limit_ms)):
+    with deadline(None), connection.execute_wrapper(LockLimit(limit_ms)):
+        connection.connection.execute("SET statement_timeout = 0")
         yield
 
 

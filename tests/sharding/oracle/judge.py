@@ -2,9 +2,8 @@
 
 import ast
 import copy
-from collections import Counter
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from types import SimpleNamespace
@@ -152,47 +151,6 @@ def _names(m: Any) -> dict[str, Any]:
 _on_one = _names(plain.m)
 _on_shards = _names(SimpleNamespace(**{model.__name__: model for model in plain.MODELS}))
 assert all(model.__module__ == shop.__name__ for model in plain.MODELS)
-
-
-# Many programs.
-
-
-@dataclass(slots=True)
-class Tally:
-    """How many steps of each kind came out how."""
-
-    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
-    wrong: list[str] = field(default_factory=list)
-
-    def total(self, verdict: str | None = None, kind: str | None = None) -> int:
-        return sum(n for (k, v), n in self.counts.items() if verdict in (None, v) and kind in (None, k))
-
-    def table(self) -> str:
-        kinds = sorted({kind for kind, _ in self.counts})
-        rows = [f"{'':24}{EQUAL:>9}{REFUSED:>9}{WRONG:>9}"]
-        for kind in [*kinds, None]:
-            shown = [self.total(verdict, kind) for verdict in (EQUAL, REFUSED, WRONG)]
-            rows.append(f"{kind or 'all':24}" + "".join(f"{n:9,}" for n in shown))
-        return "\n".join(rows)
-
-
-def sweep(world: World, programs: Iterator[tuple[int, list[Step]]], *, stop_at: int = 3) -> Tally:
-    """Judge ``programs``, which come with the seed each was drawn from, until ``stop_at`` were wrong."""
-    tally = Tally()
-    for seed, program in programs:
-        findings = judge(world, program)
-        tally.counts.update((finding.kind, finding.verdict) for finding in findings)
-        bad = next((finding for finding in findings if finding.verdict == WRONG), None)
-        if bad is not None:
-            small = shrunk(program, lambda candidate: any(f.verdict == WRONG for f in judge(world, candidate)))
-            tally.wrong.append("\n".join([f"seed {seed}:", *(step.text for step in small), f"  {_says(world, small)}"]))
-            if len(tally.wrong) >= stop_at:
-                break
-    return tally
-
-
-def _says(world: World, program: list[Step]) -> str:
-    return next((f.says for f in judge(world, program) if f.verdict == WRONG), "not wrong when run again")
 
 
 # Making what is wrong small.

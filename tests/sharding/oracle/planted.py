@@ -12,6 +12,7 @@ from typing import Any
 
 from sharding import colocation, keys, narrowing
 from sharding.querysets import ShardedQuerySet
+from sharding.reads import ReadingQuerySet
 from tests.sharding.oracle import plain
 
 
@@ -214,10 +215,10 @@ MISTAKES = (
     ),
     Mistake(
         "A clone goes where the queryset it was made from went.",
-        ShardedQuerySet,
-        "_aliases",
-        "routing.aliases(self.model, self.query)",
-        "self._hints.setdefault('went', routing.aliases(self.model, self.query))",
+        ReadingQuerySet,
+        "_route",
+        "return routing.route(self.model, self.query, everywhere=self._mark is not None)",
+        "return self._hints.setdefault('went', routing.route(self.model, self.query))",
         "refined",
     ),
 )
