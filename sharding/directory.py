@@ -12,7 +12,7 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, IntegrityError, connectio
 from psycopg import sql
 
 from sharding import maps, names, topology
-from sharding.errors import DirectoryUnavailable, ShardingError
+from sharding.errors import ChangeInDoubt, DirectoryUnavailable, MapConflict, ShardingError, ShardUnavailable
 from sharding.models import MapVersion
 from sharding.topology import ShardMap
 
@@ -48,26 +48,39 @@ def read() -> ShardMap:
         raise DirectoryUnavailable(f"the directory does not answer: {str(error).strip()}") from error
 
 
-def change(edit: Edit, reason: str) -> ShardMap:
+def change(edit: Edit, reason: str, *, within: Callable[[], object] = lambda: None) -> ShardMap:
     """Store ``edit(newest map)`` as the next one, tell all processes, and go by it here.
 
-    ``reason`` is for people who read the history. Raises ``DirectoryUnavailable``, and ``ShardingError`` for an unsound
-    map or when somebody else changed the map at the same moment: look again, then repeat.
+    ``reason`` is for people who read the history. ``within`` runs in the same transaction on the directory; what it
+    raises undoes the change. Raises ``MapConflict`` when somebody else changed the map at the same moment,
+    ``DirectoryUnavailable`` when nothing was stored because the directory is away, its ``ChangeInDoubt`` when nobody
+    can tell, and ``ShardingError`` for an unsound map. 6 queries.
     """
-    before = read()
-    after = edit(before)
-    changed = ShardMap(before.epoch + 1, after.keyspaces, after.primaries)
-    maps.check(changed, connections.databases.keys())
+    epoch, is_sent = 0, False
     try:
-        _store(changed, reason)
+        with transaction.atomic(using=DEFAULT_DB_ALIAS, durable=True):
+            before = _newest_in_transaction()
+            after = edit(before)
+            epoch = before.epoch + 1
+            changed = ShardMap(epoch, after.keyspaces, after.primaries)
+            maps.check(changed, connections.databases.keys())
+            _store(changed, reason)
+            within()
+            is_sent = True
     except IntegrityError as error:
-        raise ShardingError(
-            f"map {changed.epoch} was made by somebody else meanwhile; look at it, then repeat"
-        ) from error
+        raise MapConflict(f"map {epoch} was made by somebody else meanwhile; look at it, then repeat") from error
     except DatabaseError as error:
-        raise DirectoryUnavailable(f"the map could not be stored: {str(error).strip()}") from error
+        if isinstance(error, ShardingError) and not isinstance(error, ShardUnavailable):
+            raise
+        doubt = ChangeInDoubt if is_sent else DirectoryUnavailable
+        raise doubt(f"the directory did not store the map: {str(error).strip()}") from error
     maps.learn(changed)
     return changed
+
+
+def _newest_in_transaction() -> ShardMap:
+    row = MapVersion.objects.order_by("-epoch").values_list("epoch", "document").first()
+    return maps.parsed(*row) if row else topology.configured()
 
 
 def after_migrate(using: str, **_: Any) -> None:

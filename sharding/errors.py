@@ -47,6 +47,22 @@ class DirectoryUnavailable(ShardingError, OperationalError):
     """The directory cannot be asked or told. Routing goes on with the last map; the map cannot be changed."""
 
 
+class MapConflict(ShardingError):
+    """Somebody else changed the map at the same moment; nothing was stored."""
+
+
+class ChangeInDoubt(DirectoryUnavailable):
+    """The directory was lost during COMMIT: the change may or may not have been stored. Repeating it tells."""
+
+
+class MoveRefused(ShardingError):
+    """The move would not be safe, or somebody else is at it. Nothing was changed."""
+
+
+class MoveStopped(ShardingError):
+    """The move could not go on. It stays where it is: ``shard move --resume`` goes on, ``shard rollback`` gives up."""
+
+
 BUCKET_MOVED = "40SH1"
 IDENTITY_CHANGED = "40SH2"
 CHECK_VIOLATION = "23514"

@@ -19,6 +19,11 @@ ADVISORY_CLASS = 21_320
 """First number of the library's two-number advisory locks; the second is one of those below."""
 CLOCK_LOCK = 0
 INSTALL_LOCK = 1
+SCHEMA_LOCK = 2
+"""In the directory: held while databases are migrated, and while a move is entered."""
+
+MOVE_CLASS = 21_321
+"""First number of the lock that the one who carries out a move holds on both databases; the second is the move's."""
 
 
 def bucket_class(keyspace: str) -> int:

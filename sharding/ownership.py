@@ -34,8 +34,10 @@ CREATE TABLE IF NOT EXISTS {names.MARKER_TABLE} (
 
 CREATE OR REPLACE FUNCTION {names.TRUNCATE_FUNCTION}() RETURNS trigger LANGUAGE plpgsql AS $body$
 BEGIN
-  PERFORM 1 FROM {names.BUCKET_TABLE} s WHERE s.keyspace = TG_ARGV[0] AND s.state <> 'owned' LIMIT 1;
-  IF FOUND THEN
+  -- A move marks the database that rows are copied from too, where every bucket is still owned.
+  IF EXISTS (SELECT FROM {names.BUCKET_TABLE} s WHERE s.keyspace = TG_ARGV[0] AND s.state <> 'owned')
+    OR EXISTS (SELECT FROM {names.MARKER_TABLE})
+  THEN
     RAISE EXCEPTION '%: rows of this table are being moved, or were; delete them by their key instead', TG_TABLE_NAME
       USING ERRCODE = '40SH3';
   END IF;
