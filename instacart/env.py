@@ -38,7 +38,9 @@ class Env:
     database_urls: dict[str, str] = field(repr=False)
     """PostgreSQL address by alias; ``default`` is the global database."""
     shard_map: dict[str, Ranges]
-    """Bucket ranges by keyspace."""
+    """Bucket ranges by keyspace, to begin with: once the directory has a map, that one counts."""
+    spares: dict[str, tuple[str, ...]]
+    """By keyspace: databases of it that the map leaves empty, for buckets to be moved to."""
     redis_url: str = field(repr=False)
     stripe_secret_key: str = field(repr=False)
     stripe_publishable_key: str
@@ -71,13 +73,15 @@ class Env:
         if production and missing:
             raise SettingMissing(f"production needs these variables and guesses none of them: {', '.join(missing)}")
         database_urls = _database_urls(given["DATABASE_URLS"])
+        shard_map = _shard_map(environ.get("SHARD_MAP"), database_urls)
         env = cls(
             production=production,
             secret_key=given["SECRET_KEY"],
             field_key=given["FIELD_KEY"],
             jwt_key=given["JWT_KEY"],
             database_urls=database_urls,
-            shard_map=_shard_map(environ.get("SHARD_MAP"), database_urls),
+            shard_map=shard_map,
+            spares=_spares(shard_map, database_urls),
             redis_url=given["REDIS_URL"],
             stripe_secret_key=given["STRIPE_SECRET_KEY"],
             stripe_publishable_key=given["STRIPE_PUBLISHABLE_KEY"],
@@ -168,6 +172,17 @@ def _shard_map(text: str | None, database_urls: Mapping[str, str]) -> dict[str, 
     for keyspace, found in shard_map.items():
         _check_ranges(keyspace, found, database_urls)
     return shard_map
+
+
+def _spares(shard_map: Mapping[str, Ranges], database_urls: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    return {
+        keyspace: tuple(
+            alias
+            for alias in database_urls
+            if alias.startswith(f"{keyspace}_") and alias not in {holder for _, _, holder in ranges}
+        )
+        for keyspace, ranges in shard_map.items()
+    }
 
 
 def _range(keyspace: str, text: str) -> tuple[int, int, str]:

@@ -29,7 +29,11 @@ ASGI_APPLICATION = "instacart.asgi.application"
 
 DATABASES = {alias: django_database(url) for alias, url in env.database_urls.items()}
 DATABASE_ROUTERS = ["sharding.routers.ShardRouter"]
-SHARDING = {"KEYSPACES": env.shard_map}
+SHARDING = {
+    "KEYSPACES": env.shard_map,
+    "SPARES": env.spares,
+    "MAP_FILE": env.var / "run" / "shard_map.json",
+}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 INSTALLED_APPS = [

@@ -33,7 +33,7 @@ def check_topology(app_configs: Configs, **_: Any) -> list[CheckMessage]:
     """E101: the map; E102: the router."""
     found: list[CheckMessage] = []
     try:
-        keyspaces = topology.keyspaces()
+        keyspaces = topology.configured().keyspaces
     except (AttributeError, KeyError, TypeError, ShardingError) as error:
         return [_error("E101", None, f"settings.SHARDING is not a shard map: {error}", "See sharding/README.md.")]
     for keyspace in keyspaces.values():
@@ -91,7 +91,7 @@ def errors_of(model: type[Model]) -> list[CheckMessage]:
         return [*_undeclared(model), *_references_to_sharded(model)]
     if not issubclass(model, ShardedModel):
         return [_error("E103", model, "has a ShardKey but is no ShardedModel", "Derive it from sharding.ShardedModel.")]
-    if declared.keyspace not in topology.keyspaces():
+    if declared.keyspace not in topology.configured().keyspaces:
         return [_error("E104", model, f"keyspace {declared.keyspace!r} is not in settings.SHARDING", "Add it there.")]
     problem = _key_problem(model, declared)
     if problem is not None:

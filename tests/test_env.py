@@ -125,6 +125,12 @@ def test_a_shard_map_that_would_lose_buckets_is_refused(shard_map, sentence):
     assert refusal({"DATABASE_URLS": urls(store=2), "SHARD_MAP": shard_map}) == f"SHARD_MAP: {sentence}"
 
 
+def test_a_database_that_the_map_leaves_out_is_a_spare():
+    env = Env.read({"DATABASE_URLS": urls(store=3), "SHARD_MAP": "store:0-9999=store_1"})
+    assert env.spares == {"customer": (), "store": ("store_0", "store_2"), "shopper": ()}
+    assert Env.read({}).spares == {"customer": (), "store": (), "shopper": ()}
+
+
 def test_a_shard_map_speaks_for_its_keyspaces_and_leaves_the_others_alone():
     shard_map = "store:0-99=store_1,100-9999=store_0; shopper:0-9999=shopper_0;"
     env = Env.read({"DATABASE_URLS": urls(store=2), "SHARD_MAP": shard_map})
