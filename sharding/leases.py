@@ -189,7 +189,8 @@ def confirm(connection: BaseDatabaseWrapper) -> None:
     """Before a statement to ``connection``'s database: make sure that the map may still be used for it.
 
     Costs nothing while the directory answers, and one query a lease while it does not. Raises ``BucketMoved`` when the
-    database no longer owns what the map gives it; the map is then mended as far as the new homes confirm it.
+    database no longer owns what the map gives it, or is being filled with rows that the map does not know of; the map
+    is then mended as far as the new homes confirm it.
     """
     if _watcher is None and options().watch:
         _watch().first_answer(FIRST_ANSWER_SECONDS)  # after a fork
@@ -197,15 +198,18 @@ def confirm(connection: BaseDatabaseWrapper) -> None:
         return
     asked_at = clock()
     try:
-        lost = _lost(connection)
+        lost, is_filled = _lost(connection)
     except _Silent:
         return  # the statement itself will say what is wrong
     if lost:
         raise BucketMoved(f"{connection.alias} no longer owns {len(lost)} buckets that the map gives it; try again")
+    if is_filled:
+        raise BucketMoved(f"{connection.alias} is being filled with buckets that are not its own yet; try again")
     _confirmed_until[connection.alias] = asked_at + options().lease_seconds
 
 
-def _lost(connection: BaseDatabaseWrapper) -> dict[tuple[str, int], str | None]:
+def _lost(connection: BaseDatabaseWrapper) -> tuple[dict[tuple[str, int], str | None], bool]:
+    """Buckets of the map that the database no longer owns; and whether a move that the map does not know fills it."""
     try:
         with connection.connection.cursor() as cursor:  # psycopg's own: Django's would come here again
             parts = ownership.parts(cursor)
@@ -217,13 +221,23 @@ def _lost(connection: BaseDatabaseWrapper) -> dict[tuple[str, int], str | None]:
         for keyspace in shard_map.keyspaces.values()
         for bucket, home in ownership.unowned(parts, keyspace, connection.alias).items()
     }
-    if lost:
-        _follow(shard_map, lost)
-    return lost
+    arriving = {
+        part.keyspace: tuple((first, last, connection.alias) for first, last in part.buckets)
+        for part in parts
+        if part.state == "importing" and part.keyspace in shard_map.keyspaces
+    }
+    unannounced = {
+        name: copies for name, copies in arriving.items() if shard_map.keyspaces[name].only(connection.alias) is None
+    }
+    if lost or unannounced:
+        _follow(shard_map, lost, unannounced)
+    return lost, bool(unannounced)
 
 
-def _follow(shard_map: ShardMap, lost: dict[tuple[str, int], str | None]) -> None:
-    """Give lost buckets to the databases that themselves say they own them.
+def _follow(
+    shard_map: ShardMap, lost: dict[tuple[str, int], str | None], arriving: dict[str, tuple[topology.Copy, ...]]
+) -> None:
+    """Give lost buckets to the databases that themselves say they own them, and take arriving rows for copies.
 
     The epoch stays: the directory has a later one, which then replaces this map.
     """
@@ -232,6 +246,8 @@ def _follow(shard_map: ShardMap, lost: dict[tuple[str, int], str | None]) -> Non
     for (keyspace, bucket), home in lost.items():
         if home is not None and (keyspace, bucket) in owners[home]:
             keyspaces[keyspace] = maps.assigned(keyspaces[keyspace], bucket, bucket, home)
+    for keyspace, copies in arriving.items():
+        keyspaces[keyspace] = maps.with_copies(keyspaces[keyspace], (*keyspaces[keyspace].copies, *copies))
     topology.use(replace(shard_map, keyspaces=keyspaces))
 
 

@@ -76,6 +76,7 @@ class Move(models.Model):
     note = models.TextField(default="", help_text="What it waits for, or why it stopped.")
     rows = models.JSONField(default=dict, help_text="Estimated rows by table.")
     started_at = models.DateTimeField(db_default=Now())
+    stepped_at = models.DateTimeField(db_default=Now(), help_text="Since when it is at this step.")
     changed_at = models.DateTimeField(db_default=Now())
     switched_at = models.DateTimeField(null=True)
 
@@ -83,7 +84,8 @@ class Move(models.Model):
         ordering = ("id",)
         constraints = (
             models.CheckConstraint(
-                condition=models.Q(first__gte=0, last__gte=models.F("first"), last__lt=BUCKETS), name="sharding_move_range"
+                condition=models.Q(first__gte=0, last__gte=models.F("first"), last__lt=BUCKETS),
+                name="sharding_move_range",
             ),
             models.CheckConstraint(condition=~models.Q(source=models.F("target")), name="sharding_move_elsewhere"),
         )

@@ -4,6 +4,7 @@ from zlib import crc32
 
 SEQUENCE = "sharding_id"
 NEXT_ID = "sharding_next_id"
+RESERVE_IDS = "sharding_reserve_ids"
 BUCKET_TABLE = "sharding_bucket"
 MARKER_TABLE = "sharding_marker"
 GUARD_FUNCTION = "sharding_guard_"
@@ -19,8 +20,8 @@ ADVISORY_CLASS = 21_320
 """First number of the library's two-number advisory locks; the second is one of those below."""
 CLOCK_LOCK = 0
 INSTALL_LOCK = 1
-SCHEMA_LOCK = 2
-"""In the directory: held while databases are migrated, and while a move is entered."""
+MIGRATE_LOCK = 40
+"""In the directory: held by the one process that migrates. In each database: by the one session that migrates it."""
 
 MOVE_CLASS = 21_321
 """First number of the lock that the one who carries out a move holds on both databases; the second is the move's."""

@@ -6,7 +6,7 @@ from sharding import directory, names
 from sharding.errors import MoveRefused
 from sharding.moves import tables
 from sharding.moves.servers import Session
-from sharding.moves.work import Work
+from sharding.moves.work import RANGE, Work
 
 LOCKS_LEFT = 0.5
 """Of the server's room for locks, what a move may take: the buckets' locks are held all at once."""
@@ -53,7 +53,7 @@ def _ownership(work: Work) -> list[str]:
         found.append(f"the map gives it to {', '.join(sorted(holders))}; name the one that has it")
     if move.target not in keyspace.databases:
         found.append(f"{move.target} has no tables of {move.keyspace}; add it to SHARDING['SPARES']")
-    inside = f"FROM {names.BUCKET_TABLE} WHERE keyspace = %s AND bucket BETWEEN %s AND %s"
+    inside = f"FROM {names.BUCKET_TABLE} WHERE {RANGE}"
     owned = work.source.value(f"SELECT count(*) {inside} AND state = 'owned'", *work.range)
     if owned != move.buckets:
         found.append(f"{move.source} itself owns {owned} of its {move.buckets} buckets; run shard verify")
@@ -68,19 +68,20 @@ def _tables(work: Work) -> list[str]:
     mine = {table.name for table in work.tables}
     for session in (work.source, work.target):
         guarded = tables.guarded(session, work.move.keyspace)
-        found += [f"{session.alias} has {name}, which this code does not know; use the newest code" for name in sorted(guarded - mine)]
+        found += [
+            f"{session.alias} has {name}, which this code does not know; use the newest code"
+            for name in sorted(guarded - mine)
+        ]
         found += [f"{session.alias} does not guard {name}; run shard migrate" for name in sorted(mine - guarded)]
         found += [
             f"{name} of {session.alias} has no primary key to replicate by; add it"
             for (name,) in session.rows(
-                "SELECT c.relname FROM pg_class c WHERE c.oid = ANY(%s::regclass[]) AND (c.relreplident <> 'd' OR NOT EXISTS "
-                "(SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary AND i.indisvalid))",
+                "SELECT c.relname FROM pg_class c WHERE c.oid = ANY(%s::regclass[]) AND (c.relreplident <> 'd' "
+                "OR NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary AND i.indisvalid))",
                 [table.quoted for table in work.tables if table.name in guarded],
             )
         ]
-    applied = [
-        set(session.rows("SELECT app, name FROM django_migrations")) for session in (work.source, work.target)
-    ]
+    applied = [set(session.rows("SELECT app, name FROM django_migrations")) for session in (work.source, work.target)]
     found += [f"only one of the two has migration {app}.{name}" for app, name in sorted(applied[0] ^ applied[1])]
     return found
 
@@ -92,8 +93,14 @@ class _Need:
     at_least: int
 
 
-_SLOTS = _Need("replication slots", "current_setting('max_replication_slots')::int - (SELECT count(*) FROM pg_replication_slots)", 4)
-_SENDERS = _Need("walsenders", "current_setting('max_wal_senders')::int - (SELECT count(*) FROM pg_stat_replication)", 4)
+_SLOTS = _Need(
+    "replication slots",
+    "current_setting('max_replication_slots')::int - (SELECT count(*) FROM pg_replication_slots)",
+    4,
+)
+_SENDERS = _Need(
+    "walsenders", "current_setting('max_wal_senders')::int - (SELECT count(*) FROM pg_stat_replication)", 4
+)
 _WORKERS = _Need(
     "logical replication workers",
     "current_setting('max_logical_replication_workers')::int "
@@ -111,7 +118,9 @@ def _servers(work: Work) -> list[str]:
         for need in (_SLOTS, _SENDERS, _WORKERS):
             free = int(session.value(f"SELECT {need.free}"))
             if free < need.at_least:
-                found.append(f"{session.alias} has {free} {need.what} left, a move needs {need.at_least}; raise the setting")
+                found.append(
+                    f"{session.alias} has {free} {need.what} left, a move needs {need.at_least}; raise the setting"
+                )
         room = int(
             session.value(
                 "SELECT current_setting('max_locks_per_transaction')::int * "
@@ -120,8 +129,8 @@ def _servers(work: Work) -> list[str]:
         )
         if work.move.buckets > room * LOCKS_LEFT:
             found.append(
-                f"{session.alias} has room for {room} locks, too few for {work.move.buckets} buckets; move fewer at a time, "
-                "or raise max_locks_per_transaction"
+                f"{session.alias} has room for {room} locks, too few for {work.move.buckets} buckets; move fewer at "
+                "a time, or raise max_locks_per_transaction"
             )
         prepared = [gid for (gid,) in session.rows("SELECT gid FROM pg_prepared_xacts")]
         if prepared:

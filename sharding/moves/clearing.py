@@ -6,7 +6,7 @@ from sharding import directory, names
 from sharding.errors import MoveStopped
 from sharding.moves.servers import Session
 from sharding.moves.tables import Table
-from sharding.moves.work import Work
+from sharding.moves.work import RANGE, Work
 
 BATCH = 5_000
 REST = 0.5
@@ -34,14 +34,16 @@ def _check(work: Work, session: Session) -> None:
     if session.alias in directory.read().keyspaces[keyspace].alias_of[first : last + 1]:
         raise MoveStopped(f"the map gives {session.alias} buckets of {work.move}; its rows are not deleted")
     owned = session.value(
-        f"SELECT count(*) FROM {names.BUCKET_TABLE} WHERE keyspace = %s AND bucket BETWEEN %s AND %s AND state = 'owned'",
+        f"SELECT count(*) FROM {names.BUCKET_TABLE} WHERE {RANGE} AND state = 'owned'",
         *work.range,
     )
     if owned:
         raise MoveStopped(f"{session.alias} owns {owned} buckets of {work.move}; its rows are not deleted")
     for link in (work.out, work.back):
         if link.publisher is session and (link.is_published or link.slot is not None or link.is_subscribed):
-            raise MoveStopped(f"{link.subscriber.alias} still follows {session.alias} by {link.name}; take that down first")
+            raise MoveStopped(
+                f"{link.subscriber.alias} still follows {session.alias} by {link.name}; take that down first"
+            )
 
 
 def _clear(work: Work, session: Session, table: Table) -> int:

@@ -60,7 +60,9 @@ class Link:
                 wanted["origin"] = "any"  # rows that came to the publisher by an earlier move
         options = ", ".join(f"{key} = {value}" for key, value in wanted.items())
         where = servers.conninfo(self.publisher.alias).replace("'", "''")
-        self.subscriber.run(f"CREATE SUBSCRIPTION {self.name} CONNECTION '{where}' PUBLICATION {self.name} WITH ({options})")
+        self.subscriber.run(
+            f"CREATE SUBSCRIPTION {self.name} CONNECTION '{where}' PUBLICATION {self.name} WITH ({options})"
+        )
 
     # Looking.
 
@@ -114,8 +116,8 @@ class Link:
         """Raise ``MoveStopped`` when the link is broken for good."""
         if self.slot in (None, "lost"):
             raise MoveStopped(
-                f"slot {self.name} of {self.publisher.alias} is gone, and with it changes that were not copied: the server "
-                "was replaced, or max_slot_wal_keep_size is too small; give the move up with shard rollback"
+                f"slot {self.name} of {self.publisher.alias} is gone, and with it changes that were not copied: the "
+                "server was replaced, or max_slot_wal_keep_size is too small; give the move up with shard rollback"
             )
 
     # Markers: what was committed before one at the publisher has arrived when it has.

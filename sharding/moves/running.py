@@ -41,13 +41,15 @@ def start(keyspace: str, first: int, last: int, *, source: str, target: str) -> 
         if alias not in known[keyspace].databases:
             raise MoveRefused(f"{alias} has no tables of {keyspace}; add it to SHARDING['SPARES']")
     with transaction.atomic(using=DEFAULT_DB_ALIAS, durable=True), connections[DEFAULT_DB_ALIAS].cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", [names.ADVISORY_CLASS, names.SCHEMA_LOCK])
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", [names.ADVISORY_CLASS, names.MIGRATE_LOCK])
         if not cursor.fetchone()[0]:
             raise MoveRefused("the databases are being migrated, or another move is being entered; try again then")
         for other in Move.objects.exclude(phase__in=(Phase.DONE, Phase.UNDONE)).filter(
             keyspace=keyspace, first__lte=last, last__gte=first
         ):
-            raise MoveRefused(f"{other} is {other.phase}; finish it first, with shard cleanup or shard rollback {other.pk}")
+            raise MoveRefused(
+                f"{other} is {other.phase}; finish it first, with shard cleanup or shard rollback {other.pk}"
+            )
         return Move.objects.create(
             keyspace=keyspace,
             first=first,
@@ -87,9 +89,7 @@ def rollback(move_id: int, *, report: Report = _quietly, patience: float = PATIE
         return _go_on(work)
 
 
-def cleanup(
-    move_id: int, *, now: bool = False, report: Report = _quietly, patience: float = PATIENCE_SECONDS
-) -> Move:
+def cleanup(move_id: int, *, now: bool = False, report: Report = _quietly, patience: float = PATIENCE_SECONDS) -> Move:
     """Delete the old copy. Refused until it was kept for ``copied_seconds``, unless ``now``."""
     with _carrying(move_id, report, patience) as work:
         move = work.move
@@ -101,6 +101,38 @@ def cleanup(
         elif move.phase not in (Phase.CLEANING, Phase.DONE):
             raise MoveRefused(f"{move} is {move.phase}; only a finished move is cleaned up")
         return _go_on(work)
+
+
+def resume_abandoned(*, report: Report = _quietly, patience: float = PATIENCE_SECONDS) -> list[Move]:
+    """Carry on every move that is under way and that nobody is at; those carried on. For a schedule."""
+    found = []
+    for move in Move.objects.filter(phase__in=steps.STEPS):
+        try:
+            found.append(run(move.pk, report=report, patience=patience))
+        except MoveRefused:
+            continue  # somebody is at it
+    return found
+
+
+def due_for_cleanup() -> list[Move]:
+    """Moves that have been kept long enough."""
+    now = datetime.now(UTC)
+    return [move for move in Move.objects.filter(phase=Phase.KEPT) if kept_until(move) <= now]
+
+
+def refuse_migrating() -> None:
+    """Raise ``MoveRefused`` while a move is under way or its old copy is kept: both sides must stay alike.
+
+    For whoever migrates, once it holds ``MIGRATE_LOCK`` in the directory, without which no move is entered. Says
+    nothing while the directory has no table of moves yet. 2 queries.
+    """
+    if Move._meta.db_table not in connections[DEFAULT_DB_ALIAS].introspection.table_names():
+        return
+    for move in Move.objects.exclude(phase__in=(Phase.DONE, Phase.UNDONE)):
+        raise MoveRefused(
+            f"{move} is {move.phase}, and a migration would part its two copies; finish it with shard "
+            f"cleanup --now {move.pk} or shard rollback {move.pk}, then migrate"
+        )
 
 
 def compare(move_id: int, *, report: Report = _quietly, patience: float = PATIENCE_SECONDS) -> list[Finding]:

@@ -96,7 +96,9 @@ def conninfo(alias: str) -> str:
 def session(alias: str, name: str = "sharding") -> Iterator[Session]:
     """A session for the block; raises ``psycopg.OperationalError`` where the database cannot be reached in 5 s."""
     with psycopg.connect(conninfo(alias), connect_timeout=5, autocommit=True, application_name=name) as connection:
-        connection.execute("SELECT " + ", ".join(f"set_config('{key}', '{value}', false)" for key, value in SETTINGS.items()))  # type: ignore[arg-type]
+        connection.execute(
+            "SELECT " + ", ".join(f"set_config('{key}', '{value}', false)" for key, value in SETTINGS.items())
+        )
         with suppress(psycopg.errors.InvalidParameterValue):  # not on every operating system
             connection.execute("SET client_connection_check_interval = '1s'")
         yield Session(alias, connection)

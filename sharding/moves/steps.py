@@ -16,7 +16,7 @@ from sharding.moves import checks, switching
 from sharding.moves.clearing import clear
 from sharding.moves.links import Link
 from sharding.moves.switching import NotNow, Switch
-from sharding.moves.work import Work, with_copy, without_copy
+from sharding.moves.work import RANGE, Work, with_copy, without_copy
 
 READY_SECONDS = 0.1
 """A move is switched when replication is that close behind; writers will wait about as long."""
@@ -64,18 +64,20 @@ def claim(work: Work) -> None:
         last,
     )
     importing = work.target.value(
-        f"SELECT count(*) FROM {names.BUCKET_TABLE} WHERE keyspace = %s AND bucket BETWEEN %s AND %s AND state = 'importing'",
+        f"SELECT count(*) FROM {names.BUCKET_TABLE} WHERE {RANGE} AND state = 'importing'",
         *work.range,
     )
     if importing != work.move.buckets:
-        raise MoveStopped(f"{work.target.alias} owns some of the range; run shard verify, then shard rollback {work.move.pk}")
+        raise MoveStopped(
+            f"{work.target.alias} owns some of the range; run shard verify, then shard rollback {work.move.pk}"
+        )
     _wait_a_lease(work)
 
 
 def unclaim(work: Work) -> None:
     clear(work, work.target)
     work.target.run(
-        f"DELETE FROM {names.BUCKET_TABLE} WHERE keyspace = %s AND bucket BETWEEN %s AND %s AND state = 'importing'",
+        f"DELETE FROM {names.BUCKET_TABLE} WHERE {RANGE} AND state = 'importing'",
         *work.range,
     )
 
@@ -138,7 +140,9 @@ def _catch_up(work: Work, link: Link) -> None:
         work.say(f"catching up: {lag:.1f} s behind")
         _look_after(link, failures)
         if time.monotonic() > until:
-            raise MoveStopped(f"{link.subscriber.alias} stays {lag:.1f} s behind; resume the move when there is less to do")
+            raise MoveStopped(
+                f"{link.subscriber.alias} stays {lag:.1f} s behind; resume the move when there is less to do"
+            )
 
 
 def _lag(link: Link, at_most: float) -> float:
@@ -152,8 +156,8 @@ def _look_after(link: Link, failures: int) -> None:
     failed = link.failures() - failures
     if failed >= TOLERATED_FAILURES:
         raise MoveStopped(
-            f"{link.subscriber.alias} failed {failed} times to apply what comes from {link.publisher.alias}; its log says why. "
-            "Put that right and resume the move, or give it up with shard rollback"
+            f"{link.subscriber.alias} failed {failed} times to apply what comes from {link.publisher.alias}; its log "
+            "says why. Put that right and resume the move, or give it up with shard rollback"
         )
 
 
@@ -176,7 +180,9 @@ def _switch(work: Work, attempt: Switch, check: Callable[[Work], None]) -> None:
         check(work)
         _catch_up(work, attempt.link)
         if attempt.way_back is not None:  # so that there is little left to skip while writers wait
-            attempt.new.rows("SELECT pg_replication_slot_advance(%s, pg_current_wal_flush_lsn())", attempt.way_back.name)
+            attempt.new.rows(
+                "SELECT pg_replication_slot_advance(%s, pg_current_wal_flush_lsn())", attempt.way_back.name
+            )
         try:
             attempt.attempt(number)
         except NotNow as error:
@@ -293,4 +299,3 @@ STEPS = {
 def _remove_marks(work: Work) -> None:
     for session in (work.source, work.target):
         session.run(f"DELETE FROM {names.MARKER_TABLE} WHERE move IN (%s, %s)", work.move.pk, -work.move.pk)
-

@@ -19,12 +19,12 @@ from sharding.models import Move
 from sharding.moves import work as works
 from sharding.moves.links import Link
 from sharding.moves.servers import Session
-from sharding.moves.work import Work, with_copy, without_copy
+from sharding.moves.work import RANGE, Work, with_copy, without_copy
 from sharding.schema import AHEAD
 from sharding.topology import Keyspace
 
 LOCK_MS = (40, 80, 160, 300)
-"""How long each try waits for writers that are under way: so long the others wait behind it, for nothing if it fails."""
+"""How long each try waits for writers that are under way. The others wait behind it, for nothing if it fails."""
 ARRIVAL_SECONDS = 2.0
 """How long writers may wait for what they wrote to arrive; beyond it the old home is opened again."""
 IN_DOUBT_SECONDS = 5.0
@@ -72,20 +72,22 @@ class Switch:
     def open(self) -> None:
         """Let the new home be written, once all that the old one had is there. Repeating it changes nothing."""
         waiting = self.new.value(
-            f"SELECT count(*) FROM {names.BUCKET_TABLE} WHERE {_RANGE} AND state <> 'owned'", *self.work.range
+            f"SELECT count(*) FROM {names.BUCKET_TABLE} WHERE {RANGE} AND state <> 'owned'", *self.work.range
         )
         if not waiting:
             return
         mark = self.old.value(f"SELECT max(mark) FROM {names.MARKER_TABLE} WHERE move = %s", self.link.marks)
         if not self.link.wait_for(int(mark), self.work.patience):  # again: a crash of the new home may have undone it
-            raise MoveStopped(f"what was written at {self.old.alias} does not arrive at {self.new.alias}; look at its log")
+            raise MoveStopped(
+                f"what was written at {self.old.alias} does not arrive at {self.new.alias}; look at its log"
+            )
         self._adopt()
         self._open(directory.read().epoch)
 
     def _open(self, epoch: int) -> None:
         self.new.run(
             f"UPDATE {names.BUCKET_TABLE} SET state = 'owned', moved_to = NULL, epoch = %s "
-            f"WHERE {_RANGE} AND state <> 'owned'",
+            f"WHERE {RANGE} AND state <> 'owned'",
             epoch,
             *self.work.range,
         )
@@ -94,7 +96,7 @@ class Switch:
         """Undo the fence. Only while the map gives the range to the old home and the new one is closed."""
         self.old.run(
             f"UPDATE {names.BUCKET_TABLE} SET state = 'owned', moved_to = NULL, epoch = %s "
-            f"WHERE {_RANGE} AND state = 'moved' AND moved_to = %s",
+            f"WHERE {RANGE} AND state = 'moved' AND moved_to = %s",
             epoch,
             *self.work.range,
             self.new.alias,
@@ -142,7 +144,7 @@ class Switch:
         with self.old.transaction():
             closed = self.old.run(
                 f"UPDATE {names.BUCKET_TABLE} SET state = 'moved', moved_to = %s, epoch = %s "
-                f"WHERE {_RANGE} AND (state = 'owned' OR state = 'moved' AND moved_to = %s)",
+                f"WHERE {RANGE} AND (state = 'owned' OR state = 'moved' AND moved_to = %s)",
                 self.new.alias,
                 epoch,
                 *self.work.range,
@@ -155,8 +157,8 @@ class Switch:
     def _adopt(self) -> None:
         """Make ids and the way back ready at the new home, and what has arrived there durable.
 
-        The new home's ids go on above the last one of the old home, however the two clocks differ: no writer has to wait
-        for a clock. The lead over that one is what keeps concurrent draws at the new home from being set back.
+        The new home's ids go on above the last one of the old home, however the two clocks differ: no writer has to
+        wait for a clock. The lead over that one keeps what others draw at the new home just now from being drawn again.
         """
         last_id = self.old.value(f"SELECT last_value FROM {names.SEQUENCE}")
         with self.new.transaction():
@@ -178,7 +180,9 @@ class Switch:
         while True:
             try:
                 with deadlines.deadline(works.DIRECTORY_SECONDS):
-                    return directory.change(self.work.edit(self._flipped), str(self.work.move), within=self._record).epoch
+                    return directory.change(
+                        self.work.edit(self._flipped), str(self.work.move), within=self._record
+                    ).epoch
             except _Stored:
                 return directory.read().epoch
             except MapConflict:
@@ -210,9 +214,6 @@ class _Stored(Exception):
     """The map was stored after all."""
 
 
-_RANGE = "keyspace = %s AND bucket BETWEEN %s AND %s"
-
-
 def lock(session: Session, number: int, first: int, last: int, milliseconds: int) -> None:
     """Take the locks of all these buckets alone; raises ``NotNow`` when their writers take too long.
 
@@ -220,7 +221,9 @@ def lock(session: Session, number: int, first: int, last: int, milliseconds: int
     """
     session.run(f"SET lock_timeout = {milliseconds}; SET statement_timeout = {2 * milliseconds}")
     try:
-        session.rows("SELECT count(pg_advisory_lock(%s, b)) FROM generate_series(%s::int, %s::int) b", number, first, last)
+        session.rows(
+            "SELECT count(pg_advisory_lock(%s, b)) FROM generate_series(%s::int, %s::int) b", number, first, last
+        )
     except (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled, psycopg.errors.DeadlockDetected) as error:
         raise NotNow(f"writers of {session.alias} did not finish in {milliseconds} ms") from error
     finally:
@@ -243,17 +246,17 @@ def holders(session: Session, number: int, first: int, last: int) -> list[str]:
         text
         for (text,) in session.rows(
             "SELECT DISTINCT CASE WHEN l.pid IS NULL THEN 'a prepared transaction ' || coalesce(x.gid, '') "
-            "|| ' of ' || coalesce(x.prepared::text, '') ELSE 'pid ' || l.pid || ' (' || coalesce(a.application_name, '') "
-            "|| '), ' || coalesce(a.state, '') || ', its transaction ' "
+            "|| ' of ' || coalesce(x.prepared::text, '') "
+            "ELSE 'pid ' || l.pid || ' (' || coalesce(a.application_name, '') || '), ' "
+            "|| coalesce(a.state, '') || ', its transaction ' "
             "|| round(extract(epoch FROM clock_timestamp() - a.xact_start)::numeric, 1) || ' s old' END "
             "FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid "
             "LEFT JOIN pg_prepared_xacts x ON l.pid IS NULL AND l.virtualtransaction = '-1/' || x.transaction::text "
-            "WHERE l.locktype = 'advisory' AND l.classid::bigint = %s AND l.objid::bigint BETWEEN %s AND %s AND l.objsubid = 2 "
-            "AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid() "
+            "WHERE l.locktype = 'advisory' AND l.classid::bigint = %s AND l.objid::bigint BETWEEN %s AND %s "
+            "AND l.objsubid = 2 AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid() "
             "AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())",
             number,
             first,
             last,
         )
     ]
-

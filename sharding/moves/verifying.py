@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from django.db.models import QuerySet
+
 from sharding import directory, names, ownership
 from sharding.ids import BUCKETS
 from sharding.models import Move
@@ -46,7 +48,7 @@ def verify(aliases: Iterable[str] | None = None) -> list[Finding]:
     return found
 
 
-def _unfinished():  # type: ignore[no-untyped-def]
+def _unfinished() -> "QuerySet[Move]":
     return Move.objects.exclude(phase__in=(Move.Phase.DONE, Move.Phase.UNDONE))
 
 
@@ -157,14 +159,16 @@ def _digests(one: Session, table: Table, work: Work, buckets: set[int] | None) -
     columns = ", ".join(
         tables.quoted(name)
         for (name,) in one.rows(
-            "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped ORDER BY 1",
+            "SELECT attname FROM pg_attribute "
+            "WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped ORDER BY 1",
             table.quoted,
         )
     )
-    only = "" if buckets is None else f" AND {table.bucket} = ANY(ARRAY[{', '.join(map(str, sorted(buckets)))}]::bigint[])"
+    only = (
+        "" if buckets is None else f" AND {table.bucket} = ANY(ARRAY[{', '.join(map(str, sorted(buckets)))}]::bigint[])"
+    )
     rows = one.rows(
         f"SELECT {table.bucket}, count(*), sum(hashtextextended(ROW({columns})::text, 0)::numeric) "
         f"FROM {table.quoted} WHERE {table.within(work.move.first, work.move.last)}{only} GROUP BY 1"
     )
     return {bucket: (count, digest) for bucket, count, digest in rows}
-

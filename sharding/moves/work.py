@@ -24,6 +24,9 @@ from sharding.topology import Copy, Keyspace, ShardMap
 
 logger = logging.getLogger(__name__)
 
+RANGE = "keyspace = %s AND bucket BETWEEN %s AND %s"
+"""For the table of buckets, with ``Work.range`` as its parameters."""
+
 DIRECTORY_SECONDS = 2.0
 """How long the directory may take for one change."""
 
@@ -90,11 +93,15 @@ class Work:
             except DatabaseError as error:
                 connections[DEFAULT_DB_ALIAS].close()
                 if time.monotonic() > until:
-                    raise MoveStopped(f"move {self.move.pk}: the directory is away ({error}); resume it later") from error
+                    raise MoveStopped(
+                        f"move {self.move.pk}: the directory is away ({error}); resume it later"
+                    ) from error
                 time.sleep(0.1)
 
     def record_now(self, **changes: Any) -> None:
         """As ``record``, once, and in the transaction that is open."""
+        if "step" in changes:
+            changes["stepped_at"] = Now()
         mine = Move.objects.filter(pk=self.move.pk, turn=self.move.turn)
         if not mine.update(**changes, changed_at=Now()):
             raise MoveStopped(f"move {self.move.pk} was taken on by somebody else; leave it to them")
@@ -102,7 +109,7 @@ class Work:
             setattr(self.move, name, value)
 
     def change_map(self, edit: Callable[[Keyspace], Keyspace], reason: str) -> None:
-        """Store a map with another ``Keyspace``, unless it is stored already; again after losing a race or the directory."""
+        """Store a map with another ``Keyspace`` unless it is stored already, as often as it takes."""
         until = time.monotonic() + self.patience
         while True:
             try:
@@ -113,7 +120,9 @@ class Work:
             except (MapConflict, DirectoryUnavailable, DatabaseError) as error:
                 connections[DEFAULT_DB_ALIAS].close()
                 if time.monotonic() > until:
-                    raise MoveStopped(f"move {self.move.pk}: the map was not changed ({error}); resume it later") from error
+                    raise MoveStopped(
+                        f"move {self.move.pk}: the map was not changed ({error}); resume it later"
+                    ) from error
                 time.sleep(0.1)
 
     def keyspace(self) -> Keyspace:
@@ -145,7 +154,7 @@ def me() -> str:
 
 @contextmanager
 def taken(move_id: int, *, patience: float, report: Report) -> Iterator[Work]:
-    """The move, for this process alone. Raises ``MoveRefused`` while another process is at it, or where there is none."""
+    """The move, for this process alone. Raises ``MoveRefused`` while another one is at it, or where there is none."""
     move = Move.objects.filter(pk=move_id).first()
     if move is None:
         raise MoveRefused(f"there is no move {move_id}; shard moves lists them")

@@ -6,11 +6,12 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from typing_extensions import override
 
-from sharding.commands import Subcommand, migrate, status
+from sharding.commands import Subcommand, migrate, moves, status
 from sharding.errors import ShardingError
 
 SUBCOMMANDS: tuple[Subcommand, ...] = (
     *migrate.SUBCOMMANDS,
+    *moves.SUBCOMMANDS,
     *status.SUBCOMMANDS,
 )
 

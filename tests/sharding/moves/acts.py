@@ -30,7 +30,7 @@ def migrate() -> None:
 
 
 def fill(customers: list[int], orders: int) -> None:
-    """For each customer ``orders`` orders with a line and a receipt each; for each store of the same numbers a stock."""
+    """Customers with so many orders, each with a line and a receipt; and stores of the same numbers with a stock."""
     import sharding
     from tests.sharding.shop.models import Customer, Line, Order, Receipt, Stock, Store
 
@@ -155,7 +155,10 @@ def move_without_fence(keyspace: str, first: int, last: int, source: str, target
     def unlocked(switch: Any, milliseconds: int) -> Any:
         yield
 
-    with patch.object(Switch, "_locked", unlocked), patch.object(Switch, "_fence", lambda switch, epoch: switch.link.mark()):
+    with (
+        patch.object(Switch, "_locked", unlocked),
+        patch.object(Switch, "_fence", lambda switch, epoch: switch.link.mark()),
+    ):
         move(keyspace, first, last, source, target)
     from django.db import connections
 

@@ -90,7 +90,13 @@ def _judge(world: World, findings: dict[str, Any], verdict: Verdict) -> None:
                     at_home[table].append(tuple(row))
                 elif [bucket, alias] not in holders["customer copies"]:
                     verdict.misplaced.append(f"{table} {row} is at {alias}")
-    columns = [name for (name,) in world.rows("a", "SELECT attname FROM pg_attribute WHERE attrelid = 'shop_order'::regclass AND attnum > 0 ORDER BY attnum")]
+    columns = [
+        name
+        for (name,) in world.rows(
+            "a",
+            "SELECT attname FROM pg_attribute WHERE attrelid = 'shop_order'::regclass AND attnum > 0 ORDER BY attnum",
+        )
+    ]
     orders = [dict(zip(columns, row, strict=True)) for row in at_home["shop_order"]]
     for code, times in Counter(f"{order['customer_id']} {order['code']}" for order in orders).items():
         if times > 1:

@@ -58,9 +58,7 @@ def test_killed_at_every_step_under_traffic_nothing_is_lost(worlds, points, tmp_
     assert found_amiss == []
 
 
-def one_move(
-    world: World, chance: random.Random, points: dict[str, list[str]], todo: dict[str, list[str]]
-) -> int:
+def one_move(world: World, chance: random.Random, points: dict[str, list[str]], todo: dict[str, list[str]]) -> int:
     """A random move, killed at one or two points on its way, at one or two when it is undone or cleaned up."""
     holders = world.do(acts.holders)
     keyspace = chance.choice(["customer", "customer", "store"])

@@ -37,7 +37,7 @@ class Writer:
         self.customers = [key for n, key in enumerate(CUSTOMERS) if n % writers == number]
         self.orders: dict[int, list[Any]] = {}  # id: customer, code, total, lines
         self.stock = dict.fromkeys(self.customers, 1_000_000)
-        self.counters = {key: 0 for key in self.customers}
+        self.counters = dict.fromkeys(self.customers, 0)
         self.wrong: list[str] = []
         self.moved = self.done = 0
         self.slowest = 0.0
@@ -55,7 +55,9 @@ class Writer:
         leases.moved = counted
 
     def step(self) -> None:
-        action = self.chance.choice([self.insert, self.insert, self.change, self.change, self.change, self.delete, self.sell])
+        action = self.chance.choice(
+            [self.insert, self.insert, self.change, self.change, self.change, self.delete, self.sell]
+        )
         began = time.monotonic()
         action()
         self.slowest = max(self.slowest, time.monotonic() - began)
@@ -81,7 +83,9 @@ class Writer:
         before = self.counters[key]
 
         def work() -> tuple[int, int]:
-            counter = self.Order.objects.filter(customer_id=key, code=COUNTERS_CODE, total=before).update(total=before + 1)
+            counter = self.Order.objects.filter(customer_id=key, code=COUNTERS_CODE, total=before).update(
+                total=before + 1
+            )
             if id is None:
                 return counter, 1
             total = self.orders[id][2]
