@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Any
 
 import psycopg
-from django.db import connections
+from django.db import Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from sharding import directory, maps, names, ownership, topology
@@ -211,9 +211,8 @@ def confirm(connection: BaseDatabaseWrapper) -> None:
 def _lost(connection: BaseDatabaseWrapper) -> tuple[dict[tuple[str, int], str | None], bool]:
     """Buckets of the map that the database no longer owns; and whether a move that the map does not know fills it."""
     try:
-        with connection.connection.cursor() as cursor:  # psycopg's own: Django's would come here again
-            parts = ownership.parts(cursor)
-    except psycopg.Error as error:
+        parts = _parts(connection)
+    except (psycopg.Error, Error) as error:
         raise _Silent from error
     shard_map = topology.current()
     lost = {
@@ -232,6 +231,20 @@ def _lost(connection: BaseDatabaseWrapper) -> tuple[dict[tuple[str, int], str | 
     if lost or unannounced:
         _follow(shard_map, lost, unannounced)
     return lost, bool(unannounced)
+
+
+def _parts(connection: BaseDatabaseWrapper) -> list[ownership.Part]:
+    if not connection.in_atomic_block:
+        with connection.connection.cursor() as cursor:  # psycopg's own: Django's would come here again
+            return ownership.parts(cursor)
+    # Not inside the transaction: its snapshot may be an old one, and its isolation may still have to be set.
+    beside = connection.copy()
+    try:
+        beside.ensure_connection()
+        with beside.connection.cursor() as cursor:
+            return ownership.parts(cursor)
+    finally:
+        beside.close()
 
 
 def _follow(

@@ -11,6 +11,7 @@ from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from sharding import directory, names
 from sharding.conf import options
 from sharding.errors import MoveRefused, MoveStopped, ShardingError, first_line
+from sharding.ids import BUCKETS
 from sharding.models import Move
 from sharding.moves import steps, verifying
 from sharding.moves import work as works
@@ -33,7 +34,7 @@ def start(keyspace: str, first: int, last: int, *, source: str, target: str) -> 
     known = directory.read().keyspaces
     if keyspace not in known:
         raise MoveRefused(f"no keyspace is called {keyspace!r}; there are {', '.join(sorted(known))}")
-    if not 0 <= first <= last < len(known[keyspace].alias_of):
+    if not 0 <= first <= last < BUCKETS:
         raise MoveRefused(f"{first}-{last} is no range of buckets; the first is 0, the last 9999")
     if source == target:
         raise MoveRefused(f"{keyspace} {first}-{last} is at {target} already; name another database")

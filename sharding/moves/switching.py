@@ -54,6 +54,7 @@ class Switch:
             epoch = directory.read().epoch + 1  # also finds out whether it answers, before any writer is stopped
         except DirectoryUnavailable as error:
             raise NotNow(str(error)) from error
+        works.passed("switch: locking")
         with self._locked(LOCK_MS[min(number, len(LOCK_MS) - 1)]):
             works.passed("switch: locked")
             with self._fenced(epoch) as mark:

@@ -21,6 +21,19 @@ def publish() -> int:
     return topology.reload().epoch
 
 
+def forget() -> None:
+    """The world that was: its databases are about to go."""
+    from django.db import connections
+
+    from sharding import breakers, leases, topology
+
+    leases.stop()
+    connections.close_all()
+    topology._current = None
+    for alias in connections:
+        breakers.of(alias).succeeded()
+
+
 def migrate() -> None:
     from sharding import migrating, topology
 
@@ -168,6 +181,125 @@ def move_without_fence(keyspace: str, first: int, last: int, source: str, target
             "WHERE keyspace = %s AND bucket BETWEEN %s AND %s",
             [target, keyspace, first, last],
         )
+
+
+def disturbed(name: str, move: int, point: str, url: str, *statements: str, **options: Any) -> str:
+    """As ``call``, but when it passes ``point`` the first time, somebody does this to the database at ``url``."""
+    import psycopg
+
+    from sharding.moves import work
+
+    done: list[str] = []
+
+    def disturb(passed: str) -> None:
+        if passed == point and not done:
+            done.append(passed)
+            with psycopg.connect(url, autocommit=True) as connection:
+                for statement in statements:
+                    connection.execute(statement.encode())
+
+    before, work.passed = work.passed, disturb
+    try:
+        return call(name, move, **options)
+    finally:
+        work.passed = before
+        assert done, f"{name} did not pass {point!r}"
+
+
+def run_in_doubt(move: int, *, stored: bool) -> str:
+    """The first time the map is changed by the switch, the answer to COMMIT is lost; the change itself may be too."""
+    from unittest.mock import patch
+
+    from sharding import directory
+    from sharding.errors import ChangeInDoubt
+    from sharding.moves import switching
+
+    change, calls = directory.change, []
+
+    def lose(*args: Any, **kwargs: Any) -> Any:
+        calls.append(args)
+        if len(calls) == 1:
+            if stored:
+                change(*args, **kwargs)
+            raise ChangeInDoubt("lost")
+        return change(*args, **kwargs)
+
+    with patch.object(switching.directory, "change", lose):
+        return call("run", move)
+
+
+def write(customer: int, *, orders: int = 1) -> list[int]:
+    """New orders of a customer, by the map."""
+    import sharding
+    from tests.sharding.shop.models import Order
+
+    home = sharding.home("customer", customer)
+    return [
+        int(sharding.run(home, lambda: Order.objects.create(customer_id=customer, store_id=1)).pk)
+        for _ in range(orders)
+    ]
+
+
+def reserve(customer: int, n: int) -> list[int]:
+    import sharding
+
+    return sharding.reserve_ids(sharding.home("customer", customer), n)
+
+
+def reserve_at(alias: str, customer: int) -> None:
+    """As a process would that still goes by an old map."""
+    from django.db import connections
+
+    from sharding import names
+
+    with connections[alias].cursor() as cursor:
+        cursor.execute(
+            "SELECT sharding_reserve_ids('customer', %s, %s, 1)", [names.bucket_class("customer"), customer % 10_000]
+        )
+
+
+def orders_of(customer: int) -> list[int]:
+    """By the map."""
+    from tests.sharding.shop.models import Order
+
+    return sorted(Order.objects.filter(customer_id=customer).values_list("pk", flat=True))
+
+
+def alias_of(keyspace: str, key: int) -> str:
+    import sharding
+    from sharding import directory, maps
+
+    maps.learn(directory.read())
+    return sharding.alias_for(keyspace, key)
+
+
+def status(move: int) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from sharding import moves
+
+    return next(asdict(one) for one in moves.status(also_finished=True) if one.id == move)
+
+
+def clear_at_once(move: int) -> int:
+    """Delete the old copy without taking the replication down first."""
+    from sharding.moves import work
+    from sharding.moves.clearing import clear
+
+    with work.taken(move, patience=5, report=lambda text: None) as taken:
+        return clear(taken, taken.source)
+
+
+def refuse_migrating() -> None:
+    from sharding import moves
+
+    moves.refuse_migrating()
+
+
+def newest() -> int:
+    from sharding.models import Move
+
+    return int(Move.objects.latest("pk").pk)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ from tests.sharding.moves import acts, checking
 from tests.sharding.moves.world import World
 
 SEED = 3
+ROUNDS = 30
+"""With --long: about a thousand moves."""
 GIVEN_UP_AT = "switch: adopted"
 """The last moment before the map is changed."""
 
@@ -31,21 +33,24 @@ def points(worlds) -> dict[str, list[str]]:
 
 def test_the_points_are_all_there(points):
     assert {name: len(found) for name, found in points.items()} == {
-        "run": 33,
-        "rollback": 19,
+        "run": 34,
+        "rollback": 20,
         "give up": 20,
         "cleanup": 6,
     }
 
 
 def test_killed_at_every_step_under_traffic_nothing_is_lost(worlds, points, tmp_path: Path, request):
-    rounds = 25 if request.config.getoption("--long") else 1
+    is_long = request.config.getoption("--long")
+    rounds = ROUNDS if is_long else 1
+    # Between a step's end and the next one's beginning only the directory's note of it lies.
+    chosen = {name: [p for p in found if is_long or not p.startswith("before")] for name, found in points.items()}
     chance = random.Random(SEED)
     kills = moves = 0
     with worlds() as world:
         with checking.traffic(world, tmp_path) as verdict:
             for _ in range(rounds):
-                todo = {name: chance.sample(found, len(found)) for name, found in points.items()}
+                todo = {name: chance.sample(found, len(found)) for name, found in chosen.items()}
                 while any(todo.values()):
                     kills += one_move(world, chance, points, todo)
                     moves += 1
@@ -54,12 +59,12 @@ def test_killed_at_every_step_under_traffic_nothing_is_lost(worlds, points, tmp_
     assert verdict.is_clean, str(verdict)
     assert verdict.met_a_move > 0
     assert moves >= 20
-    assert kills == rounds * sum(map(len, points.values()))
+    assert kills == rounds * sum(map(len, chosen.values()))
     assert found_amiss == []
 
 
 def one_move(world: World, chance: random.Random, points: dict[str, list[str]], todo: dict[str, list[str]]) -> int:
-    """A random move, killed at one or two points on its way, at one or two when it is undone or cleaned up."""
+    """A random move, killed on its way and again when it is undone or cleaned up."""
     holders = world.do(acts.holders)
     keyspace = chance.choice(["customer", "customer", "store"])
     first = chance.randrange(10_000)
@@ -72,7 +77,7 @@ def one_move(world: World, chance: random.Random, points: dict[str, list[str]], 
     if todo["give up"] and chance.random() < 0.3:
         assert world.do(acts.killed, "run", move, GIVEN_UP_AT)
         return kill(world, "rollback", move, todo["give up"], points["give up"], 3)
-    kills = kill(world, "run", move, todo["run"], points["run"], 2)
+    kills = kill(world, "run", move, todo["run"], points["run"], 1)
     end = chance.choice(["rollback", "cleanup"])
     return kills + kill(world, end, move, todo[end], points[end], 2)
 

@@ -9,9 +9,10 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -26,6 +27,7 @@ from tests.sharding.moves import acts
 Answer = TypeVar("Answer")
 
 LEASE = 0.2
+OWNED = {"a": (0, 4999), "b": (5000, 9999)}
 SERVER_OF = {"default": 0, "a": 0, "b": 1, "c": 0}
 
 
@@ -33,10 +35,21 @@ SERVER_OF = {"default": 0, "a": 0, "b": 1, "c": 0}
 class World:
     urls: Mapping[str, str]
     mover: ProcessPoolExecutor
+    """One process, which does one thing at a time."""
+    watcher: ProcessPoolExecutor
+    """Another one, to look at what it does."""
 
     def do(self, act: Callable[..., Answer], *args: Any, **kwargs: Any) -> Answer:
         """``act(…)`` in a process of this world; what it raises is raised here."""
-        return self.mover.submit(act, *args, **kwargs).result(timeout=120)
+        return self.mover.submit(act, *args, **kwargs).result(timeout=300)
+
+    def look(self, act: Callable[..., Answer], *args: Any, until: Callable[[Answer], bool]) -> Answer:
+        """What ``act(…)`` says once it says what is waited for."""
+        ends = time.monotonic() + 30
+        while not until(found := self.watcher.submit(act, *args).result(timeout=60)):
+            assert time.monotonic() < ends, found
+            time.sleep(0.02)
+        return found
 
     def start(self, *arguments: str, log: Path) -> "subprocess.Popen[bytes]":
         """``python -m`` in this world."""
@@ -101,61 +114,105 @@ def _template() -> dict[str, str]:
 
 def _drop(alias: str, name: str) -> None:
     with _maintenance(alias) as connection:
-        for (gid,) in connection.execute("SELECT gid FROM pg_prepared_xacts WHERE database = %s", [name]).fetchall():
-            with psycopg.connect(testservers._servers()[SERVER_OF[alias]].url(name), autocommit=True) as inside:
-                inside.execute(f"ROLLBACK PREPARED '{gid}'".encode())
-        found = connection.execute("SELECT true FROM pg_database WHERE datname = %s", [name]).fetchone()
-        if not found:
+        if not connection.execute("SELECT true FROM pg_database WHERE datname = %s", [name]).fetchone():
             return
-        connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true".encode())
-        left = connection.execute(
-            "SELECT subname FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid WHERE d.datname = %s", [name]
-        ).fetchall()
-        if left:
-            with psycopg.connect(testservers._servers()[SERVER_OF[alias]].url(name), autocommit=True) as inside:
-                for (subscription,) in left:
-                    inside.execute(f"ALTER SUBSCRIPTION {subscription} DISABLE".encode())
-                    inside.execute(f"ALTER SUBSCRIPTION {subscription} SET (slot_name = NONE)".encode())
-                    inside.execute(f"DROP SUBSCRIPTION {subscription}".encode())
-        connection.execute(
-            "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE database = %s AND active", [name]
-        )
-        for (slot,) in connection.execute(
-            "SELECT slot_name FROM pg_replication_slots WHERE database = %s", [name]
-        ).fetchall():
-            for _ in range(100):
-                try:
-                    connection.execute("SELECT pg_drop_replication_slot(%s)", [slot])
-                    break
-                except psycopg.errors.ObjectInUse:
-                    connection.execute(
-                        "SELECT pg_terminate_backend(active_pid), pg_sleep(0.05) FROM pg_replication_slots "
-                        "WHERE slot_name = %s AND active",
-                        [slot],
-                    )
+        _unlink(connection, alias, name)
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
-@contextmanager
-def world() -> Iterator[World]:
-    """New databases, and a process that works with them."""
-    template, names = _template(), _names("test")
+def _unlink(server: "psycopg.Connection[tuple[Any, ...]]", alias: str, name: str) -> None:
+    """End what a test may have left behind that outlives its sessions: replication, prepared transactions, refusals."""
+    server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true".encode())
+    with psycopg.connect(testservers._servers()[SERVER_OF[alias]].url(name), autocommit=True) as inside:
+        for (gid,) in inside.execute("SELECT gid FROM pg_prepared_xacts WHERE database = %s", [name]).fetchall():
+            inside.execute(f"ROLLBACK PREPARED '{gid}'".encode())
+        subscriptions = inside.execute(
+            "SELECT subname FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid WHERE datname = %s", [name]
+        ).fetchall()
+        for (subscription,) in subscriptions:
+            inside.execute(f"ALTER SUBSCRIPTION {subscription} DISABLE".encode())
+            inside.execute(f"ALTER SUBSCRIPTION {subscription} SET (slot_name = NONE)".encode())
+            inside.execute(f"DROP SUBSCRIPTION {subscription}".encode())
+        for (publication,) in inside.execute("SELECT pubname FROM pg_publication").fetchall():
+            inside.execute(f"DROP PUBLICATION {publication}".encode())
+    until = time.monotonic() + 10
+    while slots := server.execute(
+        "SELECT slot_name, active_pid FROM pg_replication_slots WHERE database = %s", [name]
+    ).fetchall():
+        assert time.monotonic() < until, slots
+        for slot, pid in slots:
+            if pid is not None:
+                server.execute("SELECT pg_terminate_backend(%s)", [pid])
+            with suppress(psycopg.errors.ObjectInUse):
+                server.execute("SELECT pg_drop_replication_slot(%s)", [slot])
+
+
+_RESET = """
+SET session_replication_role = replica;
+TRUNCATE shop_customer, shop_order, shop_line, shop_receipt, shop_store, shop_stock;
+DELETE FROM sharding_marker;
+DELETE FROM sharding_bucket;
+"""
+_OWN = (
+    "INSERT INTO sharding_bucket SELECT keyspace, bucket, 'owned', 1 "
+    "FROM unnest(ARRAY['customer', 'store']) keyspace, generate_series(%s::int, %s::int) bucket"
+)
+_is_there = False
+"""Whether the databases exist, as a test has left them."""
+
+
+def _prepare(names: Mapping[str, str]) -> None:
+    global _is_there
+    template = _template()
     for alias, name in names.items():
-        _drop(alias, name)
-        with _maintenance(alias) as connection:
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template[alias]}".encode())
-    urls = _urls(names)
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, context, initializer=acts.begin, initargs=(_environ(urls),)) as mover:
-        found = World(urls, mover)
+        with _maintenance(alias) as server:
+            if not _is_there:
+                _drop(alias, name)
+                server.execute(f"CREATE DATABASE {name} TEMPLATE {template[alias]}".encode())
+                continue
+            _unlink(server, alias, name)
+        with psycopg.connect(testservers._servers()[SERVER_OF[alias]].url(name), autocommit=True) as connection:
+            if alias == "default":
+                connection.execute("DELETE FROM sharding_move; DELETE FROM sharding_mapversion")
+                continue
+            connection.execute(_RESET)
+            if alias in OWNED:
+                connection.execute(_OWN, OWNED[alias])
+    _is_there = True
+
+
+@contextmanager
+def world(*, is_changed: bool = False) -> Iterator[World]:
+    """Databases as new, and processes that work with them. ``is_changed``: the block changes tables."""
+    global _is_there
+    names = _names("test")
+    _prepare(names)
+    found = World(_urls(names), _process("mover"), _process("watcher"))
+    try:
         found.do(acts.publish)
         yield found
-    for alias in sorted(names, key="bca".find):  # subscribers first would be best; all of them are forced
-        _drop(alias, names[alias])
+    finally:
+        for pool in (found.mover, found.watcher):
+            pool.submit(acts.forget).result(timeout=60)
+        if is_changed:
+            _is_there = False
 
 
-def drop_templates() -> None:
-    if _template.cache_info().currsize:
-        for alias, name in _template().items():
-            _drop(alias, name)
-        _template.cache_clear()
+@cache
+def _process(name: str) -> ProcessPoolExecutor:
+    """One for all worlds of this process of the tests: their databases have the same addresses."""
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(1, context, initializer=acts.begin, initargs=(_environ(_urls(_names("test"))),))
+
+
+def end() -> None:
+    """Stop and drop what all worlds share."""
+    global _is_there
+    for name in ("mover", "watcher"):
+        _process(name).shutdown()
+    _process.cache_clear()
+    for alias in SERVER_OF:
+        for kind in ("test", "template"):
+            _drop(alias, _names(kind)[alias])
+    _template.cache_clear()
+    _is_there = False
