@@ -12,7 +12,7 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, IntegrityError, connectio
 from psycopg import sql
 
 from sharding import maps, names, topology
-from sharding.errors import ChangeInDoubt, DirectoryUnavailable, MapConflict, ShardingError, ShardUnavailable
+from sharding.errors import ChangeInDoubt, DirectoryUnavailable, MapConflict
 from sharding.models import MapVersion
 from sharding.topology import ShardMap
 
@@ -51,36 +51,46 @@ def read() -> ShardMap:
 def change(edit: Edit, reason: str, *, within: Callable[[], object] = lambda: None) -> ShardMap:
     """Store ``edit(newest map)`` as the next one, tell all processes, and go by it here.
 
-    ``reason`` is for people who read the history. ``within`` runs in the same transaction on the directory; what it
-    raises undoes the change. Raises ``MapConflict`` when somebody else changed the map at the same moment,
-    ``DirectoryUnavailable`` when nothing was stored because the directory is away, its ``ChangeInDoubt`` when nobody
-    can tell, and ``ShardingError`` for an unsound map. 6 queries.
+    Raises what ``prepared`` and ``store`` raise.
     """
-    epoch, is_sent = 0, False
-    try:
-        with transaction.atomic(using=DEFAULT_DB_ALIAS, durable=True):
-            before = _newest_in_transaction()
-            after = edit(before)
-            epoch = before.epoch + 1
-            changed = ShardMap(epoch, after.keyspaces, after.primaries)
-            maps.check(changed, connections.databases.keys())
-            _store(changed, reason)
-            within()
-            is_sent = True
-    except IntegrityError as error:
-        raise MapConflict(f"map {epoch} was made by somebody else meanwhile; look at it, then repeat") from error
-    except DatabaseError as error:
-        if isinstance(error, ShardingError) and not isinstance(error, ShardUnavailable):
-            raise
-        doubt = ChangeInDoubt if is_sent else DirectoryUnavailable
-        raise doubt(f"the directory did not store the map: {str(error).strip()}") from error
-    maps.learn(changed)
+    return store(prepared(edit), reason, within=within)
+
+
+def prepared(edit: Edit) -> ShardMap:
+    """``edit(newest map)`` as it would be stored now.
+
+    Raises ``DirectoryUnavailable``, and ``ShardingError`` for an unsound map.
+    """
+    before = read()
+    after = edit(before)
+    changed = ShardMap(before.epoch + 1, after.keyspaces, after.primaries)
+    maps.check(changed, connections.databases.keys())
     return changed
 
 
-def _newest_in_transaction() -> ShardMap:
-    row = MapVersion.objects.order_by("-epoch").values_list("epoch", "document").first()
-    return maps.parsed(*row) if row else topology.configured()
+def store(changed: ShardMap, reason: str, *, within: Callable[[], object] = lambda: None) -> ShardMap:
+    """Make a prepared map the newest one, tell all processes, and go by it here. 2 queries.
+
+    ``reason`` is for people who read the history. ``within`` runs in the same transaction on the directory; what it
+    raises undoes the change. Raises ``MapConflict`` when somebody else changed the map since it was prepared,
+    ``DirectoryUnavailable`` when nothing was stored because the directory is away, and its ``ChangeInDoubt`` when
+    nobody can tell.
+    """
+    is_sent = False
+    try:
+        with transaction.atomic(using=DEFAULT_DB_ALIAS, durable=True):
+            _insert(changed, reason)
+            within()
+            is_sent = True
+    except IntegrityError as error:
+        raise MapConflict(
+            f"map {changed.epoch} was made by somebody else meanwhile; look at it, then repeat"
+        ) from error
+    except DatabaseError as error:
+        doubt = ChangeInDoubt if is_sent else DirectoryUnavailable
+        raise doubt(f"the map could not be stored: {str(error).strip()}") from error
+    maps.learn(changed)
+    return changed
 
 
 def after_migrate(using: str, **_: Any) -> None:
@@ -95,15 +105,15 @@ def publish() -> None:
         return  # not migrated yet
     before = read()
     if before.epoch == 0:
-        _store(ShardMap(1, before.keyspaces), "the configured map")
+        _insert(ShardMap(1, before.keyspaces), "the configured map")
     elif MapVersion.objects.filter(epoch=before.epoch, document__keyspaces__has_keys=list(before.keyspaces)).exists():
         return
     else:
-        _store(ShardMap(before.epoch + 1, before.keyspaces, before.primaries), "a new keyspace")
+        _insert(ShardMap(before.epoch + 1, before.keyspaces, before.primaries), "a new keyspace")
     topology.reload()
 
 
-def _store(shard_map: ShardMap, reason: str) -> None:
-    with transaction.atomic(using=DEFAULT_DB_ALIAS), connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+def _insert(shard_map: ShardMap, reason: str) -> None:
+    with transaction.atomic(using=DEFAULT_DB_ALIAS, savepoint=False), connections[DEFAULT_DB_ALIAS].cursor() as cursor:
         MapVersion.objects.create(epoch=shard_map.epoch, document=maps.document(shard_map), reason=reason)
         cursor.execute("SELECT pg_notify(%s, %s)", [names.CHANNEL, str(shard_map.epoch)])

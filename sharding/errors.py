@@ -1,6 +1,7 @@
 """Why the library says no. Every message ends with what to write instead."""
 
 from django.db import IntegrityError, OperationalError
+from typing_extensions import override
 
 
 class ShardingError(Exception):
@@ -37,6 +38,12 @@ class ShardUnavailable(ShardingError, OperationalError):
     def __init__(self, alias: str, reason: str) -> None:
         super().__init__(f"{alias}: {reason}")
         self.alias = alias
+        self._said = (alias, reason)
+
+    @override
+    def __reduce__(self) -> tuple[type["ShardUnavailable"], tuple[str, str]]:
+        """Exceptions travel between processes."""
+        return type(self), self._said
 
 
 class DeadlineExceeded(ShardUnavailable):

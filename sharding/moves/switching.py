@@ -10,8 +10,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import psycopg
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.db.models.functions import Now
+from django.db.utils import DatabaseError
 
 from sharding import deadlines, directory, maps, names
 from sharding.errors import ChangeInDoubt, DirectoryUnavailable, MapConflict, MoveStopped
@@ -21,7 +22,7 @@ from sharding.moves.links import Link
 from sharding.moves.servers import Session
 from sharding.moves.work import RANGE, Work, with_copy, without_copy
 from sharding.schema import AHEAD
-from sharding.topology import Keyspace
+from sharding.topology import Keyspace, ShardMap
 
 LOCK_MS = (40, 80, 160, 300)
 """How long each try waits for writers that are under way. The others wait behind it, for nothing if it fails."""
@@ -51,20 +52,21 @@ class Switch:
     def attempt(self, number: int) -> None:
         """One try, the ``number``-th. Raises ``NotNow`` when it was in vain, and then nothing has changed."""
         try:
-            epoch = directory.read().epoch + 1  # also finds out whether it answers, before any writer is stopped
+            # Ahead, as it takes its time; and whether the directory answers, before any writer is stopped.
+            flipped = directory.prepared(self.work.edit(self._flipped))
         except DirectoryUnavailable as error:
             raise NotNow(str(error)) from error
         works.passed("switch: locking")
         with self._locked(LOCK_MS[min(number, len(LOCK_MS) - 1)]):
             works.passed("switch: locked")
-            with self._fenced(epoch) as mark:
+            with self._fenced(flipped.epoch) as mark:
                 works.passed("switch: fenced")
                 if not self.link.wait_for(mark, ARRIVAL_SECONDS):
                     raise NotNow(f"what was written at {self.old.alias} did not arrive in {ARRIVAL_SECONDS:.0f} s")
                 works.passed("switch: arrived")
                 self._adopt()
                 works.passed("switch: adopted")
-                epoch = self._flip()
+                epoch = self._flip(flipped)
             works.passed("switch: flipped")
             self._open(epoch)
             works.passed("switch: opened")
@@ -115,7 +117,7 @@ class Switch:
                 lock(session, number, self.work.move.first, self.work.move.last, milliseconds)
             yield
         finally:
-            for session in reversed(sessions):
+            for session in reversed(sessions):  # most writers wait at the old one
                 if not session.connection.closed:
                     unlock(session, number)
 
@@ -133,12 +135,11 @@ class Switch:
                 f"the directory was lost while it stored the new map, so buckets {self.work.move.first} to "
                 f"{self.work.move.last} are written nowhere; resume the move as soon as it is back"
             ) from error
-        except (NotNow, DirectoryUnavailable) as error:
-            self.reopen(epoch)
-            raise NotNow(str(error)) from error
-        except psycopg.Error:
-            with suppress(psycopg.Error):  # of which of the two this was, is said by the first error
+        except BaseException as error:
+            with suppress(psycopg.Error):  # should the old home itself be lost, the first error says so
                 self.reopen(epoch)
+            if isinstance(error, DirectoryUnavailable):
+                raise NotNow(str(error)) from error
             raise
 
     def _fence(self, epoch: int) -> int:
@@ -174,20 +175,21 @@ class Switch:
         if self.way_back is not None:
             self.new.rows("SELECT pg_replication_slot_advance(%s, pg_current_wal_flush_lsn())", self.way_back.name)
 
-    def _flip(self) -> int:
+    def _flip(self, flipped: ShardMap) -> int:
         """Store the new map, and in the same transaction that the move has come so far; the map's epoch."""
         until = time.monotonic() + IN_DOUBT_SECONDS
         doubt: ChangeInDoubt | None = None
         while True:
             try:
                 with deadlines.deadline(works.DIRECTORY_SECONDS):
-                    return directory.change(
-                        self.work.edit(self._flipped), str(self.work.move), within=self._record
-                    ).epoch
-            except _Stored:
-                return directory.read().epoch
+                    if doubt is not None and self._is_stored():
+                        return directory.read().epoch
+                    return directory.store(flipped, str(self.work.move), within=self._record).epoch
             except MapConflict:
+                flipped = directory.prepared(self.work.edit(self._flipped))
                 continue
+            except KeyboardInterrupt as error:
+                raise ChangeInDoubt("interrupted") from error
             except ChangeInDoubt as error:
                 doubt = error
             except DirectoryUnavailable:
@@ -198,21 +200,21 @@ class Switch:
                 raise doubt
             time.sleep(0.05)
 
+    def _is_stored(self) -> bool:
+        """After a COMMIT whose answer was lost: waits for a transaction that may still be under way."""
+        try:
+            with transaction.atomic(using=DEFAULT_DB_ALIAS):
+                return Move.objects.select_for_update().get(pk=self.work.move.pk).step == self.then
+        except DatabaseError as error:
+            raise DirectoryUnavailable(f"the directory does not say how far the move has come: {error}") from error
+
     def _record(self) -> None:
-        """Waits for an earlier transaction of ours whose end was not heard; raises ``_Stored`` when it did it."""
-        move = self.work.move
-        if Move.objects.filter(pk=move.pk, turn=move.turn, step=self.then).exists():
-            raise _Stored
         self.work.record_now(step=self.then, switched_at=Now(), note="")
 
     def _flipped(self, keyspace: Keyspace) -> Keyspace:
         move = self.work.move
         changed = maps.assigned(keyspace, move.first, move.last, self.new.alias)
         return with_copy(without_copy(changed, self.work.copy_at(self.new)), self.work.copy_at(self.old))
-
-
-class _Stored(Exception):
-    """The map was stored after all."""
 
 
 def lock(session: Session, number: int, first: int, last: int, milliseconds: int) -> None:
@@ -252,7 +254,9 @@ def holders(session: Session, number: int, first: int, last: int) -> list[str]:
             "|| coalesce(a.state, '') || ', its transaction ' "
             "|| round(extract(epoch FROM clock_timestamp() - a.xact_start)::numeric, 1) || ' s old' END "
             "FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid "
-            "LEFT JOIN pg_prepared_xacts x ON l.pid IS NULL AND l.virtualtransaction = '-1/' || x.transaction::text "
+            "LEFT JOIN pg_locks t ON l.pid IS NULL AND t.pid IS NULL AND t.locktype = 'transactionid' "
+            "AND t.virtualtransaction = l.virtualtransaction "
+            "LEFT JOIN pg_prepared_xacts x ON x.transaction = t.transactionid "
             "WHERE l.locktype = 'advisory' AND l.classid::bigint = %s AND l.objid::bigint BETWEEN %s AND %s "
             "AND l.objsubid = 2 AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid() "
             "AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())",
