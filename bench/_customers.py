@@ -10,6 +10,7 @@ import random
 import sys
 import time
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -32,13 +33,11 @@ class Customer:
         self.took: list[tuple[float, float, int]] = []
         """Beginning, seconds, bucket."""
         self.wrong: list[str] = []
+        self.rows: Any = import_module("tests.sharding.shop.models").Order.objects
 
     def write(self) -> None:
-        from django.apps import apps
-
         import sharding
 
-        Order = apps.get_model("shop", "Order")
         # Among 64 buckets, too, there is somebody all the time.
         bucket = self.chance.randint(0, min(63, self.last) if self.chance.random() < 0.5 else self.last)
         key = 10_000 * (self.number + 1) + bucket
@@ -47,13 +46,13 @@ class Customer:
         if mine and self.chance.random() < 0.7:
             id = self.chance.choice(mine)
             total = self.orders[id][1]
-            changed = self.timed(bucket, home, lambda: Order.objects.filter(pk=id, total=total).update(total=total + 1))
+            changed = self.timed(bucket, home, lambda: self.rows.filter(pk=id, total=total).update(total=total + 1))
             if changed != 1:
                 self.wrong.append(f"order {id} was not at {total}")
             self.orders[id][1] += 1
         else:
             code = next(self.codes)
-            id = self.timed(bucket, home, lambda: Order.objects.create(customer_id=key, store_id=1, code=code).pk)
+            id = self.timed(bucket, home, lambda: self.rows.create(customer_id=key, store_id=1, code=code).pk)
             self.orders[id] = [code, 0]
 
     def timed(self, bucket: int, home: Any, work: Callable[[], int]) -> int:
