@@ -121,7 +121,10 @@ def _moves(urls: dict[str, str], *, pairs: tuple[int, int]) -> list[Figure]:
     rows = _rows(urls[NEAR])
     moves.cleanup(_move(LAST, NEAR, FAR), now=True)  # nobody writes: how fast do rows go?
     ((began, ended),) = copying.between("before subscribe", "after copy")
+    assert _rows(urls[FAR]) == rows
+    work.passed = lambda point: None
     with tempfile.TemporaryDirectory() as name, _ordering(urls, Path(name)) as found:
+        moves.rollback(_move(63, FAR, NEAR))  # after it, every writer is connected to both
         for clock, last, times in ((few, 63, pairs[0]), (many, LAST, pairs[1])):
             work.passed = clock
             for _ in range(times):

@@ -156,7 +156,7 @@ def propose(keyspace: Keyspace, weights: dict[str, Weights], by: By) -> Plan:
 def _range(
     holders: list[str], moved: list[bool], weight: list[float], source: str, wanted: float
 ) -> tuple[int, int] | None:
-    """The last buckets of one of the source's ranges, as many as weigh no more than ``wanted``."""
+    """The last buckets of one of the source's ranges, as many as come nearest to ``wanted``."""
     last = BUCKETS - 1
     while last >= 0:
         if holders[last] != source or moved[last]:
@@ -167,7 +167,7 @@ def _range(
             first > 0
             and holders[first - 1] == source
             and not moved[first - 1]
-            and part + weight[first - 1] <= wanted
+            and part + weight[first - 1] / 2 <= wanted
             and last - first + 2 <= MOST_BUCKETS
         ):
             first -= 1

@@ -302,6 +302,30 @@ def newest() -> int:
     return int(Move.objects.latest("pk").pk)
 
 
+def command(*arguments: str) -> str:
+    """What ``manage.py shard …`` writes; with what it fails, after ``CommandError:``."""
+    from io import StringIO
+
+    from django.core.management import CommandError, call_command
+
+    out = StringIO()
+    try:
+        call_command("shard", *arguments, stdout=out)
+    except CommandError as error:
+        out.write(f"CommandError: {error}\n")
+    return out.getvalue()
+
+
+def weigh(alias: str) -> tuple[dict[int, float], dict[int, float]]:
+    """By bucket: rows, and rows made lately."""
+    from sharding import topology
+    from sharding.moves import planning, servers
+
+    with servers.session(alias) as one:
+        found = planning.weigh(one, topology.keyspace("customer"))
+    return tuple({bucket: n for bucket, n in enumerate(part) if n} for part in (found.rows, found.recent))  # type: ignore[return-value]
+
+
 if __name__ == "__main__":
     begin({})
     migrate()
