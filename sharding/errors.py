@@ -1,5 +1,7 @@
 """Why the library says no. Every message ends with what to write instead."""
 
+from collections.abc import Mapping
+
 from django.db import IntegrityError, OperationalError
 from typing_extensions import override
 
@@ -37,17 +39,37 @@ class ShardUnavailable(ShardingError, OperationalError):
 
     def __init__(self, alias: str, reason: str) -> None:
         super().__init__(f"{alias}: {reason}")
-        self.alias = alias
-        self._said = (alias, reason)
+        self.alias, self.reason = alias, reason
 
     @override
-    def __reduce__(self) -> tuple[type["ShardUnavailable"], tuple[str, str]]:
+    def __reduce__(self) -> tuple[object, ...]:
         """Exceptions travel between processes."""
-        return type(self), self._said
+        return type(self), (self.alias, self.reason)
 
 
 class DeadlineExceeded(ShardUnavailable):
     """The database did not answer in time; its connection is closed."""
+
+
+class ShardsMissing(ShardUnavailable):
+    """Some of the databases that a query had to ask did not answer; ``missing`` says why, by alias.
+
+    Reads only, so it may be asked again. ``scatter(partial="return")`` returns what came instead.
+    """
+
+    def __init__(self, missing: Mapping[str, Exception]) -> None:
+        self.missing = dict(missing)
+        reasons = "; ".join(f"{alias}: {_first_line(error)}" for alias, error in list(self.missing.items())[:3])
+        names = ", ".join(self.missing)
+        super().__init__(names, f'did not answer ({reasons}); ask again, or say .scatter(partial="return")')
+
+    @override
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.missing,)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 class DirectoryUnavailable(ShardingError, OperationalError):
@@ -73,8 +95,10 @@ class MoveStopped(ShardingError):
 BUCKET_MOVED = "40SH1"
 IDENTITY_CHANGED = "40SH2"
 CHECK_VIOLATION = "23514"
+READ_ONLY = "25006"
 SERIALIZATION_FAILURE = "40001"
 DEADLOCK = "40P01"
+QUERY_CANCELED = "57014"
 
 
 def sqlstate(error: BaseException) -> str | None:

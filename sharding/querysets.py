@@ -1,65 +1,103 @@
 """Django's queryset, sent to the shard that its own WHERE names."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import Any, NoReturn, Self, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import Any, Self, TypeVar
 
-from asgiref.sync import sync_to_async
-from django.db.models import Model, QuerySet
+from django.db.models import Model
 from typing_extensions import override
 
-from sharding import colocation, keys, merging, routing
+from sharding import colocation, keys, replicas, topology
 from sharding.errors import CrossShardQuery, ShardingError, UnroutableQuery
+from sharding.reads import ReadingQuerySet
 
 Row = TypeVar("Row", bound=Model)
 
+CREATES_HERE = "sharding_creates_here"
+"""A hint on querysets that chose their database themselves: a row that is created must belong there."""
 
-class ShardedQuerySet(QuerySet[Row]):
+
+class ShardedQuerySet(ReadingQuerySet[Row]):
     """Runs on one shard, or reads from the few that its ids name and merges them; refuses everything else.
 
     ``.using(alias)`` is the explicit way out: then nothing is checked but what the database itself checks.
     """
 
-    _db: str | None
+    _hints: dict[str, Any]
 
     @property
     @override
     def db(self) -> str:
         if self._db is not None:
             return self._db
-        found = self._aliases()
+        found = self._route().aliases
         if len(found) > 1:
             self._refuse("this query", found)
-        return found[0]
+        return replicas.chosen(self, found[0])
 
     def _aliases(self) -> tuple[str, ...]:
-        return (self._db,) if self._db is not None else routing.aliases(self.model, self.query)
+        return (self._db,) if self._db is not None else self._route().aliases
 
-    def _refuse(self, what: str, aliases: Sequence[str]) -> NoReturn:
-        raise CrossShardQuery(
-            f"{self.model._meta.label}: {what} spans {', '.join(aliases)}; name one key, or run it for each of them "
-            "with .using(alias)"
-        )
-
-    def _pinned(self, what: str, *values: Any) -> Self:
-        """This queryset on its one shard, with expressions among ``values`` checked for looking elsewhere."""
+    def _pinned(self, what: str) -> Self:
+        """This queryset on its one shard."""
         if self._db is not None:
             return self
+        if self._mark is not None:
+            raise CrossShardQuery(
+                f"{self.model._meta.label}: {what} after scatter(), which only reads; name one key, or run it for each "
+                "database with .using(alias)"
+            )
         found = self._aliases()
         if len(found) > 1:
             self._refuse(what, found)
-        suspicious = [value for value in values if colocation.looks_elsewhere(value)]
-        if suspicious:
-            probe = self.order_by().annotate(**{f"sharding_probe_{n}": value for n, value in enumerate(suspicious)})
-            routing.aliases(self.model, probe.query)
         return self.using(found[0])
 
-    def _pinned_to_rows(self, what: str, rows: Sequence[Row]) -> Self:
+    def _pinned_to_rows(self, what: str, rows: Sequence[Row], names: Iterable[str] | None = None) -> Self:
+        """This queryset on the one shard of ``rows``, whose columns, or those in ``names``, may hold expressions."""
         if self._db is not None:
             return self
         found = sorted({keys.alias_of_row(row) for row in rows})
         if len(found) > 1:
             self._refuse(what, found)
+        for row in rows:
+            colocation.check_row(row, found[0], names)
         return self.using(found[0])
+
+    def _pinned_by(self, what: str, lookups: dict[str, Any]) -> Self:
+        """This queryset on the one shard that ``lookups`` name; what it creates must live there."""
+        if self._db is not None:
+            return self
+        pinned = self.filter(**lookups)._pinned(what)
+        pinned = self.using(pinned._db)
+        pinned._hints = {**self._hints, CREATES_HERE: True}
+        return pinned
+
+    def _checked_defaults(self, defaults: Any) -> Any:
+        """What ``update_or_create`` may set rows to: not to an identity that lives elsewhere than ``self``."""
+        placed = keys.layout(self.model)
+        named = [placed.key, *placed.pk_columns]
+        given = {name for field in named for name in (field.name, field.attname)} & (defaults or {}).keys()
+        if self._is_explicit or not given:
+            return defaults
+        defaults = dict(defaults) | {name: value() if callable(value := defaults[name]) else value for name in given}
+        self._refuse_elsewhere(self.model(**{name: defaults[name] for name in given}))
+        return defaults
+
+    @property
+    def _is_explicit(self) -> bool:
+        """Whether the database was named by ``.using``, and not found by this queryset or a related manager."""
+        return self._db is not None and self._hints.keys().isdisjoint(("instance", CREATES_HERE))
+
+    def _refuse_elsewhere(self, row: Row) -> None:
+        alias = keys.alias_of_row(row)
+        if self._db not in (None, alias):
+            raise CrossShardQuery(
+                f"{self.model._meta.label}: what was looked for is on {self._db}, what would be saved belongs on "
+                f"{alias}; give both the same key"
+            )
+
+    @property
+    def _place(self) -> topology.Keyspace:
+        return topology.keyspace(keys.layout(self.model).keyspace)
 
     @override
     def __repr__(self) -> str:
@@ -68,74 +106,14 @@ class ShardedQuerySet(QuerySet[Row]):
         except ShardingError as error:  # a debugger or a failing assertion only wants to look
             return f"<{type(self).__name__} of {self.model._meta.label}: {type(error).__name__}>"
 
-    # Reading: one shard as Django does it, several merged.
-
-    @override
-    def _fetch_all(self) -> None:
-        if self._result_cache is None and self._db is None:
-            found = self._aliases()
-            if len(found) > 1:
-                self._result_cache = list(merging.rows(self, found))
-        super()._fetch_all()
-
-    @override
-    def iterator(self, chunk_size: int | None = None) -> Iterator[Row]:
-        found = self._aliases()
-        if len(found) == 1:
-            return super().iterator(chunk_size)
-        if self._prefetch_related_lookups:  # type: ignore[attr-defined]
-            self._refuse("iterator() after prefetch_related()", found)
-        return merging.rows(self, found, chunk_size=chunk_size or 2000)
-
-    @override
-    async def aiterator(self, chunk_size: int = 2000) -> AsyncIterator[Row]:
-        found = self._aliases()
-        if len(found) == 1:
-            async for row in self.using(found[0])._unrouted_aiterator(chunk_size):
-                yield row
-            return
-        for row in await sync_to_async(lambda: list(self.iterator(chunk_size)))():
-            yield row
-
-    def _unrouted_aiterator(self, chunk_size: int) -> AsyncIterator[Row]:
-        return super().aiterator(chunk_size)
-
-    @override
-    def count(self) -> int:
-        if self._result_cache is None and self._db is None:
-            found = self._aliases()
-            if len(found) > 1:
-                return merging.count(self, found)
-        return super().count()
-
-    @override
-    def exists(self) -> bool:
-        if self._result_cache is None and self._db is None:
-            found = self._aliases()
-            if len(found) > 1:
-                return merging.count(self[:1] if not self.query.is_sliced else self, found) > 0
-        return super().exists()
-
-    @override
-    def aggregate(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        pinned = self._pinned("aggregate()", *args, *kwargs.values())
-        return super(ShardedQuerySet, pinned).aggregate(*args, **kwargs)
-
-    @override
-    def in_bulk(self, id_list: Any = None, *, field_name: str = "pk") -> dict[Any, Row]:
-        if self._db is not None or id_list is None or field_name != "pk":
-            return super().in_bulk(id_list, field_name=field_name)
-        if self.query.is_sliced:
-            raise TypeError("Cannot use 'limit' or 'offset' with in_bulk().")
-        if self._fields is not None:  # type: ignore[attr-defined]
-            raise TypeError("in_bulk() cannot be used with values() or values_list().")
-        return {row.pk: row for row in self.filter(pk__in=list(id_list)).order_by()}
-
     # Writing: one shard.
 
     @override
     def update(self, **kwargs: Any) -> int:
-        return super(ShardedQuerySet, self._pinned("update()", *kwargs.values())).update(**kwargs)
+        pinned = self._pinned("update()")
+        if self._db is None:
+            colocation.check_update(self.query, kwargs, self._place, (pinned.db,))
+        return super(ShardedQuerySet, pinned).update(**kwargs)
 
     update.alters_data = True  # type: ignore[attr-defined]
 
@@ -148,11 +126,13 @@ class ShardedQuerySet(QuerySet[Row]):
 
     @override
     def create(self, **kwargs: Any) -> Row:
-        if self._db is not None:
+        refused: frozenset[str] = self.model._meta._reverse_one_to_one_field_names  # type: ignore[attr-defined]
+        if self._is_explicit or not refused.isdisjoint(kwargs):
             return super().create(**kwargs)
         row = self.model(**kwargs)
+        self._refuse_elsewhere(row)
         self._for_write = True
-        row.save(force_insert=True, using=keys.alias_of_row(row))
+        row.save(force_insert=True, using=self._db or keys.alias_of_row(row))
         return row
 
     create.alters_data = True  # type: ignore[attr-defined]
@@ -173,23 +153,23 @@ class ShardedQuerySet(QuerySet[Row]):
         rows = list(objs)
         if not rows:
             return 0
-        return super(ShardedQuerySet, self._pinned_to_rows("bulk_update()", rows)).bulk_update(rows, fields, batch_size)
+        names = list(fields)
+        pinned = self._pinned_to_rows("bulk_update()", rows, names)
+        return super(ShardedQuerySet, pinned).bulk_update(rows, names, batch_size)
 
     bulk_update.alters_data = True  # type: ignore[attr-defined]
 
-    def _pinned_by(self, lookups: dict[str, Any]) -> Self:
-        return self if self._db is not None else self.using(self.filter(**lookups).db)
-
     @override
     def get_or_create(self, defaults: Any = None, **kwargs: Any) -> tuple[Row, bool]:
-        return super(ShardedQuerySet, self._pinned_by(kwargs)).get_or_create(defaults, **kwargs)
+        return super(ShardedQuerySet, self._pinned_by("get_or_create()", kwargs)).get_or_create(defaults, **kwargs)
 
     get_or_create.alters_data = True  # type: ignore[attr-defined]
 
     @override
     def update_or_create(self, defaults: Any = None, create_defaults: Any = None, **kwargs: Any) -> tuple[Row, bool]:
-        pinned = self._pinned_by(kwargs)
-        return super(ShardedQuerySet, pinned).update_or_create(defaults, create_defaults, **kwargs)
+        pinned = self._pinned_by("update_or_create()", kwargs)
+        checked = pinned._checked_defaults(defaults)
+        return super(ShardedQuerySet, pinned).update_or_create(checked, create_defaults, **kwargs)
 
     update_or_create.alters_data = True  # type: ignore[attr-defined]
 

@@ -42,7 +42,7 @@ def start(keyspace: str, first: int, last: int, *, source: str, target: str) -> 
         if alias not in known[keyspace].databases:
             raise MoveRefused(f"{alias} has no tables of {keyspace}; add it to SHARDING['SPARES']")
     with transaction.atomic(using=DEFAULT_DB_ALIAS, durable=True), connections[DEFAULT_DB_ALIAS].cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", [names.ADVISORY_CLASS, names.MIGRATE_LOCK])
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", [names.ADVISORY_CLASS, names.MIGRATING_LOCK])
         if not cursor.fetchone()[0]:
             raise MoveRefused("the databases are being migrated, or another move is being entered; try again then")
         for other in Move.objects.exclude(phase__in=(Phase.DONE, Phase.UNDONE)).filter(
@@ -124,7 +124,7 @@ def due_for_cleanup() -> list[Move]:
 def refuse_migrating() -> None:
     """Raise ``MoveRefused`` while a move is under way or its old copy is kept: both sides must stay alike.
 
-    For whoever migrates, once it holds ``MIGRATE_LOCK`` in the directory, without which no move is entered. Says
+    For whoever migrates, once it holds ``MIGRATING_LOCK`` in the directory, without which no move is entered. Says
     nothing while the directory has no table of moves yet. 2 queries.
     """
     if Move._meta.db_table not in connections[DEFAULT_DB_ALIAS].introspection.table_names():

@@ -16,7 +16,7 @@ from django.db import connections
 from psycopg import pq
 from psycopg.conninfo import make_conninfo
 
-from sharding import names
+from sharding import names, primaries
 from sharding.conf import options
 from sharding.errors import MoveRefused
 
@@ -78,8 +78,9 @@ class Session:
 
 def conninfo(alias: str) -> str:
     """Where the database is, past any pooler, for this process and for the other servers."""
-    if alias in options().servers:
-        return options().servers[alias]
+    address = primaries.address_of(alias)
+    if address in options().servers:
+        return options().servers[address]
     known = {default.keyword.decode() for default in pq.Conninfo.get_defaults()}
     parameters = {
         name: value
