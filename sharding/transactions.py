@@ -91,6 +91,8 @@ def run(target: Target, fn: Callable[[], Answer], *, retries: int = 3) -> Answer
                 raise
             if has_moved:
                 leases.moved(alias, seen_epoch=epoch)
+                if alias_of(target) != alias:
+                    continue  # there is nothing to wait for
         pause(random.uniform(0, 2 * FIRST_PAUSE * 2**attempt))  # noqa: S311  spreads retries, guards nothing
     raise AssertionError("unreachable")
 
@@ -106,14 +108,24 @@ def on_commit(target: Target, fn: Callable[[], object]) -> None:
 def reserve_ids(target: Home | ShardedModel, n: int) -> list[int]:
     """``n`` new ids for rows of the target's key, ascending, from one query to its shard.
 
+    Outside of a transaction it follows a bucket that was moved; inside one it raises ``BucketMoved``.
+
     For an id that has to be known before the insert, such as one sent along with a request that may be repeated.
     """
     if isinstance(target, Home):
-        bucket: int | None = target.bucket
+        home = target
     else:
         bucket = keys.bucket_of_row(target)
-    if bucket is None:
-        raise ShardingError("reserve_ids() needs a Home, or a row whose key is set: an id carries its bucket")
-    with connections[alias_of(target)].cursor() as cursor:
-        cursor.execute(f"SELECT {names.NEXT_ID}(%s) FROM generate_series(1, %s)", [bucket, n])  # noqa: S608
-        return [id for (id,) in cursor.fetchall()]
+        if bucket is None:
+            raise ShardingError("reserve_ids() needs a Home, or a row whose key is set: an id carries its bucket")
+        home = Home(keys.layout(type(target)).keyspace, bucket)
+
+    def draw() -> list[int]:
+        with connections[home.alias].cursor() as cursor:
+            cursor.execute(
+                f"SELECT {names.RESERVE_IDS}(%s, %s, %s, %s)",
+                [home.keyspace, names.bucket_class(home.keyspace), home.bucket, n],
+            )
+            return [id for (id,) in cursor.fetchall()]
+
+    return draw() if open_elsewhere(None) else run(home, draw)
