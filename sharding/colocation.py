@@ -209,7 +209,7 @@ def _check_expressions(query: Query, expressions: Iterable[Any], keyspace: topol
         part = waiting.pop()
         found = part.expression.query if isinstance(part.expression, QuerySet) else part.expression
         if isinstance(found, Query):
-            _check_subquery(found, part, keyspace, run_on)
+            _check_subquery(query, found, part, keyspace, run_on)
         elif isinstance(found, RawSQL | ExtraWhere):
             raise _text(found.sql if isinstance(found, RawSQL) else " AND ".join(found.sqls))
         elif isinstance(found, list | tuple | set | frozenset):
@@ -281,9 +281,9 @@ def _names_bucket(column: Any, query: Query) -> bool:
     return is_always_there and keys.bucket_function(column.target) is not None
 
 
-def _check_subquery(inner: Query, part: _Part, keyspace: topology.Keyspace, run_on: RunOn) -> None:
+def _check_subquery(query: Query, inner: Query, part: _Part, keyspace: topology.Keyspace, run_on: RunOn) -> None:
     label = _label_in(inner, keyspace)
-    if not (_is_tied_by_in(inner, part) or _is_correlated(inner) or _runs_only_on(inner, keyspace, run_on)):
+    if not (_is_tied_by_in(query, inner, part) or _is_correlated(inner) or _runs_only_on(inner, keyspace, run_on)):
         raise CrossShardQuery(
             f"the subquery over {label} may have rows on other shards; tie it to the outer row by "
             "its key (OuterRef), add the same key to its filter, or fetch the ids first"
@@ -291,13 +291,15 @@ def _check_subquery(inner: Query, part: _Part, keyspace: topology.Keyspace, run_
     check(inner, keyspace, run_on)
 
 
-def _is_tied_by_in(inner: Query, part: _Part) -> bool:
+def _is_tied_by_in(query: Query, inner: Query, part: _Part) -> bool:
     """Whether it is ``x IN (inner)`` and looks, for each row, only at inner rows of the same bucket.
 
     Where it matters whether that is false or unknown, none of the values may be NULL: one anywhere, and
     ``x NOT IN (…)`` is true for no row at all.
     """
     lookup: Any = part.compared_by
+    if query.where.contains_over_clause:
+        return False  # Django may compare after the windows, with what it then takes for one value
     if lookup is None or narrowing.inner_query(lookup.rhs) is not inner or type(lookup.lhs) is not Col:
         return False
     bucket_of = keys.bucket_function(lookup.lhs.target)
