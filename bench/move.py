@@ -31,8 +31,8 @@ NEAR, FAR = "customer_0", "customer_1"
 FILL = (
     "INSERT INTO shop_customer SELECT b + 10000 * n, 'c' FROM generate_series(0, 1665) b, generate_series(1, 12) n",
     """
-    INSERT INTO shop_order (id, customer_id, store_id, code, total)
-    SELECT sharding_next_id(c.id % 10000), c.id, 1, '', 1 FROM shop_customer c, generate_series(1, 2)
+    INSERT INTO shop_order (id, customer_id, store_id, code, total, wishes)
+    SELECT sharding_next_id(c.id % 10000), c.id, 1, '', 1, '[]' FROM shop_customer c, generate_series(1, 2)
     """,
     "INSERT INTO shop_receipt (order_id, customer_id, text) SELECT id, customer_id, 'thank you' FROM shop_order",
     """
@@ -78,7 +78,7 @@ def _url(server: postgres.Server, name: str) -> str:
 def _prepare(urls: dict[str, str]) -> None:
     from sharding import migrating, topology
 
-    for progress in migrating.migrate([[alias] for alias in urls]).values():
+    for progress in migrating.migrate(migrating.groups()).values():
         if progress.error is not None:
             raise progress.error
     topology.reload()

@@ -9,7 +9,7 @@ from typing import TypeVar
 from django.db import OperationalError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from sharding import errors, keys, leases, names, topology
+from sharding import errors, keys, leases, names, statements, topology
 from sharding.errors import CrossShardTransaction, ShardingError
 from sharding.models import ShardedModel
 from sharding.topology import Home
@@ -56,6 +56,7 @@ def atomic(target: Target, *, durable: bool = False) -> Iterator[str]:
     """A transaction on the target's database; yields its alias. Inside another one of the same database, a savepoint.
 
     Raises ``CrossShardTransaction`` while a transaction is open on another database: the two could not commit together.
+    A statement inside that would go to another database because the map has changed meanwhile raises ``BucketMoved``.
     """
     alias = alias_of(target)
     other = open_elsewhere(alias)
@@ -64,8 +65,21 @@ def atomic(target: Target, *, durable: bool = False) -> Iterator[str]:
             f"a transaction on {alias} cannot start inside one on {other}: they would not commit together; leave the "
             "first, then go on from an event"
         )
-    with transaction.atomic(using=alias, durable=durable):
+    with transaction.atomic(using=alias, durable=durable), _outermost(alias):
         yield alias
+
+
+@contextmanager
+def _outermost(alias: str) -> Iterator[None]:
+    here = statements.transaction
+    if here.alias is not None:
+        yield
+        return
+    here.alias, here.by = alias, topology.current()
+    try:
+        yield
+    finally:
+        here.alias = here.by = None
 
 
 def run(target: Target, fn: Callable[[], Answer], *, retries: int = 3) -> Answer:

@@ -163,7 +163,7 @@ def _carrying(move_id: int, report: Report, patience: float) -> Iterator[Work]:
                     work.record(note=first_line(error))
                 raise
     except psycopg.Error as error:
-        raise MoveStopped(f"move {move_id}: a database was lost ({first_line(error)}); resume it") from error
+        raise MoveStopped(f"move {move_id} stopped: {first_line(error)}; put that right and resume it") from error
 
 
 def _go_on(work: Work) -> Move:

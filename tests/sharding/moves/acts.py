@@ -35,9 +35,9 @@ def forget() -> None:
 
 
 def migrate() -> None:
-    from sharding import migrating, topology
+    from sharding import migrating
 
-    for progress in migrating.migrate([[alias] for alias in topology.all_aliases()]).values():
+    for progress in migrating.migrate(migrating.groups()).values():
         if progress.error is not None:
             raise progress.error
 

@@ -149,7 +149,7 @@ def _unlink(server: "psycopg.Connection[tuple[Any, ...]]", alias: str, name: str
 
 _RESET = """
 SET session_replication_role = replica;
-TRUNCATE shop_customer, shop_order, shop_line, shop_receipt, shop_store, shop_stock;
+TRUNCATE shop_customer, shop_store CASCADE;
 DELETE FROM sharding_marker;
 DELETE FROM sharding_bucket;
 """
