@@ -5,7 +5,10 @@ A benchmark is a module with ``main(quick: bool) -> Report``. The exit code is 1
 
 import argparse
 import json
+import os
+import platform
 import sys
+from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 
@@ -32,13 +35,38 @@ def show(report: Report) -> None:
     print(json.dumps(report.as_json()))
 
 
+def write(report: Report, page: Path) -> None:
+    """Put the figures where the page has a place for them, ``<!-- bench:NAME -->`` to ``<!-- /bench:NAME -->``."""
+    begin, end = (f"<!-- {slash}bench:{report.bench} -->" for slash in ("", "/"))
+    before, found, rest = page.read_text().partition(begin)
+    _, closed, after = rest.partition(end)
+    if not (found and closed):
+        raise SystemExit(f"{page} has no place for {report.bench}: put {begin} and {end} where its figures belong")
+    lines = ["| figure | measured | goal |", "|---|---|---|"]
+    lines += [f"| {one.name} | {one.shown()} {one.unit} | {one.goal()} |" for one in report.figures]
+    taken = f"{datetime.now(UTC):%Y-%m-%d}, {machine()}"
+    page.write_text("\n".join([before + begin, *lines, "", f"*{taken}*", end + after]))
+
+
+def machine() -> str:
+    """What the figures were taken on."""
+    info = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    models = [line.partition(":")[2].strip() for line in info.splitlines() if line.startswith("model name")]
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    processor = models[0] if models else platform.machine()
+    return f"{os.cpu_count()} cores of {processor}, {memory:.0f} GiB, {platform.system()}"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="./dev bench")
     parser.add_argument("name", metavar="NAME", choices=names(), help=", ".join(names()))
     parser.add_argument("--quick", action="store_true", help="fewer rounds: for a look, not for the record")
+    parser.add_argument("--into", type=Path, metavar="PAGE", help="write the figures into this Markdown page as well")
     options = parser.parse_args()
     report: Report = import_module(f"bench.{options.name}").main(quick=options.quick)
     show(report)
+    if options.into:
+        write(report, options.into)
     return 0 if report.is_met() else 1
 
 

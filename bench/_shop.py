@@ -1,10 +1,8 @@
 """The library's example shop on databases of its own, for benchmarks: made, migrated, and gone afterwards."""
 
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import django
@@ -14,7 +12,6 @@ from deploy.local import postgres
 from deploy.local.layout import Layout
 
 BUCKETS = 10_000
-SERVER = "BENCH_SERVER"
 
 
 @contextmanager
@@ -55,10 +52,3 @@ def urls(found: postgres.Server, shards: int) -> dict[str, str]:
     for name in names.values():
         postgres.ensure_database(found, name)
     return {alias: found.url(name) for alias, name in names.items()}
-
-
-def machine() -> str:
-    """What the figures were taken on."""
-    info = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    models = [line.partition(":")[2].strip() for line in info.splitlines() if line.startswith("model name")]
-    return f"{os.cpu_count()} cores of {models[0] if models else 'an unknown processor'}"

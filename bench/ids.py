@@ -53,7 +53,7 @@ def _prepare() -> None:
 
     from sharding import migrating, topology
 
-    for progress in migrating.migrate([[alias] for alias in topology.all_aliases()]).values():
+    for progress in migrating.migrate(migrating.groups()).values():
         if progress.error is not None:
             raise progress.error
     for alias in topology.aliases("customer"):

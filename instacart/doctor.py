@@ -25,11 +25,14 @@ from django_redis.exceptions import ConnectionInterrupted
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
+import sharding
 from apps.stores import selectors as stores
 from celery_app.conf import QUEUES
 from celery_app.tasks import HEARTBEAT_KEY
 
 ANSWER_S = 2.0
+LOOK_S = 10.0
+"""How long one check may wait for databases: this process is patient otherwise."""
 PING_S = 3.0
 HEARTBEAT_STALE_S = 30
 LEAST_DISK_BYTES = 500 * 1024 * 1024
@@ -68,7 +71,8 @@ class Check:
 
 def examine(check: Check) -> Finding:
     try:
-        return Finding(name=check.name, ok=True, detail=check.look(), advice="")
+        with sharding.deadline(LOOK_S):
+            return Finding(name=check.name, ok=True, detail=check.look(), advice="")
     except Wrong as wrong:
         return Finding(name=check.name, ok=False, detail=wrong.detail, advice=wrong.advice)
 
@@ -76,7 +80,7 @@ def examine(check: Check) -> Finding:
 def database_answers(alias: str) -> str:
     """Reachable and set up for online moves."""
     try:
-        with connections[alias].cursor() as cursor:
+        with sharding.deadline(ANSWER_S), connections[alias].cursor() as cursor:
             cursor.execute("SHOW wal_level")
             level = cursor.fetchone()[0]
     except DATABASE_ERRORS as error:

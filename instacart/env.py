@@ -41,6 +41,10 @@ class Env:
     """Bucket ranges by keyspace, to begin with: once the directory has a map, that one counts."""
     spares: dict[str, tuple[str, ...]]
     """By keyspace: databases of it that the map leaves empty, for buckets to be moved to."""
+    replicas: dict[str, tuple[str, ...]]
+    """By alias of a database: the aliases of its read-only copies."""
+    metrics_token: str = field(repr=False)
+    """Secret that opens ``/metrics``; empty: there is no such page."""
     redis_url: str = field(repr=False)
     stripe_secret_key: str = field(repr=False)
     stripe_publishable_key: str
@@ -73,7 +77,10 @@ class Env:
         if production and missing:
             raise SettingMissing(f"production needs these variables and guesses none of them: {', '.join(missing)}")
         database_urls = _database_urls(given["DATABASE_URLS"])
-        shard_map = _shard_map(environ.get("SHARD_MAP"), database_urls)
+        replicas = _replicas(environ.get("REPLICAS"), database_urls)
+        copies = {copy for found in replicas.values() for copy in found}
+        shards = {alias: url for alias, url in database_urls.items() if alias not in copies}
+        shard_map = _shard_map(environ.get("SHARD_MAP"), shards)
         env = cls(
             production=production,
             secret_key=given["SECRET_KEY"],
@@ -81,7 +88,9 @@ class Env:
             jwt_key=given["JWT_KEY"],
             database_urls=database_urls,
             shard_map=shard_map,
-            spares=_spares(shard_map, database_urls),
+            spares=_spares(shard_map, shards),
+            replicas=replicas,
+            metrics_token=environ.get("METRICS_TOKEN", ""),
             redis_url=given["REDIS_URL"],
             stripe_secret_key=given["STRIPE_SECRET_KEY"],
             stripe_publishable_key=given["STRIPE_PUBLISHABLE_KEY"],
@@ -159,6 +168,21 @@ def _database_urls(text: str) -> dict[str, str]:
     if "default" not in urls:
         raise SettingMissing("DATABASE_URLS: the global database is missing; add default=postgresql://…")
     return urls
+
+
+def _replicas(text: str | None, database_urls: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """``customer_0=customer_0_copy,customer_0=customer_0_far,store_1=…``: no shards of their own."""
+    found: dict[str, tuple[str, ...]] = {}
+    for entry in filter(None, (part.strip() for part in (text or "").split(","))):
+        alias, _, copy = entry.partition("=")
+        for one in (alias, copy):
+            if one not in database_urls:
+                raise SettingMissing(f"REPLICAS: {entry!r} names {one!r}, which DATABASE_URLS does not have")
+        found[alias] = (*found.get(alias, ()), copy)
+    copies = [copy for named in found.values() for copy in named]
+    if len(set(copies)) < len(copies) or set(copies) & {*found, "default"}:
+        raise SettingMissing("REPLICAS: a copy is of one database, is not copied again, and is not default")
+    return found
 
 
 def _shard_map(text: str | None, database_urls: Mapping[str, str]) -> dict[str, Ranges]:

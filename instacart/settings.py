@@ -13,6 +13,7 @@ env = Env.read(os.environ)
 SECRET_KEY = env.secret_key
 FIELD_KEY = env.field_key
 JWT_KEY = env.jwt_key
+METRICS_TOKEN = env.metrics_token
 REDIS_URL = env.redis_url
 PUBLIC_URL = env.public_url
 WEBSOCKET_URL = env.websocket_url
@@ -32,6 +33,7 @@ DATABASE_ROUTERS = ["sharding.routers.ShardRouter"]
 SHARDING = {
     "KEYSPACES": env.shard_map,
     "SPARES": env.spares,
+    "REPLICAS": env.replicas,
     "MAP_FILE": env.var / "run" / "shard_map.json",
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -83,6 +85,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "apps.common.api.middleware.AnswerForDatabases",
 ]
 
 TEMPLATES = [
@@ -212,7 +215,13 @@ UNFOLD = {
                     {"title": "Find an order", "icon": "search", "link": "/admin/orders/"},
                     {"title": "Stores", "icon": "store", "link": "/admin/stores/store/"},
                 ],
-            }
+            },
+            {
+                "title": "Operations",
+                "items": [
+                    {"title": "Databases", "icon": "database", "link": "/admin/sharding/mapversion/overview/"},
+                ],
+            },
         ],
     },
 }

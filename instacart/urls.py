@@ -6,6 +6,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from apps.accounts.api import jwt
 from apps.common.api.graphql import LoadingGraphQLView
+from instacart import metrics
 from instacart.schema import schema
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -19,5 +20,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("apps.payments.api.urls")),
     path("", include("apps.backoffice.urls")),
     path("admin/", admin.site.urls),
+    path("metrics", metrics.page),
     path("", include("apps.web.urls")),
 ]

@@ -22,10 +22,13 @@ from sharding.ids import BUCKETS, bucket_of_id, bucket_of_key
 from sharding.topology import Home, alias_for, alias_of_id, aliases, all_aliases, home, home_of_id
 
 if TYPE_CHECKING:
+    from sharding.copies import owned
     from sharding.fields import ShardAutoField, ShardForeignKey, ShardOneToOneField, ShardRef
     from sharding.keys import EveryDatabase, ShardKey
     from sharding.models import ShardedManager, ShardedModel
     from sharding.querysets import ShardedQuerySet
+    from sharding.replicas import replica_reads
+    from sharding.tokens import written
     from sharding.transactions import atomic, on_commit, reserve_ids, run
 
 # An app's package is imported while Django's registry is still empty, where a model cannot be defined.
@@ -41,8 +44,11 @@ _LATER = {
     "ShardedQuerySet": "querysets",
     "atomic": "transactions",
     "on_commit": "transactions",
+    "owned": "copies",
+    "replica_reads": "replicas",
     "reserve_ids": "transactions",
     "run": "transactions",
+    "written": "tokens",
 }
 
 __all__ = [
@@ -76,8 +82,11 @@ __all__ = [
     "home",
     "home_of_id",
     "on_commit",
+    "owned",
+    "replica_reads",
     "reserve_ids",
     "run",
+    "written",
 ]
 
 

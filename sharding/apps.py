@@ -5,6 +5,7 @@ from django.db.models.signals import post_migrate  # noqa: TID251  the one place
 from typing_extensions import override
 
 from sharding import schema, topology
+from sharding.backend import base
 
 
 class ShardingConfig(AppConfig):
@@ -15,6 +16,7 @@ class ShardingConfig(AppConfig):
         from sharding import checks, directory, leases, statements  # define models, which Django allows from here on
 
         topology.source = leases.first_map
+        base.before_commit = leases.before_commit
         connection_created.connect(statements.watch, dispatch_uid="sharding.statements")
         post_migrate.connect(schema.after_migrate, sender=self, dispatch_uid="sharding.schema")
         post_migrate.connect(directory.after_migrate, sender=self, dispatch_uid="sharding.directory")

@@ -68,7 +68,7 @@ class Breaker:
         options = conf.options()
         with self._lock:
             self.suspect += SILENCE if isinstance(error, DeadlineExceeded) else 1
-            self._reason = first_line(error)
+            self._reason = error.reason if isinstance(error, ShardUnavailable) else first_line(error)
             opens = self._opened_at is None and self.suspect >= options.breaker_failures
             if opens:
                 self._opened_at = clock()

@@ -169,7 +169,7 @@ def _references(model: type[Model]) -> Iterator[CheckMessage]:
             yield _error(
                 "E107", many, "has a table in between that is not sharded", "Write it as a ShardedModel, through=…."
             )
-    for parent in model._meta.parents:
+    for parent in () if model._meta.proxy else model._meta.parents:
         yield _error("E107", model, f"shares rows with {parent._meta.label}", "Use an abstract parent.")
 
 

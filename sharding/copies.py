@@ -2,7 +2,7 @@
 
 from typing import Any, TypeVar
 
-from django.db.models import Func, IntegerField, Model, QuerySet
+from django.db.models import Func, IntegerField, Manager, Model, QuerySet
 from django.db.models.expressions import Col
 from django.db.models.lookups import Range
 from django.db.models.sql import Query
@@ -25,7 +25,7 @@ class _BucketOfKey(Func):
     output_field = IntegerField()
 
 
-def owned(queryset: QuerySet[Row], alias: str) -> QuerySet[Row]:
+def owned(queryset: "QuerySet[Row] | Manager[Row]", alias: str) -> QuerySet[Row]:
     """``queryset.using(alias)``, less the rows of buckets that ``alias`` does not own as the map is now.
 
     For whatever goes through every database by itself: without it, a row that a move has copied is met twice. Changes

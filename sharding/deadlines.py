@@ -20,6 +20,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from sharding.conf import options
+
 clock = time.monotonic
 
 _ends: ContextVar[float | None] = ContextVar("sharding_deadline", default=None)
@@ -52,14 +54,19 @@ def left(otherwise: float | None) -> float | None:
     """
     ends = _ends.get()
     if ends is None:
-        return None if _is_patient else otherwise
+        return otherwise
     if ends == math.inf:
         return None
     return max(ends - clock(), 0.0)
 
 
+def usual() -> float | None:
+    """What a new connection gives its statements where nothing else is said."""
+    return None if _is_patient else options().deadline_seconds
+
+
 def be_patient() -> None:
-    """In this process, statements take as long as they take, except inside ``deadline(…)``.
+    """On connections made from here on, statements take as long as they take, except inside ``deadline(…)``.
 
     For a command line, where a person waits who can interrupt; ``manage.py`` says so for all commands.
     """

@@ -12,7 +12,9 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, IntegrityError, connectio
 from psycopg import sql
 
 from sharding import maps, names, topology
-from sharding.errors import DirectoryUnavailable, ShardingError
+from sharding.backend.connections import Connection
+from sharding.conf import options
+from sharding.errors import DirectoryUnavailable, ShardingError, ShardUnavailable
 from sharding.models import MapVersion
 from sharding.topology import ShardMap
 
@@ -27,7 +29,8 @@ def connect(timeout: int = 2) -> "psycopg.Connection[tuple[object, ...]]":
     """A connection of its own to the directory, outside of Django's transactions; ``timeout`` is for connecting."""
     parameters = connections[DEFAULT_DB_ALIAS].get_connection_params()
     wanted = {name: value for name, value in parameters.items() if name not in ("cursor_factory", "context")}
-    return psycopg.connect(**{**wanted, "connect_timeout": timeout, "autocommit": True})
+    connection = Connection.connect(**{**wanted, "connect_timeout": timeout, "autocommit": True})
+    return connection.guard(DEFAULT_DB_ALIAS, options().deadline_seconds)
 
 
 def newest(connection: "psycopg.Connection[tuple[object, ...]]") -> ShardMap:
@@ -44,7 +47,7 @@ def read() -> ShardMap:
     try:
         with connect() as connection:
             return newest(connection)
-    except psycopg.Error as error:
+    except (psycopg.Error, ShardUnavailable) as error:
         raise DirectoryUnavailable(f"the directory does not answer: {str(error).strip()}") from error
 
 

@@ -38,7 +38,7 @@ class ShardUnavailable(ShardingError, OperationalError):
 
     def __init__(self, alias: str, reason: str) -> None:
         super().__init__(f"{alias}: {reason}")
-        self.alias = alias
+        self.alias, self.reason = alias, reason
 
 
 class DeadlineExceeded(ShardUnavailable):
@@ -66,6 +66,7 @@ class DirectoryUnavailable(ShardingError, OperationalError):
 BUCKET_MOVED = "40SH1"
 IDENTITY_CHANGED = "40SH2"
 CHECK_VIOLATION = "23514"
+READ_ONLY = "25006"
 SERIALIZATION_FAILURE = "40001"
 DEADLOCK = "40P01"
 QUERY_CANCELED = "57014"

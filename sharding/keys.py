@@ -9,7 +9,7 @@ from django.core.exceptions import FieldDoesNotExist
 from django.db.models import Field, ForeignKey, Model
 
 from sharding import topology
-from sharding.errors import ShardingError, UnroutableQuery
+from sharding.errors import MisplacedRow, ShardingError, UnroutableQuery
 from sharding.ids import bucket_of_id, bucket_of_key
 
 BucketOf = Callable[[int], int]
@@ -47,6 +47,11 @@ class Layout:
     @property
     def is_root(self) -> bool:
         return self.key is self.pk
+
+    @property
+    def pk_columns(self) -> "tuple[Field[Any, Any], ...]":
+        """The columns of the primary key, of which there are several where it is composite."""
+        return tuple(getattr(self.pk, "fields", (self.pk,)))
 
 
 def shard_key(model: type[Model]) -> ShardKey | None:
@@ -87,7 +92,8 @@ def bucket_function(field: "Field[Any, Any]") -> BucketOf | None:
         return field._sharding_bucket_of  # type: ignore[attr-defined,no-any-return]
     except AttributeError:
         found = _bucket_function(field)
-        field._sharding_bucket_of = found  # type: ignore[attr-defined]
+        if not field.model._meta.abstract and not isinstance(field.related_model, str):  # else it may yet change
+            field._sharding_bucket_of = found  # type: ignore[attr-defined]
         return found
 
 
@@ -121,24 +127,39 @@ def is_colocated_reference(field: "Field[Any, Any]") -> bool:
 
 
 def bucket_of_row(row: Model) -> int | None:
-    """The bucket that the row's key names, else its id; None while it has neither. Never fetches what is deferred."""
+    """The bucket that the row's id names, else its key; None while it has neither. Never fetches what is deferred.
+
+    The id comes first: a row that exists stays where it is, whatever its key was set to since.
+    """
     placed = layout(type(row))
-    values = row.__dict__
-    try:
-        key = values.get(placed.key.attname)
-        if key is not None:
-            return bucket_of_key(int(key))
-        id = values.get(placed.pk.attname)
-        bucket_of = bucket_function(placed.pk)
-        return None if id is None or bucket_of is None else bucket_of(int(id))
-    except (TypeError, ValueError):
-        return None
+    id = _number(row.__dict__.get(placed.pk.attname))
+    bucket_of = None if id is None else bucket_function(placed.pk)
+    if id is not None and bucket_of is not None:
+        return bucket_of(id)
+    key = _number(row.__dict__.get(placed.key.attname))
+    return None if key is None else bucket_of_key(key)
 
 
 def alias_of_row(row: Model) -> str:
-    """The database where ``row`` lives or will live; raises ``UnroutableQuery`` while its key is not set."""
-    bucket = bucket_of_row(row)
+    """The database where ``row`` lives or will live.
+
+    Raises ``UnroutableQuery`` while its key is not set, and ``MisplacedRow`` for a new one whose id and key disagree.
+    """
     placed = layout(type(row))
+    bucket = bucket_of_row(row)
     if bucket is None:
         raise UnroutableQuery(f"{row._meta.label}: this row has no {placed.key.attname} yet; set it first")
+    if row._state.adding and not placed.is_root:
+        key = _number(row.__dict__.get(placed.key.attname))
+        if key is not None and bucket_of_key(key) != bucket:
+            raise MisplacedRow(
+                f"{row._meta.label}: the id {row.pk} is not one of {placed.key.attname} {key}; leave it out"
+            )
     return topology.keyspace(placed.keyspace).alias_of[bucket]
+
+
+def _number(value: Any) -> int | None:
+    try:
+        return None if value is None else int(value)
+    except (TypeError, ValueError):
+        return None

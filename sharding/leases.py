@@ -19,7 +19,7 @@ import psycopg
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from sharding import directory, maps, names, ownership, topology
+from sharding import directory, maps, metrics, names, ownership, primaries, topology
 from sharding.conf import options
 from sharding.errors import BucketMoved, ShardingError
 from sharding.topology import ShardMap
@@ -95,6 +95,7 @@ class Watcher:
         with self._heard:
             maps.learn(shard_map)
             self.confirmed_until = asked_at + lease
+            metrics.shard_map(epoch=shard_map.epoch, confirmed_at=time.time())
             self._answered = True
             self._heard.notify_all()
 
@@ -202,7 +203,14 @@ def confirm(connection: BaseDatabaseWrapper) -> None:
         return  # the statement itself will say what is wrong
     if lost:
         raise BucketMoved(f"{connection.alias} no longer owns {len(lost)} buckets that the map gives it; try again")
+    primaries.confirm(connection)
     _confirmed_until[connection.alias] = asked_at + options().lease_seconds
+
+
+def before_commit(connection: BaseDatabaseWrapper) -> None:
+    """A commit is as good as a write: where another server could have taken over, the map has to be fresh for it."""
+    if connection.alias in options().replicas and not is_fresh(connection.alias):
+        confirm(connection)
 
 
 def _lost(connection: BaseDatabaseWrapper) -> dict[tuple[str, int], str | None]:

@@ -1,8 +1,8 @@
 """What a monitoring system sees of the databases, in Prometheus's terms. ``README.md`` lists the names.
 
 Labels are aliases and a few words, never rows or statements. Measuring one statement costs half a microsecond, and one
-and a half where processes share their figures: set ``PROMETHEUS_MULTIPROC_DIR`` to a folder that exists, for all
-processes that one scrape should speak for.
+and a half where processes share their figures: ``PROMETHEUS_MULTIPROC_DIR`` names a folder of all processes that one
+scrape shall speak for.
 """
 
 import os
@@ -13,6 +13,15 @@ from typing import Literal
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+def _shared_folder() -> Path | None:
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    return Path(folder) if folder else None
+
+
+if folder := _shared_folder():
+    folder.mkdir(parents=True, exist_ok=True)  # the client would end the process at its first measurement
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 30.0)
 
@@ -84,11 +93,6 @@ def rendered() -> bytes:
     together = CollectorRegistry()
     multiprocess.MultiProcessCollector(together)  # type: ignore[no-untyped-call]
     return generate_latest(together)
-
-
-def _shared_folder() -> Path | None:
-    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
-    return Path(folder) if folder else None
 
 
 def _forget_gauges_of_the_dead(folder: Path) -> None:

@@ -19,6 +19,12 @@ ADVISORY_CLASS = 21_320
 """First number of the library's two-number advisory locks; the second is one of those below."""
 CLOCK_LOCK = 0
 INSTALL_LOCK = 1
+PROMOTION_LOCK = 2
+"""Held on a replica by whoever makes it the primary."""
+MIGRATING_LOCK = 40
+"""In the directory: held by the one process that migrates."""
+MIGRATED_LOCK = 41
+"""In each database: held by the one session that migrates it."""
 
 
 def bucket_class(keyspace: str) -> int:

@@ -1,16 +1,19 @@
 """Django's queryset, sent to the shard that its own WHERE names."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Self, TypeVar
 
 from django.db.models import Model
 from typing_extensions import override
 
-from sharding import colocation, keys, routing
+from sharding import colocation, keys, replicas, topology
 from sharding.errors import CrossShardQuery, ShardingError, UnroutableQuery
 from sharding.reads import ReadingQuerySet
 
 Row = TypeVar("Row", bound=Model)
+
+CREATES_HERE = "sharding_creates_here"
+"""A hint on querysets that chose their database themselves: a row that is created must belong there."""
 
 
 class ShardedQuerySet(ReadingQuerySet[Row]):
@@ -19,21 +22,23 @@ class ShardedQuerySet(ReadingQuerySet[Row]):
     ``.using(alias)`` is the explicit way out: then nothing is checked but what the database itself checks.
     """
 
+    _hints: dict[str, Any]
+
     @property
     @override
     def db(self) -> str:
         if self._db is not None:
             return self._db
-        found = self._aliases()
+        found = self._route().aliases
         if len(found) > 1:
             self._refuse("this query", found)
-        return found[0]
+        return replicas.chosen(self, found[0])
 
     def _aliases(self) -> tuple[str, ...]:
         return (self._db,) if self._db is not None else self._route().aliases
 
-    def _pinned(self, what: str, *values: Any) -> Self:
-        """This queryset on its one shard, with expressions among ``values`` checked for looking elsewhere."""
+    def _pinned(self, what: str) -> Self:
+        """This queryset on its one shard."""
         if self._db is not None:
             return self
         if self._mark is not None:
@@ -44,19 +49,55 @@ class ShardedQuerySet(ReadingQuerySet[Row]):
         found = self._aliases()
         if len(found) > 1:
             self._refuse(what, found)
-        suspicious = [value for value in values if colocation.looks_elsewhere(value)]
-        if suspicious:
-            probe = self.order_by().annotate(**{f"sharding_probe_{n}": value for n, value in enumerate(suspicious)})
-            routing.aliases(self.model, probe.query)
         return self.using(found[0])
 
-    def _pinned_to_rows(self, what: str, rows: Sequence[Row]) -> Self:
+    def _pinned_to_rows(self, what: str, rows: Sequence[Row], names: Iterable[str] | None = None) -> Self:
+        """This queryset on the one shard of ``rows``, whose columns, or those in ``names``, may hold expressions."""
         if self._db is not None:
             return self
         found = sorted({keys.alias_of_row(row) for row in rows})
         if len(found) > 1:
             self._refuse(what, found)
+        for row in rows:
+            colocation.check_row(row, found[0], names)
         return self.using(found[0])
+
+    def _pinned_by(self, what: str, lookups: dict[str, Any]) -> Self:
+        """This queryset on the one shard that ``lookups`` name; what it creates must live there."""
+        if self._db is not None:
+            return self
+        pinned = self.filter(**lookups)._pinned(what)
+        pinned = self.using(pinned._db)
+        pinned._hints = {**self._hints, CREATES_HERE: True}
+        return pinned
+
+    def _checked_defaults(self, defaults: Any) -> Any:
+        """What ``update_or_create`` may set rows to: not to an identity that lives elsewhere than ``self``."""
+        placed = keys.layout(self.model)
+        named = [placed.key, *placed.pk_columns]
+        given = {name for field in named for name in (field.name, field.attname)} & (defaults or {}).keys()
+        if self._is_explicit or not given:
+            return defaults
+        defaults = dict(defaults) | {name: value() if callable(value := defaults[name]) else value for name in given}
+        self._refuse_elsewhere(self.model(**{name: defaults[name] for name in given}))
+        return defaults
+
+    @property
+    def _is_explicit(self) -> bool:
+        """Whether the database was named by ``.using``, and not found by this queryset or a related manager."""
+        return self._db is not None and self._hints.keys().isdisjoint(("instance", CREATES_HERE))
+
+    def _refuse_elsewhere(self, row: Row) -> None:
+        alias = keys.alias_of_row(row)
+        if self._db not in (None, alias):
+            raise CrossShardQuery(
+                f"{self.model._meta.label}: what was looked for is on {self._db}, what would be saved belongs on "
+                f"{alias}; give both the same key"
+            )
+
+    @property
+    def _place(self) -> topology.Keyspace:
+        return topology.keyspace(keys.layout(self.model).keyspace)
 
     @override
     def __repr__(self) -> str:
@@ -69,7 +110,10 @@ class ShardedQuerySet(ReadingQuerySet[Row]):
 
     @override
     def update(self, **kwargs: Any) -> int:
-        return super(ShardedQuerySet, self._pinned("update()", *kwargs.values())).update(**kwargs)
+        pinned = self._pinned("update()")
+        if self._db is None:
+            colocation.check_update(self.query, kwargs, self._place, (pinned.db,))
+        return super(ShardedQuerySet, pinned).update(**kwargs)
 
     update.alters_data = True  # type: ignore[attr-defined]
 
@@ -82,11 +126,13 @@ class ShardedQuerySet(ReadingQuerySet[Row]):
 
     @override
     def create(self, **kwargs: Any) -> Row:
-        if self._db is not None:
+        refused: frozenset[str] = self.model._meta._reverse_one_to_one_field_names  # type: ignore[attr-defined]
+        if self._is_explicit or not refused.isdisjoint(kwargs):
             return super().create(**kwargs)
         row = self.model(**kwargs)
+        self._refuse_elsewhere(row)
         self._for_write = True
-        row.save(force_insert=True, using=keys.alias_of_row(row))
+        row.save(force_insert=True, using=self._db or keys.alias_of_row(row))
         return row
 
     create.alters_data = True  # type: ignore[attr-defined]
@@ -107,23 +153,23 @@ class ShardedQuerySet(ReadingQuerySet[Row]):
         rows = list(objs)
         if not rows:
             return 0
-        return super(ShardedQuerySet, self._pinned_to_rows("bulk_update()", rows)).bulk_update(rows, fields, batch_size)
+        names = list(fields)
+        pinned = self._pinned_to_rows("bulk_update()", rows, names)
+        return super(ShardedQuerySet, pinned).bulk_update(rows, names, batch_size)
 
     bulk_update.alters_data = True  # type: ignore[attr-defined]
 
-    def _pinned_by(self, lookups: dict[str, Any]) -> Self:
-        return self if self._db is not None else self.using(self.filter(**lookups).db)
-
     @override
     def get_or_create(self, defaults: Any = None, **kwargs: Any) -> tuple[Row, bool]:
-        return super(ShardedQuerySet, self._pinned_by(kwargs)).get_or_create(defaults, **kwargs)
+        return super(ShardedQuerySet, self._pinned_by("get_or_create()", kwargs)).get_or_create(defaults, **kwargs)
 
     get_or_create.alters_data = True  # type: ignore[attr-defined]
 
     @override
     def update_or_create(self, defaults: Any = None, create_defaults: Any = None, **kwargs: Any) -> tuple[Row, bool]:
-        pinned = self._pinned_by(kwargs)
-        return super(ShardedQuerySet, pinned).update_or_create(defaults, create_defaults, **kwargs)
+        pinned = self._pinned_by("update_or_create()", kwargs)
+        checked = pinned._checked_defaults(defaults)
+        return super(ShardedQuerySet, pinned).update_or_create(checked, create_defaults, **kwargs)
 
     update_or_create.alters_data = True  # type: ignore[attr-defined]
 

@@ -8,7 +8,7 @@ from asgiref.sync import sync_to_async
 from django.db.models import Model, QuerySet, prefetch_related_objects
 from typing_extensions import override
 
-from sharding import colocation, routing
+from sharding import colocation, replicas, routing
 from sharding.errors import BucketMoved, CrossShardQuery
 from sharding.scatter import Mark, Partial, Reading, aggregated, noted
 
@@ -67,6 +67,21 @@ class ReadingQuerySet(QuerySet[Row]):
         """Whether Django by itself would ask only one of several databases, or without a time limit."""
         return self._db is None and (self._mark is not None or len(self._route().aliases) > 1)
 
+    def _one_database(self) -> str | None:
+        """The database that Django by itself may ask; None where there are several, or a time limit."""
+        if self._mark is not None:
+            return None
+        found = self._route().aliases
+        return replicas.chosen(self, found[0]) if len(found) == 1 else None
+
+    def _on(self, alias: str, ask: Callable[[], Answer]) -> Answer:
+        """``ask`` with the database decided: Django looks at ``db`` several times for one answer."""
+        self._db = alias
+        try:
+            return ask()
+        finally:
+            self._db = None
+
     def _read(self, ask: Callable[[Reading], Answer]) -> Answer:
         """``ask`` a reading of this queryset; once more where a bucket proves to have moved meanwhile."""
         try:
@@ -94,10 +109,17 @@ class ReadingQuerySet(QuerySet[Row]):
     # What asks.
 
     @override
+    @replicas.or_primary
     def _fetch_all(self) -> None:
-        if self._result_cache is None and self._is_read_elsewhere:
+        if self._result_cache is not None or self._db is not None:
+            super()._fetch_all()
+            return
+        alias = self._one_database()
+        if alias is not None:
+            self._on(alias, super()._fetch_all)
+        else:
             self._result_cache = self._read(lambda reading: list(reading.rows()))
-        super()._fetch_all()
+            super()._fetch_all()
 
     @override
     def iterator(self, chunk_size: int | None = None) -> Iterator[Row]:
@@ -132,12 +154,17 @@ class ReadingQuerySet(QuerySet[Row]):
         return super().aiterator(chunk_size)
 
     @override
+    @replicas.or_primary
     def count(self) -> int:
-        if self._result_cache is None and self._is_read_elsewhere:
-            return self._read(lambda reading: reading.count())
-        return super().count()
+        if self._result_cache is not None or self._db is not None:
+            return super().count()
+        alias = self._one_database()
+        if alias is not None:
+            return self._on(alias, super().count)
+        return self._read(lambda reading: reading.count())
 
     @override
+    @replicas.or_primary
     def exists(self) -> bool:
         if self._result_cache is None and self._is_read_elsewhere:
             some: Self = self._chain()  # type: ignore[attr-defined]
@@ -148,32 +175,24 @@ class ReadingQuerySet(QuerySet[Row]):
 
     @override
     def aggregate(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        if not self._is_read_elsewhere:
-            return super(ReadingQuerySet, self._checked(*args, *kwargs.values())).aggregate(*args, **kwargs)
-        self._checked(*args, *kwargs.values())
-        return self._read(lambda reading: aggregated(reading).aggregate(*args, **kwargs))  # type: ignore[no-any-return]
-
-    def _checked(self, *expressions: Any) -> Self:
-        """This queryset, on its one database if it is one; with expressions checked for looking elsewhere."""
         if self._db is not None:
-            return self
-        suspicious = [each for each in expressions if colocation.looks_elsewhere(each)]
-        if suspicious:
-            probe = self.order_by().annotate(**{f"sharding_probe_{n}": each for n, each in enumerate(suspicious)})
-            probe._route()
-        found = self._route().aliases
-        return self.using(found[0]) if len(found) == 1 else self
+            return super().aggregate(*args, **kwargs)
+        route = self._route()
+        named = {getattr(each, "default_alias", ""): each for each in args} | kwargs
+        colocation.check_aggregates(self.query, named, route.keyspace, route.aliases)
+        if len(route.aliases) == 1 and self._mark is None:
+            return super(ReadingQuerySet, self.using(route.aliases[0])).aggregate(*args, **kwargs)
+        return self._read(lambda reading: aggregated(reading).aggregate(*args, **kwargs))  # type: ignore[no-any-return]
 
     @override
     def in_bulk(self, id_list: Any = None, *, field_name: str = "pk") -> dict[Any, Row]:
-        if self._db is not None or id_list is None or field_name != "pk":
+        if self._db is not None or id_list is None:
             return self._noting(lambda: super(ReadingQuerySet, self).in_bulk(id_list, field_name=field_name))
-        if self.query.is_sliced:
-            raise TypeError("Cannot use 'limit' or 'offset' with in_bulk().")
-        if self._fields is not None:  # type: ignore[attr-defined]
-            raise TypeError("in_bulk() cannot be used with values() or values_list().")
-        wanted = self.filter(pk__in=list(id_list)).order_by()
-        return self._noting(lambda: {row.pk: row for row in wanted})
+        super().in_bulk((), field_name=field_name)  # refuses what it cannot do, and asks nothing
+        wanted = self.filter(**{f"{field_name}__in": list(id_list)})
+        if not self.query.distinct_fields:
+            wanted = wanted.order_by()
+        return self._noting(lambda: {getattr(row, field_name): row for row in wanted})
 
     # What asks by way of other querysets.
 

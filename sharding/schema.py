@@ -161,12 +161,17 @@ def _named(prefix: str, template: str) -> tuple[str, str]:
 
 
 def _sharded_tables(connection: BaseDatabaseWrapper) -> dict[str, TableObjects]:
-    existing = set(connection.introspection.table_names())
-    return {
-        model._meta.db_table: objects_of(model, connection)
-        for model in sharded_models()
-        if model._meta.db_table in existing and router.allow_migrate_model(connection.alias, model)
-    }
+    models = [model for model in sharded_models() if router.allow_migrate_model(connection.alias, model)]
+    if not models:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT relname FROM pg_class WHERE relname = ANY(%s) AND relkind IN ('r', 'p') AND "
+            "pg_table_is_visible(oid)",
+            [[model._meta.db_table for model in models]],
+        )
+        existing = {name for (name,) in cursor.fetchall()}
+    return {model._meta.db_table: objects_of(model, connection) for model in models if model._meta.db_table in existing}
 
 
 def _installed(connection: BaseDatabaseWrapper, tables: list[str]) -> set[tuple[str, str]]:

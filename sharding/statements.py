@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
-from django.db import IntegrityError, OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import Error
 
 from sharding import errors, leases, names
+from sharding.conf import options
 
 Observer = Callable[[BaseDatabaseWrapper, str], None]
 observers: list[Observer] = []
@@ -28,16 +28,18 @@ def passing(execute: Any, sql: str, params: Any, many: bool, context: dict[str, 
         leases.confirm(connection)
     try:
         return execute(sql, params, many, context)
-    except (OperationalError, IntegrityError) as error:
-        ours = translated(error)
+    except Error as error:
+        ours = translated(error, connection.alias)
         if ours is None:
             raise
         raise ours from error.__cause__
 
 
-def translated(error: Error) -> Error | None:
-    """The library's own exception for what its triggers and constraints said, or None."""
+def translated(error: Error, alias: str) -> Error | None:
+    """The library's own exception for what the database ``alias`` said by triggers and constraints of ours, or None."""
     state = errors.sqlstate(error)
+    if state == errors.READ_ONLY and alias in options().replicas:
+        return errors.BucketMoved(f"{alias}: this server is not its primary, or not yet; try again")
     if state == errors.BUCKET_MOVED:
         return errors.BucketMoved(*error.args)
     if state == errors.IDENTITY_CHANGED:

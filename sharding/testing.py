@@ -53,7 +53,8 @@ def databases(*, keep: bool = False) -> Iterator[None]:
 def _fill(*, keep: bool) -> None:
     kinds = _kinds()
     to_migrate = kinds if keep else [aliases[:1] for aliases in kinds]
-    for progress in migrating.migrate(to_migrate).values():
+    groups = [migrating.Group(aliases[0], tuple(aliases)) for aliases in to_migrate]
+    for progress in migrating.migrate(groups).values():
         if progress.error is not None:
             raise progress.error
     if keep:

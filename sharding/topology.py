@@ -75,6 +75,18 @@ class ShardMap:
     primaries: Mapping[str, str] = field(default_factory=dict)
     """By alias: the alias of the server that took its place."""
 
+    def address_of(self, alias: str) -> str:
+        """The alias whose server is the one of ``alias`` now: itself, unless a promotion made two swap roles."""
+        for one, other in self.primaries.items():
+            if alias in (one, other):
+                return other if alias == one else one
+        return alias
+
+    def primaries_with(self, alias: str, address: str) -> dict[str, str]:
+        """``primaries``, with the server of the entry ``address`` as the primary of ``alias``."""
+        others = {one: other for one, other in self.primaries.items() if one != alias}
+        return others if address == alias else {**others, alias: address}
+
     def holds_buckets(self, alias: str) -> bool:
         """Whether ``alias`` has the tables of any keyspace."""
         return any(alias in keyspace.databases for keyspace in self.keyspaces.values())
@@ -101,6 +113,7 @@ source: "Callable[[], ShardMap]"
 """Where the first map comes from; ``sharding.leases`` puts itself here."""
 _current: ShardMap | None = None
 _keyspaces: Mapping[str, Keyspace] = {}
+_all_aliases: tuple[ShardMap | None, tuple[str, ...]] = (None, ())
 
 
 def configured() -> ShardMap:
@@ -135,10 +148,15 @@ def use(shard_map: ShardMap) -> ShardMap:
     return shard_map
 
 
+def forget() -> None:
+    """Let whoever needs the map next read it anew."""
+    global _current, _keyspaces
+    _current, _keyspaces = None, {}
+
+
 def reload() -> ShardMap:
     """Forget the map and read it again."""
-    global _current
-    _current = None
+    forget()
     found = source()
     return known() or use(found)
 
@@ -188,7 +206,11 @@ def databases(keyspace: str) -> tuple[str, ...]:
 
 def all_aliases() -> tuple[str, ...]:
     """Every database: the global one first, then each shard once. Replicas are not among them."""
-    return current().all_aliases()
+    global _all_aliases
+    now = current()
+    if _all_aliases[0] is not now:  # asked for each table that is migrated, and there may be hundreds
+        _all_aliases = (now, now.all_aliases())
+    return _all_aliases[1]
 
 
 _named = keyspace  # under a name that a parameter does not hide

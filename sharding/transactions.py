@@ -86,9 +86,10 @@ def run(target: Target, fn: Callable[[], Answer], *, retries: int = 3) -> Answer
             with atomic(alias):
                 return fn()
         except OperationalError as error:
-            if errors.sqlstate(error) not in RETRIED or attempt == retries:
+            has_moved = isinstance(error, errors.BucketMoved)
+            if attempt == retries or not (has_moved or errors.sqlstate(error) in RETRIED):
                 raise
-            if isinstance(error, errors.BucketMoved):
+            if has_moved:
                 leases.moved(alias, seen_epoch=epoch)
         pause(random.uniform(0, 2 * FIRST_PAUSE * 2**attempt))  # noqa: S311  spreads retries, guards nothing
     raise AssertionError("unreachable")

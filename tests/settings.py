@@ -4,7 +4,10 @@ import os
 
 from deploy.local import testservers
 
-for name in ("INSTACART_ENV", "SHARD_MAP", "STRIPE_API_BASE", "STRIPE_SECRET_KEY", "PUBLIC_URL", "WEBSOCKET_URL"):
+for name in (
+    *("INSTACART_ENV", "SHARD_MAP", "REPLICAS", "METRICS_TOKEN"),
+    *("STRIPE_API_BASE", "STRIPE_SECRET_KEY", "PUBLIC_URL", "WEBSOCKET_URL"),
+):
     os.environ.pop(name, None)
 os.environ.update(testservers.environment())
 _worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))

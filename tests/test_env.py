@@ -62,9 +62,39 @@ def test_nothing_set_is_a_checkout_that_works():
 
 def test_a_variable_that_is_empty_is_one_that_is_not_set():
     empty = dict.fromkeys(
-        [*PRODUCTION, "SHARD_MAP", "SITE_NAME", "INSTACART_VAR", "LOG_LEVEL", "INSTACART_DEMO", "DEMO_PAST_ORDERS"], ""
+        [
+            *PRODUCTION,
+            *("SHARD_MAP", "REPLICAS", "METRICS_TOKEN", "SITE_NAME", "INSTACART_VAR", "LOG_LEVEL"),
+            *("INSTACART_DEMO", "DEMO_PAST_ORDERS"),
+        ],
+        "",
     )
     assert Env.read(empty) == Env.read({})
+
+
+def test_copies_are_no_shards():
+    given = {"DATABASE_URLS": urls(store=4), "REPLICAS": "store_0=store_2, store_0=store_3"}
+    env = Env.read(given)
+    assert env.replicas == {"store_0": ("store_2", "store_3")}
+    assert env.shard_map["store"] == ((0, 4999, "store_0"), (5000, 9999, "store_1"))
+    assert env.spares["store"] == ()
+    assert refusal(given | {"SHARD_MAP": "store:0-9999=store_2"}) == (
+        "SHARD_MAP: store names 'store_2', which DATABASE_URLS does not have"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("store_0=store_9", "'store_0=store_9' names 'store_9', which DATABASE_URLS does not have"),
+        ("store_0", "'store_0' names '', which DATABASE_URLS does not have"),
+        ("store_0=store_0", "a copy is of one database, is not copied again, and is not default"),
+        ("store_0=default", "a copy is of one database, is not copied again, and is not default"),
+        ("store_0=store_2,store_1=store_2", "a copy is of one database, is not copied again, and is not default"),
+    ],
+)
+def test_copies_that_cannot_be(text, sentence):
+    assert refusal({"DATABASE_URLS": urls(store=4), "REPLICAS": text}) == f"REPLICAS: {sentence}"
 
 
 def test_production_takes_what_it_is_given():

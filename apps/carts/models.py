@@ -17,6 +17,7 @@ class Cart(ShardedModel):
     changed_at = models.DateTimeField(auto_now=True)
 
     sharding: ClassVar = ShardKey("customer", field="customer_id")
+    decides_money_or_stock = True
 
     class Meta:
         constraints = [
@@ -38,6 +39,7 @@ class CartLine(ShardedModel):
     replacement_policy = models.CharField(max_length=20, default=BEST_MATCH)
 
     sharding: ClassVar = ShardKey("customer", field="customer_id")
+    decides_money_or_stock = True
 
     class Meta:
         constraints = [

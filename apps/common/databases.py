@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable
 
 from django.db import OperationalError, connections
 
+import sharding
+
 logger = logging.getLogger(__name__)
 
 
@@ -13,6 +15,8 @@ def for_each(aliases: Iterable[str], work: Callable[[str], object]) -> None:
     for alias in aliases:
         try:
             work(alias)
+        except sharding.ShardUnavailable as error:  # the backend has closed what had to be closed
+            logger.warning("databases.away %s", error)
         except OperationalError:
-            logger.exception("databases.away %s", alias)
+            logger.exception("databases.failed %s", alias)
             connections[alias].close()

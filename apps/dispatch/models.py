@@ -27,6 +27,7 @@ class Batch(ShardedModel):
     ended_at = models.DateTimeField(null=True)
 
     sharding: ClassVar = ShardKey("store", field="store_id")
+    decides_money_or_stock = True
 
     class Meta:
         constraints = [
@@ -104,6 +105,7 @@ class Offer(ShardedModel):
     ended_at = models.DateTimeField(null=True)
 
     sharding: ClassVar = ShardKey("store", field="store_id")
+    decides_money_or_stock = True
 
     class Meta:
         constraints = [

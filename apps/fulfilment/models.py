@@ -88,6 +88,7 @@ class PickLine(ShardedModel):
     refund_reason = models.CharField(max_length=200, blank=True)
 
     sharding: ClassVar = ShardKey("store", field="store_id")
+    decides_money_or_stock = True
 
     class Meta:
         constraints = [

@@ -17,6 +17,7 @@ class StockLevel(ShardedModel):
     reserved = models.DecimalField(max_digits=12, decimal_places=3, default=0)
 
     sharding: ClassVar = ShardKey("store", field="store_id")
+    decides_money_or_stock = True
 
     class Meta:
         constraints = [
@@ -44,6 +45,7 @@ class Reservation(ShardedModel):
     expires_at = models.DateTimeField()
 
     sharding: ClassVar = ShardKey("store", field="store_id")
+    decides_money_or_stock = True
 
     class Meta:
         constraints = [
@@ -79,6 +81,7 @@ class StockMovement(ShardedModel):
     at = models.DateTimeField()
 
     sharding: ClassVar = ShardKey("store", field="store_id")
+    decides_money_or_stock = True
 
     class Meta:
         indexes = [models.Index(fields=["store_id", "item_id", "at"], name="inventory_movement_history")]

@@ -53,6 +53,7 @@ class Order(ShardedModel):
     due_at = models.DateTimeField(null=True)  # when the sweeper shall look after it; null: nothing is owed
 
     sharding: ClassVar = ShardKey("customer", field="customer_id")
+    decides_money_or_stock = True
 
     class Meta:
         constraints = [
@@ -142,6 +143,7 @@ class OrderLine(ShardedModel):
     found_quantity = models.DecimalField(max_digits=12, decimal_places=3, null=True)
 
     sharding: ClassVar = ShardKey("customer", field="customer_id")
+    decides_money_or_stock = True
 
     class Meta:
         constraints = [
@@ -174,6 +176,7 @@ class OrderAdjustment(ShardedModel):
     actor = models.CharField(max_length=40)
 
     sharding: ClassVar = ShardKey("customer", field="customer_id")
+    decides_money_or_stock = True
 
     class Meta:
         constraints = [_one_of("phase", Phase, "orders_adjustment_phase")]

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from django.db.models import Count, Q, Sum
 
+import sharding
 from apps.carts.types import Cart
 from apps.catalog import selectors as catalog
 from apps.common.api import ids
@@ -102,7 +103,7 @@ def stuck(*, using: str, now: datetime) -> tuple[int, ...]:
     long_ago = now - domain.STUCK_AFTER
     under_way = Q(window_ends_at__lt=long_ago) & ~Q(status__in=[str(status) for status in sorted(domain.TERMINAL)])
     owed = Q(due_at__isnull=False) & (Q(delivered_at__lt=long_ago) | Q(ended_at__lt=long_ago))
-    late = models.Order.objects.using(using).filter(under_way | owed)
+    late = sharding.owned(models.Order.objects, using).filter(under_way | owed)
     return tuple(late.order_by("pk").values_list("pk", flat=True)[:MAX_PAGE])
 
 

@@ -16,6 +16,7 @@ class Wallet(ShardedModel):
     """Part of the idempotency key with which the provider's customer is made."""
 
     sharding: ClassVar = ShardKey("customer", field="id")
+    decides_money_or_stock = True
 
     @override
     def __str__(self) -> str:
@@ -35,6 +36,7 @@ class PaymentMethod(ShardedModel):
     created_at = models.DateTimeField()
 
     sharding: ClassVar = ShardKey("customer", field="customer_id")
+    decides_money_or_stock = True
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["customer_id", "stripe_id"], name="payments_card_once")]
@@ -74,6 +76,7 @@ class Payment(ShardedModel):
     """When a sweep last asked about it."""
 
     sharding: ClassVar = ShardKey("customer", field="customer_id")
+    decides_money_or_stock = True
 
     class Meta:
         constraints = [

@@ -66,6 +66,7 @@ class Assignment(ShardedModel):
     created_at = models.DateTimeField(db_default=Now())
 
     sharding: ClassVar = ShardKey("shopper", field="shopper")
+    decides_money_or_stock = True
 
     class Meta:
         constraints = [
@@ -104,6 +105,7 @@ class Earning(ShardedModel):
     earned_at = models.DateTimeField()
 
     sharding: ClassVar = ShardKey("shopper", field="shopper")
+    decides_money_or_stock = True
 
     class Meta:
         constraints = [

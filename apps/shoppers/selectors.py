@@ -4,7 +4,7 @@ from datetime import datetime
 from django.db.models import Q, Sum
 
 import sharding
-from apps.common import crypto
+from apps.common import crypto, databases
 from apps.common.api import ids
 from apps.common.geo import Point
 from apps.common.money import Money
@@ -38,19 +38,25 @@ def available(*, zone_id: int, now: datetime) -> tuple[AvailableShopper, ...]:
 
     2 queries for each shopper shard that has one, whatever their number. While Redis does not know
     (it is down, or has lost its memory) 1 query more on every shard, and positions are about 100 m coarse.
+    Who lives on a shard that is away is left out: they could not be offered anything.
     """
     places = _places(zone_id=zone_id, now=now)
     if not places:
         return ()
     idle: set[int] = set()
-    for alias, shopper_ids in _by_shard(places).items():
+    living = _by_shard(places)
+
+    def look(alias: str) -> None:
+        shopper_ids = living[alias]
         online = models.Shopper.objects.using(alias).filter(
             pk__in=shopper_ids, zone_id=zone_id, is_online=True, state="active"
         )
-        idle |= set(online.values_list("pk", flat=True))
+        found = set(online.values_list("pk", flat=True))
         busy = models.Assignment.objects.using(alias).filter(shopper_id__in=shopper_ids, state__in=domain.LIVE)
         ran_out = Q(state__in=domain.EXPIRING, expires_at__lte=now)
-        idle -= set(busy.exclude(ran_out).values_list("shopper_id", flat=True))
+        idle.update(found - set(busy.exclude(ran_out).values_list("shopper_id", flat=True)))
+
+    databases.for_each(living, look)
     return tuple(AvailableShopper(shopper_id=found, point=places[found]) for found in sorted(idle))
 
 
@@ -123,12 +129,13 @@ def _stored_places(*, zone_id: int, now: datetime) -> list[tuple[int, Point, dat
     """What the databases know of who is online; they hear of it up to ``STORE_EVERY`` late."""
     since = now - domain.PRESENCE - domain.STORE_EVERY
     online = models.Shopper.objects.filter(zone_id=zone_id, is_online=True, last_seen_at__gt=since)
-    return [
-        (row.pk, *last)
-        for alias in sharding.aliases("shopper")
-        for row in online.using(alias)
-        if (last := row.last_seen)
-    ]
+    found: list[tuple[int, Point, datetime]] = []
+
+    def look(alias: str) -> None:
+        found.extend((row.pk, *last) for row in sharding.owned(online, alias) if (last := row.last_seen))
+
+    databases.for_each(sharding.aliases("shopper"), look)
+    return found
 
 
 def _by_shard(shopper_ids: dict[int, Point]) -> dict[str, list[int]]:

@@ -161,13 +161,15 @@ def release(*, shopper_id: int, batch_id: int, offer_id: int | None = None) -> b
 
 def release_expired(*, using: str, now: datetime) -> int:
     """End the claims of one shard that have run out; return how many."""
-    expired = models.Assignment.objects.using(using).filter(state__in=domain.EXPIRING, expires_at__lte=now)
+    expired = sharding.owned(models.Assignment.objects, using).filter(state__in=domain.EXPIRING, expires_at__lte=now)
     return expired.update(state="expired")
 
 
 def end_abandoned_shifts(*, using: str, now: datetime) -> int:
     """Take shoppers of one shard offline who were not heard of for ``domain.SHIFT_ENDS_AFTER``; return how many."""
-    silent = models.Shopper.objects.using(using).filter(is_online=True, last_seen_at__lte=now - domain.SHIFT_ENDS_AFTER)
+    silent = sharding.owned(models.Shopper.objects, using).filter(
+        is_online=True, last_seen_at__lte=now - domain.SHIFT_ENDS_AFTER
+    )
     return silent.update(is_online=False, online_since=None)
 
 

@@ -19,6 +19,7 @@ class DeliveryWindow(ShardedModel):
     fee_cents = models.PositiveIntegerField()
 
     sharding: ClassVar = ShardKey("store", field="store_id")
+    decides_money_or_stock = True
 
     class Meta:
         constraints = [
@@ -48,6 +49,7 @@ class WindowHold(ShardedModel):
     expires_at = models.DateTimeField()
 
     sharding: ClassVar = ShardKey("store", field="store_id")
+    decides_money_or_stock = True
 
     class Meta:
         constraints = [

@@ -111,7 +111,7 @@ def release_expired(*, using: str, now: datetime) -> int:
     """Give back what holds in database ``using`` ran out by ``now``; how many. Locked ones wait for the next time."""
     with sharding.atomic(using):
         expired = list(
-            models.WindowHold.objects.using(using)
+            sharding.owned(models.WindowHold.objects, using)
             .filter(state=domain.HELD, expires_at__lte=now)
             .order_by("expires_at", "id")
             .select_for_update(skip_locked=True)[:REAPED_AT_ONCE]

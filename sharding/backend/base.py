@@ -1,18 +1,31 @@
 """Django's PostgreSQL, on connections that do not wait for ever."""
 
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
 from django.core.exceptions import ImproperlyConfigured
-from django.db.backends.base.base import NO_DB_ALIAS
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.backends.base.base import NO_DB_ALIAS, BaseDatabaseWrapper
 from django.db.backends.postgresql import base
 from psycopg.errors import ConnectionTimeout
 from typing_extensions import override
 
-from sharding import breakers, conf, deadlines, metrics
+from sharding import breakers, deadlines, metrics, primaries, topology
 from sharding.backend.connections import TELLING_SECONDS, UNDONE, Connection
 from sharding.breakers import Breaker
-from sharding.errors import DeadlineExceeded, ShardUnavailable, first_line
+from sharding.errors import BucketMoved, DeadlineExceeded, ShardUnavailable, first_line
+
+ADDRESS = ("NAME", "USER", "PASSWORD", "HOST", "PORT", "OPTIONS")
+"""What an entry of ``DATABASES`` says about where its server is."""
+
+
+def _go_on(connection: BaseDatabaseWrapper) -> None:
+    pass
+
+
+before_commit: Callable[[BaseDatabaseWrapper], None] = _go_on
+"""Called before each COMMIT, which it may refuse; ``sharding.leases`` puts itself here."""
 
 
 class _Psycopg:
@@ -32,7 +45,36 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     Database: Any = _Psycopg()
 
+    _address: str = ""
+    """The entry of ``DATABASES`` that the connection was made by: after a promotion, that of another server."""
+    _primaries: object = None
+    """Those of the map by which the address was last looked up."""
+
     # A connection is made, or is not.
+
+    @override
+    def get_connection_params(self) -> dict[str, Any]:
+        self._address = self._current_address()
+        if self._address == self.alias:
+            return super().get_connection_params()
+        mine, other = self.settings_dict, connections.settings[self._address]
+        self.settings_dict = {**mine, **{part: other[part] for part in ADDRESS}}
+        try:
+            return super().get_connection_params()
+        finally:
+            self.settings_dict = mine
+
+    def _current_address(self) -> str:
+        shard_map = topology.known()
+        self._primaries = shard_map.primaries if shard_map else None
+        return self.alias if self.alias in (NO_DB_ALIAS, DEFAULT_DB_ALIAS) else primaries.address_of(self.alias)
+
+    def _has_moved(self) -> bool:
+        """Whether the map has named another server since the connection was made."""
+        shard_map = topology.known()
+        if shard_map is None or shard_map.primaries is self._primaries:
+            return False
+        return self._current_address() != self._address
 
     @override
     def get_new_connection(self, conn_params: Any) -> Any:
@@ -44,7 +86,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         if self.alias == NO_DB_ALIAS:  # creating and dropping databases; whoever does that waits
             return super().get_new_connection(conn_params)
         breaker = breakers.of(self.alias)
-        seconds = conf.options().deadline_seconds
+        seconds = deadlines.usual()
         limit = deadlines.left(seconds)
         try:
             breaker.check()
@@ -56,9 +98,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         except psycopg.OperationalError as error:
             raise self._unreachable(breaker, limit, error) from error
         breaker.succeeded()
-        connection.alias, connection.breaker, connection.seconds = self.alias, breaker, seconds
-        connection.observe = metrics.statements(self.alias)
-        return connection
+        return connection.guard(self.alias, seconds)
 
     def _unreachable(self, breaker: Breaker, limit: float | None, error: psycopg.OperationalError) -> ShardUnavailable:
         found: ShardUnavailable
@@ -76,9 +116,18 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     @override
     def ensure_connection(self) -> None:
-        if self.connection is not None and self.connection.closed and not self.in_atomic_block:
+        if self.connection is not None and not self.in_atomic_block and (self.connection.closed or self._has_moved()):
             self.close()
         super().ensure_connection()
+
+    def _commit(self) -> None:
+        if self.connection is not None and not self.connection.closed:
+            if self._has_moved():
+                raise BucketMoved(
+                    f"{self.alias}: another server has taken over; its transaction is undone, begin again"
+                )
+            before_commit(self)
+        super()._commit()  # type: ignore[misc]  # the stubs leave it out
 
     @override
     def create_cursor(self, name: str | None = None) -> Any:

@@ -11,14 +11,14 @@ that waits for its standby would then say yes without it.
 
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import psycopg
 from psycopg.abc import PQGen, PQGenConn
 from psycopg.errors import ConnectionTimeout, QueryCanceled, _WaitTimeout
 from typing_extensions import override
 
-from sharding import deadlines, metrics
+from sharding import breakers, deadlines, metrics
 from sharding.breakers import Breaker
 from sharding.errors import DeadlineExceeded, ShardUnavailable, first_line
 
@@ -46,6 +46,13 @@ class Connection(psycopg.Connection[Any]):
     seconds: float | None = None
     """How long a statement may take where no ``deadline()`` says."""
     observe: Callable[[float], None] = staticmethod(lambda seconds: None)
+
+    def guard(self, alias: str, seconds: float | None, breaker: Breaker | None = None) -> Self:
+        """From here on the connection counts as one to ``alias``, with its figures and its breaker or another."""
+        self.alias, self.seconds = alias, seconds
+        self.breaker = breaker or breakers.of(alias)
+        self.observe = metrics.statements(alias)
+        return self
 
     @override
     @classmethod

@@ -1,42 +1,144 @@
-"""``shard migrate``: bring every database up to date."""
+"""``shard migrate`` and ``shard lint``: bring every database up to date, and look beforehand what that would do."""
 
 import time
 from argparse import ArgumentParser
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.management.base import OutputWrapper
 
-from sharding import migrating
-from sharding.commands import Failed, Subcommand
+from sharding import linting, migrating
+from sharding.commands import Failed, Subcommand, boards
+from sharding.migrating import Group, Options, Patience, Plan
+
+DEFAULTS = Options()
 
 
-def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("--workers", type=int, default=4, help="databases at the same time (default 4)")
+def add_migrate_arguments(parser: ArgumentParser) -> None:
+    default, patience = DEFAULTS, DEFAULTS.patience
+    parser.add_argument(
+        "--workers", type=int, default=default.workers, help=f"databases at the same time (default {default.workers})"
+    )
     parser.add_argument("--database", action="append", default=[], metavar="ALIAS", help="only this one; repeatable")
+    parser.add_argument(
+        "--canary",
+        action="append",
+        default=[],
+        metavar="ALIAS",
+        help="goes first, before the others of its keyspace; repeatable; auto, the default, takes the one with the "
+        "fewest buckets",
+    )
+    parser.add_argument("--no-canary", action="store_true", help="all at once")
+    parser.add_argument(
+        "--resume", action="store_true", help="go on with the run that was interrupted, without its canaries"
+    )
+    parser.add_argument("--plan", "--dry-run", action="store_true", help="say what would be done, and do nothing")
+    parser.add_argument(
+        "--lock-timeout",
+        type=int,
+        default=patience.lock_timeout_ms,
+        metavar="MS",
+        help=f"how long others may have to wait behind a migration that waits (default {patience.lock_timeout_ms})",
+    )
+    parser.add_argument(
+        "--retries",
+        type=int,
+        default=patience.retries,
+        help=f"how often to try again when a lock cannot be had (default {patience.retries})",
+    )
+    parser.add_argument("--unsafe", default="", metavar="REASON", help="migrate in spite of what the lint says")
 
 
-def migrate(out: OutputWrapper, *, workers: int, database: list[str], verbosity: int, **_: Any) -> None:
-    started = time.monotonic()
+def migrate(
+    out: OutputWrapper,
+    *,
+    workers: int,
+    database: list[str],
+    canary: list[str],
+    no_canary: bool,
+    resume: bool,
+    plan: bool,
+    lock_timeout: int,
+    retries: int,
+    unsafe: str,
+    verbosity: int,
+    **_: Any,
+) -> None:
+    if resume and database:
+        raise Failed("--resume goes on with the databases of the interrupted run; leave out --database")
     groups = migrating.groups(database)
-
-    def report(progress: migrating.Progress) -> None:
-        if progress.last and verbosity > 1:
-            out.write(f"    {progress.alias:<22} {progress.last}")
-            out.flush()
-
-    progress = migrating.migrate([aliases for _, aliases in groups], workers=workers, report=report)
-    for name, aliases in groups:
-        out.write(f"{name}: {len(aliases)} database{'s' if len(aliases) > 1 else ''}")
-        for alias in aliases:
-            one = progress[alias]
-            state = "FAILED" if one.error else f"{one.applied} applied"
-            out.write(f"  {alias:<24} {state:>14} {one.seconds:8.2f} s")
+    named = [alias for alias in canary if alias != "auto"]
+    migrating.groups(named)  # refuses names that are none
+    if plan:
+        _show_plan(out, groups, workers)
+        return
+    options = Options(
+        workers=workers,
+        canary=not no_canary,
+        canaries=named,
+        resume=resume,
+        unsafe=unsafe,
+        patience=Patience(lock_timeout_ms=lock_timeout, retries=retries),
+    )
+    started = time.monotonic()
+    with boards.shown(out, workers=workers, verbosity=verbosity) as board:
+        progress = migrating.migrate(groups, options, report=board.report, begun=board.begun)
     failed = [one for one in progress.values() if one.error]
     for one in failed:
-        out.write(f"{one.alias}, after {one.last or 'nothing'}: {type(one.error).__name__}: {one.error}")
+        out.write(f"{one.alias}, at {one.step or 'nothing'}: {type(one.error).__name__}: {one.error}")
     if failed:
+        others = Counter(one.state for one in progress.values())
+        out.write(", ".join(f"{count} {state}" for state, count in sorted(others.items())))
         raise Failed(f"not migrated: {', '.join(one.alias for one in failed)}") from failed[0].error
     out.write(f"{len(progress)} databases in {time.monotonic() - started:.1f} s")
 
 
-SUBCOMMANDS = (Subcommand("migrate", "migrate every database, keyspace by keyspace", migrate, add_arguments),)
+def _show_plan(out: OutputWrapper, groups: Sequence[Group], workers: int) -> None:
+    plan = Plan()
+    progress = migrating.look(plan, groups, workers)
+    for group in groups:
+        ones = [progress[alias] for alias in group.aliases]
+        lacking = {(migration.app_label, migration.name) for one in ones for migration in one.lacking}
+        new = sum(1 for one in ones if one.is_new)
+        behind = sum(1 for one in ones if one.lacking)
+        out.write(f"{group.name}: {len(ones)} databases, {behind} of them behind, {new} of them new")
+        for migration in plan.migrations:
+            if (migration.app_label, migration.name) in lacking:
+                out.write(f"  {migration.app_label}.{migration.name}{'' if migration.atomic else ' (step by step)'}")
+                for operation in migration.operations:
+                    out.write(f"    {operation.formatted_description()}")
+    releases = {tuple(one.lacking) for one in progress.values() if not one.is_new}
+    for text in dict.fromkeys(str(finding) for release in releases for finding in linting.findings(plan, release)):
+        out.write(text)
+
+
+def add_lint_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "apps", nargs="*", metavar="APP", help="whose migrations; all that are not installed packages if none is given"
+    )
+    parser.add_argument(
+        "--pending", action="store_true", help="what the databases lack, taken together, as shard migrate would run it"
+    )
+
+
+def lint(out: OutputWrapper, *, apps: list[str], pending: bool, **_: Any) -> None:
+    plan = Plan()
+    if pending:
+        progress = migrating.look(plan, migrating.groups())
+        releases = {tuple(one.lacking) for one in progress.values() if not one.is_new}
+        found = list(dict.fromkeys(finding for release in releases for finding in linting.findings(plan, release)))
+    else:
+        found = linting.of_files(plan, apps)
+    for finding in found:
+        out.write(str(finding))
+    refused = [finding for finding in found if not finding.because]
+    if refused:
+        raise Failed(f"{len(refused)} operations are not safe on a database in use")
+    out.write(f"no operation is unsafe, {len(found)} allowed with a reason" if found else "no operation is unsafe")
+
+
+SUBCOMMANDS = (
+    Subcommand("migrate", "bring every database up to date, a canary first", migrate, add_migrate_arguments),
+    Subcommand("lint", "which migrations are not safe on a database in use", lint, add_lint_arguments),
+)

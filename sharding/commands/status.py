@@ -5,21 +5,23 @@ from typing import Any
 
 from django.core.management.base import OutputWrapper
 from django.db import connections
-from django.db.migrations.loader import MigrationLoader
 from django.db.utils import Error
 
 from sharding import migrating, topology
 from sharding.commands import Failed, Subcommand
+from sharding.conf import options
+from sharding.deadlines import deadline
 from sharding.ids import BUCKETS
 
 
 def status(out: OutputWrapper, **_: Any) -> None:
-    loader = MigrationLoader(None)
+    plan = migrating.Plan()
     out.write(f"{'database':<24} {'keyspace: buckets':<28} {'server':<8} {'answers in':>10} {'lacks':>6}")
     unreachable = []
     for alias in topology.all_aliases():
         try:
-            answer = _look(alias, loader)
+            with deadline(options().deadline_seconds):
+                answer = _look(alias, plan)
         except Error as error:
             unreachable.append(alias)
             answer = f"unreachable: {str(error).splitlines()[0]}"
@@ -29,13 +31,13 @@ def status(out: OutputWrapper, **_: Any) -> None:
         raise Failed(f"unreachable: {', '.join(unreachable)}")
 
 
-def _look(alias: str, loader: MigrationLoader) -> str:
+def _look(alias: str, plan: migrating.Plan) -> str:
     with connections[alias].cursor() as cursor:
         started = time.monotonic()
         cursor.execute("SHOW server_version")
         version: str = cursor.fetchone()[0].split()[0]
         took = (time.monotonic() - started) * 1000
-    return f"{version:<8} {took:>7.1f} ms {migrating.pending(alias, loader):>6}"
+    return f"{version:<8} {took:>7.1f} ms {len(migrating.pending(alias, plan)):>6}"
 
 
 def _holds(alias: str) -> str:

@@ -114,8 +114,6 @@ class PartCompiler(SQLCompiler):
             self.refuse(query.combinator, "name one key, or put the rows together in Python")
         if query.explain_info:
             self.refuse("explain", "ask one database with .using(alias)")
-        if query.where.contains_over_clause:
-            self.refuse("a condition on a window", "filter in Python")
 
     def _spanning(self, select: Any, order_by: Any) -> Sequence[Any] | None:
         """What the query groups by, where several databases can have rows of one group; else None."""

@@ -1,249 +1,215 @@
-"""Migrating many databases that hold the same tables: each migration is worked out once and run on all of them.
+"""Migrating many databases: one of each keyspace first, then all at once, so many at a time."""
 
-Django's executor renders every historical model again for each database, which is most of a migration's time. Here the
-states before and after each operation are made once, in the calling thread; the workers only send SQL.
-"""
-
-import functools
+import logging
 import threading
-import time
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
-from django.core.management.sql import emit_post_migrate_signal, emit_pre_migrate_signal
-from django.db import DEFAULT_DB_ALIAS, connections, transaction
+import psycopg
+from django.db import connections
 from django.db.migrations import Migration
-from django.db.migrations.exceptions import InconsistentMigrationHistory
-from django.db.migrations.loader import MigrationLoader
-from django.db.migrations.operations.base import Operation
-from django.db.migrations.operations.special import RunPython
-from django.db.migrations.recorder import MigrationRecorder
-from django.db.migrations.state import ProjectState
 
-from sharding import topology
-from sharding.errors import ShardingError
+from sharding import linting
+from sharding.deadlines import deadline
+from sharding.errors import DirectoryUnavailable, ShardingError
+from sharding.migrating import applying, canaries
+from sharding.migrating.applying import Stopped, Work
+from sharding.migrating.ledger import Ledger
+from sharding.migrating.patience import Patience
+from sharding.migrating.progress import Progress, Report, State
+from sharding.plans import Group, Plan
 
-Step = tuple[Operation, ProjectState, ProjectState]
-Key = tuple[str, str]
+logger = logging.getLogger(__name__)
 
-
-@dataclass(slots=True)
-class Progress:
-    """How far one database has come."""
-
-    alias: str
-    applied: int = 0
-    seconds: float = 0.0
-    error: Exception | None = None
-    last: str = ""
+WRITE_SECONDS = 0.5
+"""How often the directory is told how far everybody is."""
 
 
-Report = Callable[[Progress], None]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How to migrate."""
 
-_alone = threading.Lock()
-"""Held by operations that write to the shared state while they run."""
-
-
-def groups(only: Iterable[str] = ()) -> list[tuple[str, tuple[str, ...]]]:
-    """``(name, databases)`` in the order of migrating: the global database, then each keyspace; each database once."""
-    wanted = set(only) or set(topology.all_aliases())
-    unknown = wanted - set(topology.all_aliases())
-    if unknown:
-        raise ShardingError(
-            f"no database is called {', '.join(sorted(unknown))}; there are {', '.join(topology.all_aliases())}"
-        )
-    seen: set[str] = set()
-    found = []
-    candidates = [("global", (DEFAULT_DB_ALIAS,)), *((k.name, k.databases) for k in topology.keyspaces().values())]
-    for name, aliases in candidates:
-        mine = tuple(alias for alias in aliases if alias in wanted and alias not in seen)
-        seen.update(mine)
-        if mine:
-            found.append((name, mine))
-    return found
+    workers: int = 4
+    """Databases at the same time; each has one thread and one connection."""
+    canary: bool = True
+    """One database of each keyspace goes first and is checked, unless all of them are new."""
+    canaries: Collection[str] = ()
+    """Databases to go first; for a keyspace with none of them one is chosen."""
+    resume: bool = False
+    """Go on with the last run: its databases, without trying again the canaries that were found sound."""
+    unsafe: str = ""
+    """Why operations that the lint refuses may run nevertheless."""
+    patience: Patience = field(default_factory=Patience)
 
 
-def pending(alias: str, loader: MigrationLoader | None = None) -> int:
-    """How many migrations this database lacks."""
-    loader = loader or MigrationLoader(None)
-    return len(_plan(loader)) - len(_applied(alias, loader) & {_key(migration) for migration in _plan(loader)})
+def pending(alias: str, plan: Plan | None = None) -> list[Migration]:
+    """The migrations that this database lacks."""
+    return (plan or Plan()).lacking(applying.recorded(alias) or set(), alias)
 
 
 def migrate(
-    groups: Sequence[Sequence[str]], *, workers: int = 4, report: Report = lambda progress: None
+    groups: Sequence[Group],
+    options: Options | None = None,
+    *,
+    report: Report = lambda progress: None,
+    begun: Callable[[str, dict[str, Progress]], None] = lambda what, everyone: None,
 ) -> dict[str, Progress]:
-    """Bring every database to the newest migrations, each migration on one group after the other.
+    """Bring every database to the newest migrations.
 
-    ``workers`` databases are worked on at a time. A failure stops everything once its group has finished the same
-    migration, so that databases drift apart by one migration at most; where it failed, what the migration did is
-    undone, if the migration is a transaction. The caller looks at ``Progress.error``. Running it again continues.
+    A failure on one of them stops all: those at work end the migration they are in, the others are left alone. Where it
+    failed, what the migration did is undone if the migration is a transaction. The caller looks at ``Progress.error``;
+    running it again continues. ``begun`` is told about each part before it begins, in words, and everybody's progress.
+
+    Raises ``AlreadyRunning``, ``linting.Unsafe`` and ``DirectoryUnavailable`` before anything is done.
     """
-    loader = MigrationLoader(None)
-    conflicts = loader.detect_conflicts()
-    if conflicts:
-        raise ShardingError(f"conflicting migrations in {', '.join(sorted(conflicts))}; run makemigrations --merge")
-    crew = _Crew(workers, [alias for group in groups for alias in group], report)
-    try:
-        _migrate(loader, crew, groups)
-    finally:
-        crew.dismiss()
-    return crew.progress
+    options = options or Options()
+    plan = Plan()
+    with Ledger() as ledger:
+        if ledger.interrupted is not None:
+            begun(f"the last one did not end well: {ledger.interrupted}", {})
+        sound: set[str] = set()
+        if options.resume:
+            groups, sound = _interrupted(ledger, plan, groups)
+        progress = look(plan, groups, options.workers)
+        if not options.unsafe:
+            linting.refuse(plan, (one.lacking for one in progress.values() if not one.is_new))
+        plan.need(migration for one in progress.values() for migration in one.lacking)
+        crew = _Crew(plan, groups, progress, options, report, ledger)
+        ledger.begin(plan.digest, options.unsafe)
+        with crew.at_work():
+            first = crew.choose_canaries(sound) if options.canary else []
+            for alias in first:
+                begun(f"{alias} goes first", crew.progress)
+                crew.migrate([alias], check=True)
+            begun("the others" if first else "all", crew.progress)
+            crew.migrate([alias for alias in crew.progress if alias not in first], check=False)
+        return progress
 
 
-def _migrate(loader: MigrationLoader, crew: "_Crew", groups: Sequence[Sequence[str]]) -> None:
-    plan = _plan(loader)
-    applied: dict[str, set[Key]] = crew.each(lambda alias: _begin(alias, loader, plan))
-    if crew.failed:
-        return
-    state = ProjectState(real_apps=loader.unmigrated_apps)
-    for migration in plan:
-        lacking = [[alias for alias in group if _key(migration) not in applied[alias]] for group in groups]
-        if not any(lacking):
-            state = migration.mutate_state(state, preserve=False)
-            continue
-        if "apps" not in state.__dict__:
-            _ = state.apps  # rendered once, then kept up to date by the operations
-        steps, state = _steps(migration, state)
-        for group in lacking:
-            crew.each(functools.partial(_apply, migration=migration, steps=steps), group)
-            if crew.failed:
-                return
-    final = state.apps
-    crew.each(lambda alias: _finish(alias, final, [(m, False) for m in plan if _key(m) not in applied[alias]]))
+def look(plan: Plan, groups: Sequence[Group], workers: int = 4) -> dict[str, Progress]:
+    """Ask every database what it lacks, so many at a time; raises what the first failure raised. One query each."""
+    with ThreadPoolExecutor(max(1, workers), "look") as threads:
+        jobs = [threads.submit(_look, plan, Progress(alias, group.name)) for group in groups for alias in group.aliases]
+        return {one.alias: one for one in [job.result() for job in jobs]}
+
+
+def _look(plan: Plan, one: Progress) -> Progress:
+    with _own_connection(one.alias):
+        there = applying.recorded(one.alias)
+    one.is_new = not there
+    one.lacking = plan.lacking(there or set(), one.alias)
+    one.total = len(one.lacking)
+    return one
+
+
+def _interrupted(ledger: Ledger, plan: Plan, groups: Sequence[Group]) -> tuple[list[Group], set[str]]:
+    """What the interrupted run was about, and its canaries that were found sound."""
+    run = ledger.interrupted
+    if run is None:
+        raise ShardingError("there is nothing to resume: the last run came to its end; leave out --resume")
+    if run.plan != plan.digest:
+        raise ShardingError(f"the code has other migrations now than {run}; leave out --resume")
+    databases = ledger.databases(run)
+    names = {alias for alias, _, _ in databases}
+    sound = {alias for alias, is_canary, state in databases if is_canary and state == State.DONE}
+    kept = [Group(group.name, tuple(alias for alias in group.aliases if alias in names)) for group in groups]
+    return [group for group in kept if group.aliases], sound
 
 
 class _Crew:
-    """Threads that each look after some of the databases, with the connections to them."""
+    """Threads that take one database after the other."""
 
-    def __init__(self, workers: int, aliases: Sequence[str], report: Report) -> None:
-        count = max(1, min(workers, len(aliases)))
-        self._threads = [ThreadPoolExecutor(1, f"migrate-{n}") for n in range(count)]
-        self._thread_of = {alias: self._threads[n % count] for n, alias in enumerate(aliases)}
+    def __init__(
+        self,
+        plan: Plan,
+        groups: Sequence[Group],
+        progress: dict[str, Progress],
+        options: Options,
+        report: Report,
+        ledger: Ledger,
+    ) -> None:
+        self._plan = plan
+        self._groups = groups
+        self._options = options
         self._report = report
-        self.progress = {alias: Progress(alias) for alias in aliases}
+        self._ledger = ledger
+        self._stop = threading.Event()
+        self.progress = progress
 
-    @property
-    def failed(self) -> bool:
-        return any(progress.error is not None for progress in self.progress.values())
+    def choose_canaries(self, sound: Collection[str]) -> list[str]:
+        """Who goes first, of the groups where nobody was found ``sound`` already."""
+        groups = [group for group in self._groups if not set(group.aliases) & set(sound)]
+        found = [canaries.choose(group, self.progress, self._options.canaries) for group in groups]
+        chosen = [alias for alias in found if alias is not None]
+        for alias in chosen:
+            self.progress[alias].is_canary = True
+        return chosen
 
-    def each(self, do: Callable[[str], Any], aliases: Iterable[str] | None = None) -> dict[str, Any]:
-        """``do(alias)`` for all at once; waits. A failure is kept in the database's progress."""
-        chosen = self.progress if aliases is None else aliases
-        jobs: dict[str, Future[Any]] = {
-            alias: self._thread_of[alias].submit(self._timed, do, self.progress[alias]) for alias in chosen
-        }
-        return {alias: job.result() for alias, job in jobs.items()}
-
-    def _timed(self, do: Callable[[str], Any], progress: Progress) -> Any:
-        started = time.monotonic()
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Writes down how it ended."""
         try:
-            answer = do(progress.alias)
-        except Exception as error:  # kept for the caller, who says which database it was
-            progress.error = error
-            answer = None
-        progress.seconds += time.monotonic() - started
-        if isinstance(answer, str):
-            progress.applied += 1
-            progress.last = answer
-        self._report(progress)
-        return answer
+            yield
+        except psycopg.Error as error:
+            raise DirectoryUnavailable(
+                f"the directory went away: {str(error).strip()}; what was done is recorded in each database: run it "
+                "again"
+            ) from error
+        except BaseException:
+            self._ledger.write(self.progress.values())
+            self._ledger.end("interrupted")
+            raise
+        self._ledger.write(self.progress.values())
+        self._ledger.end("failed" if self._stop.is_set() else "done")
 
-    def dismiss(self) -> None:
-        for alias, thread in self._thread_of.items():
-            thread.submit(_close, alias).result()
-        for thread in self._threads:
-            thread.shutdown()
+    def migrate(self, aliases: Sequence[str], *, check: bool) -> None:
+        """Migrate these, unless somebody failed already; returns when all have ended."""
+        with self._threads() as threads:
+            try:
+                jobs = {threads.submit(self._migrate, alias, check) for alias in aliases}
+                while jobs:
+                    self._ledger.write(self.progress.values())
+                    _, jobs = wait(jobs, timeout=WRITE_SECONDS)
+            except BaseException:
+                self._stop.set()
+                raise
 
+    def _threads(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(max(1, self._options.workers), "migrate")
 
-def _close(alias: str) -> None:
-    connections[alias].close()
-
-
-def _begin(alias: str, loader: MigrationLoader, plan: list[Migration]) -> set[Key]:
-    recorder = MigrationRecorder(connections[alias])
-    recorder.ensure_schema()
-    applied = _applied(alias, loader)
-    for migration in plan:
-        for parent in loader.graph.node_map[_key(migration)].parents:
-            if _key(migration) in applied and parent.key not in applied:
-                raise InconsistentMigrationHistory(
-                    f"{_name(migration)} is applied before its dependency {'.'.join(parent.key)}"
-                )
-    lacking = [(migration, False) for migration in plan if _key(migration) not in applied]
-    emit_pre_migrate_signal(0, False, alias, plan=lacking)
-    return applied
-
-
-def _applied(alias: str, loader: MigrationLoader) -> set[Key]:
-    """What this database has, a squashed migration counting once all that it replaces is there."""
-    applied = set(MigrationRecorder(connections[alias]).applied_migrations())
-    for key, migration in loader.replacements.items():
-        if all(replaced in applied for replaced in migration.replaces):
-            applied.add(key)
-    return applied
-
-
-def _plan(loader: MigrationLoader) -> list[Migration]:
-    found: dict[Key, None] = {}
-    for target in loader.graph.leaf_nodes():
-        found.update(dict.fromkeys(loader.graph.forwards_plan(target)))
-    return [loader.graph.nodes[key] for key in found]
+    def _migrate(self, alias: str, check: bool) -> None:
+        if self._stop.is_set():
+            return
+        one = self.progress[alias]
+        one.begin()
+        try:
+            with _own_connection(alias):
+                Work(self._plan, one, self._options.patience, self._stop, self._report).run()
+                if check:
+                    one.state, one.step = State.CHECKING, "is what it should be"
+                    self._report(one)
+                    canaries.check(self._plan, alias, one.lacking)
+            one.end(State.DONE)
+        except Stopped:
+            one.end(State.STOPPED)
+        except Exception as error:
+            logger.exception("%s was not migrated", alias)
+            one.end(State.FAILED, error)
+            self._stop.set()
+        self._report(one)
 
 
-def _steps(migration: Migration, state: ProjectState) -> tuple[list[Step], ProjectState]:
-    steps = []
-    for operation in migration.operations:
-        if isinstance(operation, RunPython):
-            # It would throw away and render again what it reads; not while several threads read it.
-            state.clear_delayed_apps_cache()
-            state.is_delayed = False
-            _ = state.apps
-        before = state
-        state = before.clone()
-        operation.state_forwards(migration.app_label, state)
-        steps.append((operation, before, state))
-    return steps, state
+@contextmanager
+def _own_connection(alias: str) -> Iterator[None]:
+    """This thread's connection to a database, closed and forgotten afterwards: there may be hundreds.
 
-
-def _apply(alias: str, migration: Migration, steps: list[Step]) -> str:
-    connection = connections[alias]
-    with connection.schema_editor(atomic=migration.atomic) as editor:
-        for operation, before, after in steps:
-            in_transaction = operation.atomic or (migration.atomic and operation.atomic is not False)
-            with _exclusive(operation):
-                if in_transaction and not editor.atomic_migration:
-                    with transaction.atomic(using=alias):
-                        operation.database_forwards(migration.app_label, editor, before, after)
-                else:
-                    operation.database_forwards(migration.app_label, editor, before, after)
-        recorded = not editor.deferred_sql
-        if recorded:
-            _record(alias, migration)
-    if not recorded:
-        _record(alias, migration)
-    return _name(migration)
-
-
-def _exclusive(operation: Operation) -> threading.Lock:
-    """Some operations put a one-off default on the state's field while they work: those take turns."""
-    return _alone if not getattr(operation, "preserve_default", True) else threading.Lock()
-
-
-def _record(alias: str, migration: Migration) -> None:
-    recorder = MigrationRecorder(connections[alias])
-    for app_label, name in migration.replaces or [_key(migration)]:
-        recorder.record_applied(app_label, name)
-
-
-def _finish(alias: str, apps: Any, plan: list[tuple[Migration, bool]]) -> None:
-    emit_post_migrate_signal(0, False, alias, apps=apps, plan=plan)
-
-
-def _key(migration: Migration) -> Key:
-    return (migration.app_label, migration.name)
-
-
-def _name(migration: Migration) -> str:
-    return f"{migration.app_label}.{migration.name}"
+    A migration takes as long as it takes: what limits it is how long it may wait for locks.
+    """
+    try:
+        with deadline(None):
+            yield
+    finally:
+        connections[alias].close()
+        del connections[alias]

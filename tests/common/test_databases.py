@@ -1,6 +1,7 @@
 from django.db import OperationalError
 
 from apps.common import databases
+from sharding import ShardUnavailable
 
 
 def test_a_database_that_is_away_does_not_keep_the_others_waiting(caplog):
@@ -13,4 +14,13 @@ def test_a_database_that_is_away_does_not_keep_the_others_waiting(caplog):
 
     databases.for_each(["default", "customer_0", "customer_1"], work)
     assert reached == ["default", "customer_1"]
-    assert "databases.away customer_0" in caplog.text
+    assert "databases.failed customer_0" in caplog.text
+
+
+def test_one_that_is_known_to_be_away_is_named_in_one_line(caplog):
+    def work(alias):
+        raise ShardUnavailable(alias, "no answer within 2.0 s")
+
+    databases.for_each(["customer_1"], work)
+    assert caplog.messages == ["databases.away customer_1: no answer within 2.0 s"]
+    assert caplog.records[0].exc_info is None

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from django.apps import apps
 from django.db import connections
 
 from deploy.local import faults, postgres
 from deploy.local.layout import Layout
 from instacart.env import django_database
-from sharding import breakers
+from sharding import breakers, keys, schema
 
 
 def folder(name: str) -> Path:
@@ -20,11 +21,11 @@ def folder(name: str) -> Path:
 
 
 @contextmanager
-def server(name: str) -> Iterator[postgres.Server]:
-    """An empty server of that name; gone afterwards, with its data."""
+def server(name: str, *, copy_of: postgres.Server | None = None) -> Iterator[postgres.Server]:
+    """An empty server of that name, or a replica; gone afterwards, with its data."""
     left = postgres.Server(directory=folder(name))
     remove(left)
-    found = postgres.start(left.directory, durable=False)
+    found = postgres.start(left.directory, durable=False, copy_of=copy_of)
     try:
         yield found
     finally:
@@ -50,6 +51,16 @@ def alias(name: str, url: str) -> Iterator[str]:
         del connections[name]
         del connections.databases[name]
         breakers.of(name).succeeded()
+
+
+def make_shop(alias: str) -> None:
+    """The tables of the shop's customers, in an empty database."""
+    with connections[alias].schema_editor() as editor:
+        for model in apps.get_app_config("shop").get_models():
+            declared = keys.shard_key(model)
+            if declared is not None and declared.keyspace == "customer" and not model._meta.proxy:
+                editor.create_model(model)
+    schema.install(connections[alias])
 
 
 @contextmanager

@@ -142,7 +142,7 @@ def test_rows_shared_with_a_parent_table_are_refused():
 def test_the_map_is_checked(value, sentence):
     try:
         with override_settings(SHARDING=value):
-            topology._current = None
+            topology.forget()
             (message,) = checks.check_topology(None)
             assert message.id == "sharding.E101"
             assert sentence in message.msg

@@ -9,11 +9,11 @@ import psycopg
 import pytest
 from django.db import close_old_connections, connections, transaction
 from django.db.migrations.recorder import MigrationRecorder
-from django.test import override_settings
 
 import sharding
 from deploy.local import faults
-from sharding import breakers, deadlines
+from sharding import breakers, deadlines, directory
+from sharding.errors import DirectoryUnavailable
 from tests.sharding import servers
 from tests.sharding.servers import at_most, until
 
@@ -80,8 +80,8 @@ def test_a_frozen_server_is_answered_for_in_time_and_asked_again_once_it_is_back
     assert execute("SELECT 1") == [(1,)]
 
 
-@override_settings(SHARDING={"KEYSPACES": {}})
-def test_without_a_word_it_is_two_seconds(server, database):
+def test_without_a_word_it_is_two_seconds(server, database, settings):
+    settings.SHARDING = {name: value for name, value in settings.SHARDING.items() if name != "DEADLINE_SECONDS"}
     database.close()
     database.ensure_connection()
     with faults.frozen(server), at_most(2), pytest.raises(sharding.DeadlineExceeded, match=r"within 2\.0 s"):
@@ -180,6 +180,16 @@ def test_the_async_orm(server, database):
     assert asyncio.run(ask()) == 9000
 
 
+def test_the_directory(server, database, monkeypatch):
+    monkeypatch.setattr(directory, "DEFAULT_DB_ALIAS", ALIAS)
+    with directory.connect() as connection, at_most(DEADLINE):
+        faults.freeze(server)
+        with pytest.raises(sharding.DeadlineExceeded):
+            directory.newest(connection)
+    with at_most(2), pytest.raises(DirectoryUnavailable, match="the directory does not answer"):
+        directory.read()
+
+
 def test_a_kept_connection_is_not_asked_twice(server, database):
     """Its health check meets the silence; making a new connection would meet it once more."""
     close_old_connections()
@@ -263,6 +273,7 @@ def test_after_the_end_nothing_is_sent_and_the_connection_stays(server, database
 def test_a_patient_process_waits_except_where_it_says_otherwise(server, database, monkeypatch):
     monkeypatch.setattr(deadlines, "_is_patient", False)
     deadlines.be_patient()
+    database.close()
     execute("SELECT pg_sleep(0.7)")
     with pytest.raises(sharding.DeadlineExceeded), sharding.deadline(0.2):
         execute("SELECT pg_sleep(0.7)")

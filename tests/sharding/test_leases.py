@@ -57,16 +57,12 @@ def watched(tmp_path) -> Iterator[None]:
 @pytest.fixture
 def away(monkeypatch) -> Callable[[], None]:
     """Takes the directory away, and nothing else."""
-    connect = psycopg.connect
-    name = connections["default"].settings_dict["NAME"]
 
-    def refuse(*args: object, **parameters: object) -> object:
-        if parameters.get("dbname") == name:
-            raise psycopg.OperationalError("connection refused")
-        return connect(*args, **parameters)  # type: ignore[arg-type]
+    def refuse(timeout: int = 2) -> object:
+        raise psycopg.OperationalError("connection refused")
 
     def take() -> None:
-        monkeypatch.setattr(psycopg, "connect", refuse)
+        monkeypatch.setattr(directory, "connect", refuse)
         with connections["default"].cursor() as cursor:
             cursor.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "

@@ -166,7 +166,7 @@ class TestDirectory:
         def refuse(*_: object, **__: object) -> object:
             raise psycopg.OperationalError("connection refused")
 
-        monkeypatch.setattr(psycopg, "connect", refuse)
+        monkeypatch.setattr(directory, "connect", refuse)
         with pytest.raises(DirectoryUnavailable, match="the directory does not answer: connection refused"):
             directory.change(give_to_the_last, "a test")
         assert sharding.alias_for("customer", 15) == ALIASES[0]  # routing goes on

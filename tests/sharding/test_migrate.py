@@ -58,10 +58,14 @@ def execute(alias: str, statement: str) -> None:
 
 CATALOG = (
     """SELECT table_name, column_name, data_type, is_nullable, column_default, is_identity
-       FROM information_schema.columns WHERE table_schema = 'public' ORDER BY 1, 2""",
+       FROM information_schema.columns
+       WHERE table_schema = 'public' AND table_name NOT LIKE 'sharding_migration_%' ORDER BY 1, 2""",
     """SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid), convalidated
-       FROM pg_constraint WHERE connamespace = 'public'::regnamespace ORDER BY 1, 2""",
-    "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1, 2",
+       FROM pg_constraint
+       WHERE connamespace = 'public'::regnamespace AND conrelid::regclass::text NOT LIKE 'sharding_migration_%'
+       ORDER BY 1, 2""",
+    """SELECT tablename, indexname, indexdef FROM pg_indexes
+       WHERE schemaname = 'public' AND tablename NOT LIKE 'sharding_migration_%' ORDER BY 1, 2""",
     "SELECT tgrelid::regclass::text, tgname FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1, 2",
     "SELECT app, name FROM django_migrations ORDER BY 1, 2",
 )
@@ -95,10 +99,11 @@ def test_several_new_databases_are_migrated_together():
         lines = shard("migrate", "--workers", "2", "--database", FIRST, "--database", LAST)
         assert [everything(FIRST), everything(LAST)] == [expected, expected]
     count = len(expected[-1])
-    assert lines[0] == "customer: 2 databases"
-    assert [line.split()[:3] for line in lines[1:3]] == [
-        [FIRST, str(count), "applied"],
-        [LAST, str(count), "applied"],
+    assert lines[0] == "all:"
+    assert lines[1].split() == ["database", "keyspace", "state", "applied", "retries", "seconds", "left", "step"]
+    assert sorted(line.split()[:5] for line in lines[2:4]) == [
+        [FIRST, "customer", "done", f"{count}/{count}", "0"],
+        [LAST, "customer", "done", f"{count}/{count}", "0"],
     ]
 
 
@@ -106,9 +111,9 @@ def test_what_is_migrated_stays_as_it_is():
     before = everything(LAST)
     lines = shard("migrate")
     assert everything(LAST) == before
-    assert lines[0] == "global: 1 database"
-    applied = {line.split()[0]: line.split()[1] for line in lines if line.startswith("  ")}
-    assert applied == dict.fromkeys(sharding.all_aliases(), "0")
+    assert lines[0] == "all:"
+    found = {line.split()[0]: line.split()[2:4] for line in lines[2:-1]}
+    assert found == {alias: ["done", "0/0"] for alias in sharding.all_aliases()}
     assert lines[-1].startswith(f"{len(sharding.all_aliases())} databases in ")
 
 

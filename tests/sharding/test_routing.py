@@ -95,8 +95,7 @@ def test_null_sorts_last_upwards_and_first_downwards_as_in_postgresql(orders):
     lines += [Line.objects.create(order=order, customer_id=order.customer_id, price=5, quantity=9) for order in both]
     ids = [line.pk for line in lines]
     upwards = Line.objects.filter(pk__in=ids).order_by("price", "pk").values_list("price", flat=True)
-    with pytest.raises(CrossShardQuery, match="select that column as well"):
-        list(upwards)
+    assert list(upwards) == [5, 5, None, None]
     assert [p for p, _ in Line.objects.filter(pk__in=ids).order_by("price", "pk").values_list("price", "id")] == [
         5, 5, None, None,
     ]  # fmt: skip
@@ -111,7 +110,8 @@ def test_null_sorts_last_upwards_and_first_downwards_as_in_postgresql(orders):
         Q(store_id=ONE),
         Q(customer_id__gt=5),
         ~Q(customer_id=ONE),
-        ~Q(~Q(customer_id=ONE)),
+        ~Q(~Q(total=ONE)),
+        ~Q(Q(customer_id=ONE) & ~Q(total=5)),
         Q(customer_id=ONE) | Q(total=5),
         Q(customer_id=ONE) ^ Q(total=5),
         Q(customer__name="x"),
@@ -213,7 +213,7 @@ def test_subqueries_tied_to_the_row_are_allowed(orders):
         lambda mine: mine.filter(total=Line.objects.values("quantity")[:1]),
         lambda mine: mine.filter(total__in=Line.objects.values("quantity")),
         lambda mine: mine.filter(pk__in=Line.objects.filter(quantity=2).order_by("id").values("order")[:1]),
-        lambda mine: mine.filter(pk__in=Order.objects.values("replaces")),
+        lambda mine: mine.exclude(pk__in=Order.objects.values("replaces")),
         lambda mine: mine.filter(total__in=Line.objects.filter(customer_id=OTHER).values("quantity")),
         lambda mine: mine.filter(store_id__in=Store.objects.filter(name="x")),
         lambda mine: mine.filter(store_id__in=Product.objects.all()),
@@ -234,17 +234,11 @@ def test_subqueries_that_could_look_elsewhere_are_refused(orders, refused, asked
     [
         lambda some: some.update(total=1),
         lambda some: some.delete(),
-        lambda some: some.aggregate(Sum("total")),
         lambda some: list(some.select_for_update()),
-        lambda some: list(some.values("store_id").annotate(Count("id"))),
-        lambda some: list(some.values("store_id").distinct()),
-        lambda some: list(some.order_by("store_id").distinct("store_id")),
         lambda some: list(some.order_by("code")),
         lambda some: list(some.order_by("customer__name")),
-        lambda some: list(some.order_by(F("total").asc())),
         lambda some: list(some.order_by("?")),
         lambda some: list(some.annotate(r=Window(Rank(), order_by="total"))),
-        lambda some: list(some.order_by("total").only("code")),
         lambda some: some.explain(),
     ],
 )

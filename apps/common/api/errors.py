@@ -3,12 +3,14 @@
 import logging
 from typing import Any
 
+from django.db import OperationalError
 from django.http import JsonResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
-from apps.common.errors import DomainError
+from apps.common.errors import DomainError, Unavailable
+from sharding import ShardUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +29,23 @@ _TITLES = {
 }
 
 
+RETRY_AFTER_S = 2
+"""As long as a database that failed is left alone."""
+
+
+def refusal(error: BaseException | None) -> DomainError | None:
+    """What callers hear about ``error``; None about a bug. That a database is away is logged here."""
+    if isinstance(error, DomainError):
+        return error
+    if not isinstance(error, OperationalError):
+        return None
+    if isinstance(error, ShardUnavailable):
+        logger.warning("database.away %s", error.alias)
+    else:  # too many connections, a full disk, a lost race
+        logger.error("database.failed", exc_info=error)
+    return Unavailable("Part of our system does not answer just now. Try again in a moment.")
+
+
 def problem(error: DomainError) -> dict[str, Any]:
     """``error`` as the members of a problem document."""
     return _members(status=error.status, code=error.code, detail=str(error))
@@ -34,9 +53,10 @@ def problem(error: DomainError) -> dict[str, Any]:
 
 def handle(error: Exception, context: dict[str, Any]) -> Response | None:
     """Django REST framework's exception handler. Anything unforeseen stays an exception (and is logged as one)."""
-    if isinstance(error, DomainError):
-        headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
-        return Response(problem(error), status=error.status, content_type=CONTENT_TYPE, headers=headers)
+    refused = refusal(error)
+    if refused is not None:
+        headers = headers_of(refused)
+        return Response(problem(refused), status=refused.status, content_type=CONTENT_TYPE, headers=headers)
     response = exception_handler(error, context)
     if response is None:
         return None
@@ -55,7 +75,14 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
 
 def answer(error: DomainError) -> JsonResponse:
     """``error`` for a view that is not Django REST framework's."""
-    return JsonResponse(problem(error), status=error.status, content_type=CONTENT_TYPE)
+    return JsonResponse(problem(error), status=error.status, content_type=CONTENT_TYPE, headers=headers_of(error))
+
+
+def headers_of(error: DomainError) -> dict[str, str]:
+    """What goes with the status of a refusal."""
+    if error.status == 401:
+        return {"WWW-Authenticate": "Bearer"}
+    return {"Retry-After": str(RETRY_AFTER_S)} if error.status == 503 else {}
 
 
 def _members(*, status: int, code: str, detail: str) -> dict[str, Any]:

@@ -119,8 +119,9 @@ class LoadingGraphQLView(GraphQLView):
     def format_error(error):
         """A domain error keeps its message and code; anything unforeseen is logged and said plainly."""
         cause = getattr(error, "original_error", None)
-        if isinstance(cause, DomainError):
-            return {**error.formatted, "extensions": {"code": cause.code}}
+        refused = errors.refusal(cause)
+        if refused is not None:
+            return {**error.formatted, "message": str(refused), "extensions": {"code": refused.code}}
         if isinstance(error, GraphQLError) and (cause is None or error.path is None):
             # A mistake in the query itself, or a variable that is not of its type: nothing has run yet.
             return {**error.formatted, "extensions": {"code": "query_invalid"}}

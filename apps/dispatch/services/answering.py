@@ -61,7 +61,7 @@ def decline(*, offer_id: int, shopper_id: int, now: datetime) -> None:
 
 def expire_offers(*, using: str, now: datetime) -> int:
     """End the offers of one shard whose time is up, ``SWEEP`` at most; return how many."""
-    overdue = models.Offer.objects.using(using).filter(status=OfferStatus.SENT, expires_at__lte=now)
+    overdue = sharding.owned(models.Offer.objects, using).filter(status=OfferStatus.SENT, expires_at__lte=now)
     rows = list(overdue.order_by("expires_at")[:SWEEP])
     return sum(_end(row, OfferStatus.EXPIRED, now, Q(expires_at__lte=now)) for row in rows)
 

@@ -38,7 +38,7 @@ def drop_order(*, store_id: int, store_order_id: int, now: datetime) -> bool:
 
 def reclaim_stale(*, using: str, now: datetime) -> int:
     """Offer the batches of one shard anew whose shopper has not begun within ``domain.START_WITHIN``; how many."""
-    stale = models.Batch.objects.using(using).filter(
+    stale = sharding.owned(models.Batch.objects, using).filter(
         status=BatchStatus.ACKNOWLEDGED, acknowledged_at__lte=now - domain.START_WITHIN
     )
     return sum(_reclaim(batch_id, store_id) for batch_id, store_id in stale.values_list("pk", "store_id")[:SWEEP])

@@ -67,6 +67,10 @@ _EXPIRE = """
     UPDATE inventory_reservation SET state = 'released'
     WHERE id IN (
         SELECT id FROM inventory_reservation WHERE state = 'held' AND expires_at <= %(now)s
+        AND EXISTS (  -- not what a move has copied here, or left behind
+            SELECT 1 FROM sharding_bucket AS home
+            WHERE home.keyspace = 'store' AND home.bucket = store_id %% 10000 AND home.state = 'owned'
+        )
         ORDER BY expires_at, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
     )
     RETURNING store_id, order_id, item_id, quantity

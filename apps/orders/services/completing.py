@@ -216,7 +216,7 @@ def _move(order: models.Order, to: Status, now: datetime, **changes: str) -> Non
 def _claim(*, using: str, now: datetime) -> int | None:
     """The order that has been due longest, put off for as long as a step may take."""
     with sharding.atomic(using):
-        due = models.Order.objects.using(using).filter(due_at__lte=now).order_by("due_at")
+        due = sharding.owned(models.Order.objects, using).filter(due_at__lte=now).order_by("due_at")
         order_id = due.select_for_update(skip_locked=True).values_list("pk", flat=True).first()
         if order_id is not None:
             models.Order.objects.using(using).filter(pk=order_id).update(due_at=now + domain.PATIENCE)

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Q
 
+import sharding
 from apps.common.errors import DomainError
 from apps.payments import domain, models
 from apps.payments.errors import GatewayRefused, ProviderUnavailable, UnexpectedState, UnknownObject
@@ -25,7 +26,7 @@ def sweep(*, using: str, now: datetime) -> int:
     looked up: whether it is still wanted is for the order to say. Authorisations past their date are
     looked up too, and found expired. After a few unanswered calls the rest is left for the next time.
     """
-    due = models.Payment.objects.using(using).filter(
+    due = sharding.owned(models.Payment.objects, using).filter(
         Q(status__in=domain.UNDECIDED) | Q(status=Status.AUTHORISED, capture_before__lt=now),
         checked_at__lt=now - CHECK_EVERY,
     )

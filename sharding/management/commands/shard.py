@@ -6,12 +6,14 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from typing_extensions import override
 
-from sharding.commands import Subcommand, migrate, status
+from sharding.commands import Subcommand, doctor, migrate, promote, status
 from sharding.errors import ShardingError
 
 SUBCOMMANDS: tuple[Subcommand, ...] = (
     *migrate.SUBCOMMANDS,
+    *promote.SUBCOMMANDS,
     *status.SUBCOMMANDS,
+    *doctor.SUBCOMMANDS,
 )
 
 

@@ -41,6 +41,8 @@ class Order(ShardedModel):
     store_id = ShardRef("shop.Store", db_index=True)
     code = models.CharField(max_length=20, default="")
     total = models.IntegerField(default=0)
+    placed = models.DateField(null=True)
+    wishes = models.JSONField(default=dict)
     replaces = ShardForeignKey("self", models.SET_NULL, null=True, related_name="replaced_by")
 
     class Meta:
@@ -68,6 +70,7 @@ class Receipt(ShardedModel):
     """Its primary key is the order's id."""
 
     sharding = ShardKey("customer", field="customer_id")
+    decides_money_or_stock = True
 
     order = ShardOneToOneField(Order, models.CASCADE, primary_key=True)
     customer_id = models.BigIntegerField()
@@ -75,6 +78,73 @@ class Receipt(ShardedModel):
 
     def __str__(self) -> str:
         return self.text
+
+
+class UrgentOrder(Order):
+    class Meta:
+        proxy = True
+
+    def __str__(self) -> str:
+        return f"urgent {self.id}"
+
+
+class Note(ShardedModel):
+    """At most one for an order, with an id of its own."""
+
+    sharding = ShardKey("customer", field="customer_id")
+
+    id = ShardAutoField()
+    customer_id = models.BigIntegerField()
+    order = ShardOneToOneField(Order, models.CASCADE, related_name="note")
+    text = models.TextField(default="")
+    written = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class Tag(ShardedModel):
+    sharding = ShardKey("customer", field="customer")
+
+    id = ShardAutoField()
+    customer = ShardForeignKey(Customer, models.CASCADE, related_name="tags")
+    name = models.CharField(max_length=20)
+    orders = models.ManyToManyField(Order, through="Label", related_name="tags")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Label(ShardedModel):
+    """A tag on an order."""
+
+    sharding = ShardKey("customer", field="customer_id")
+
+    id = ShardAutoField()
+    customer_id = models.BigIntegerField()
+    tag = ShardForeignKey(Tag, models.CASCADE)
+    order = ShardForeignKey(Order, models.CASCADE)
+    weight = models.IntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tag", "order"], name="labelled_once")]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class Favourite(ShardedModel):
+    """Its identity is the customer and the product."""
+
+    sharding = ShardKey("customer", field="customer")
+
+    pk = models.CompositePrimaryKey("customer_id", "product_id")
+    customer = ShardForeignKey(Customer, models.CASCADE, related_name="favourites")
+    product_id = models.BigIntegerField()
+    rank = models.IntegerField(default=0)
+
+    def __str__(self) -> str:
+        return str(self.pk)
 
 
 class Store(ShardedModel):

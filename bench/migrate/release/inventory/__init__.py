@@ -1,0 +1,3 @@
+from apps.inventory import migrations as ours
+
+__path__ = [*ours.__path__, *__path__]

@@ -1,0 +1,3 @@
+from apps.shoppers import migrations as ours
+
+__path__ = [*ours.__path__, *__path__]

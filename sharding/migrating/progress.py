@@ -1,0 +1,82 @@
+"""How far each database has come, as its worker says and others read."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from django.db.migrations import Migration
+
+
+class State(StrEnum):
+    WAITING = "waiting"
+    MIGRATING = "migrating"
+    LOCKED_OUT = "locked out"
+    """Waits until the locks it needs can be had."""
+    CHECKING = "checking"
+    DONE = "done"
+    FAILED = "failed"
+    STOPPED = "stopped"
+    """Ended between two migrations because another database failed, or somebody said stop."""
+
+
+AT_WORK = frozenset({State.MIGRATING, State.LOCKED_OUT, State.CHECKING})
+
+
+@dataclass(slots=True)
+class Progress:
+    """One database. Written by the one thread that works on it."""
+
+    alias: str
+    group: str = ""
+    state: State = State.WAITING
+    is_canary: bool = False
+    applied: int = 0
+    """Migrations, of ``total`` that it lacked."""
+    total: int = 0
+    step: str = ""
+    """What it does now, or did last."""
+    retries: int = 0
+    """How often a lock could not be had."""
+    error: Exception | None = None
+    lacking: list[Migration] = field(default_factory=list, repr=False)
+    is_new: bool = False
+    """Nothing was ever migrated there."""
+    _began: float | None = None
+    _took: float = 0.0
+
+    @property
+    def seconds(self) -> float:
+        return self._took if self._began is None else self._took + time.monotonic() - self._began
+
+    @property
+    def is_ended(self) -> bool:
+        return self.state in (State.DONE, State.FAILED, State.STOPPED)
+
+    def begin(self) -> None:
+        self._began = time.monotonic()
+        self.state = State.MIGRATING
+
+    def end(self, state: State, error: Exception | None = None) -> None:
+        self._took, self._began = self.seconds, None
+        self.state, self.error = state, error
+
+
+Report = Callable[[Progress], None]
+"""Called by the worker whenever its database has come further; must be quick and safe to call from several threads."""
+
+
+def pace(everyone: list[Progress]) -> float | None:
+    """Seconds that one migration takes on one database, on average of those that are done; None before the first."""
+    done = [one for one in everyone if one.state is State.DONE and one.total]
+    migrations = sum(one.total for one in done)
+    return sum(one.seconds for one in done) / migrations if migrations else None
+
+
+def remaining_seconds(everyone: list[Progress], workers: int) -> float | None:
+    """How long the run still takes at its present pace; None while that cannot be told."""
+    per_migration = pace(everyone)
+    if per_migration is None:
+        return None
+    left = sum(one.total - one.applied for one in everyone if not one.is_ended)
+    return left * per_migration / max(1, min(workers, sum(1 for one in everyone if not one.is_ended)))
