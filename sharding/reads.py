@@ -159,7 +159,9 @@ class ReadingQuerySet(QuerySet[Row]):
     @replicas.or_primary
     def exists(self) -> bool:
         if self._result_cache is None and self._is_read_elsewhere:
-            some = self if self.query.is_sliced or self.query.distinct_fields else self.order_by()
+            some: Self = self._chain()  # type: ignore[attr-defined]
+            if not self.query.distinct_fields:
+                some.query.clear_ordering(force=True)
             return self._noting(lambda: (some if some.query.is_sliced else some[:1]).count() > 0)
         return super().exists()
 

@@ -163,7 +163,7 @@ class PartCompiler(SQLCompiler):
             self._check_equality(expression, "GROUP BY")
         positions = tuple(columns.position(expression, formatted=True) for expression in by)
         terms = () if self._meta_ordering and by else self._terms(columns, order_by)
-        condition = None if self.having is None else having.condition(self.having, columns.position)
+        condition = None if self.having is None else having.condition(self.having, self, columns.position)
         merges: list[Merge] = []
         for position, (expression, _) in enumerate(columns.all):  # grows while more is needed
             if getattr(values.source(expression), "contains_aggregate", False):
@@ -174,10 +174,11 @@ class PartCompiler(SQLCompiler):
     def _merge(self, columns: "_Columns", position: int, expression: Any) -> Merge:
         aggregate = aggregates.inner(expression)
         how = aggregates.way(aggregate, self.connection)
-        inputs = tuple(columns.position(each) for each in (aggregate, *aggregates.helpers(aggregate)))
-        if aggregate is not values.source(expression):
-            return Merge(position, (position, *inputs), aggregates.with_default(how))
-        return Merge(position, inputs, how)
+        helpers = tuple(columns.position(each) for each in aggregates.helpers(aggregate))
+        if aggregate is values.source(expression):
+            return Merge(position, (position, *helpers), how)
+        inputs = (position, columns.position(aggregate), *helpers)
+        return Merge(position, inputs, aggregates.with_default(how))
 
     def _terms(self, columns: "_Columns", order_by: Any) -> tuple[Term, ...]:
         terms = []
