@@ -90,7 +90,7 @@ class Reading:
 
     def count(self) -> int:
         query = self.queryset.query
-        if not self.is_alone and (query.distinct or isinstance(query.group_by, tuple)):
+        if not self.is_alone and (query.distinct or query.combinator or isinstance(query.group_by, tuple)):
             compiled = self._compiled()
             if compiled is None:
                 return 0
@@ -202,10 +202,14 @@ class Reading:
         like = connections[self._representative]
         groups = Groups((), merges, None)
 
-        def run(main: Statement) -> merging.Row:
+        def run(main: Statement) -> merging.Row | None:
             answers = self._ask(self._variants(main, asked))
             by_alias = list(answers.by_alias.values())
-            row = merging.combined([answer.rows[0] for answer in by_alias], by_alias[0].types, groups)
+            # Where Django finds out that no row can count, it asks for constants, and gets one for each row or none.
+            rows = [answer.rows[0] for answer in by_alias if answer.rows]
+            if not rows:
+                return None
+            row = merging.combined(rows, by_alias[0].types, groups)
             return row[: len(wanted)] + (None,) * (len(asked) - len(wanted))
 
         with _standing_in(like, run) as using:
