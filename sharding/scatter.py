@@ -88,7 +88,7 @@ class Reading:
 
     def count(self) -> int:
         query = self.queryset.query
-        if not self.is_alone and (query.distinct or isinstance(query.group_by, tuple)):
+        if not self.is_alone and (query.distinct or query.combinator or isinstance(query.group_by, tuple)):
             compiled = self._compiled()
             if compiled is None:
                 return 0
