@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from django.db import InterfaceError, OperationalError, connections
 from django.db.utils import Error
+from psycopg import OperationalError as ConnectionRefused
 from psycopg import capabilities, pq
 
 from sharding import breakers, deadlines, errors, metrics
@@ -330,7 +331,7 @@ class _Openings:
             breakers.check(call.alias)  # by this thread: who may try is said to one
             outcome = call.connection.get_new_connection(parameters)
             breakers.succeeded(call.alias)
-        except psycopg.OperationalError as error:  # of Django's own backend; this library's has words of its own
+        except ConnectionRefused as error:  # of Django's own backend; this library's has words of its own
             outcome = ShardUnavailable(call.alias, first_line(error))
             breakers.failed(call.alias, outcome)
         except Exception as error:

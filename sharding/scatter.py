@@ -99,8 +99,8 @@ class Reading:
         if self.is_alone:
             return total
         if query.high_mark is not None:
-            total = min(total, query.high_mark)
-        return max(0, total - query.low_mark)
+            total = min(total, int(query.high_mark))
+        return max(0, total - int(query.low_mark))
 
     def aggregate(self, query: Query, wanted: Mapping[str, Any]) -> dict[str, Any]:
         """What ``Query.get_aggregation`` answers for one database."""
@@ -173,9 +173,10 @@ class Reading:
     def _shaped(self, compiler: PartCompiler, rows: Iterator[tuple[str, merging.Row]]) -> Iterator[Any]:
         if compiler.width is not None:
             rows = ((alias, row[: compiler.width]) for alias, row in rows)
-        query = compiler.query.chain(_Answered)
+        query: Any = compiler.query.chain(_Answered)
         if issubclass(self.queryset._iterable_class, ModelIterable):
-            return self._models(compiler, query, rows)
+            models: Iterator[Any] = self._models(compiler, query, rows)
+            return models
         answer = ([row] for _, row in rows)
         return iter(self._iterable(compiler, query, self._representative, answer))
 
@@ -201,7 +202,8 @@ class Reading:
     # Aggregates over everything.
 
     def _aggregate(self, query: Query, wanted: Mapping[str, Any]) -> dict[str, Any]:
-        asked, merges = dict(wanted), ()
+        asked = dict(wanted)
+        merges: tuple[Merge, ...] = ()
         if not self.is_alone:
             asked, merges = self._planned(query, wanted)
         like = connections[self._representative]
@@ -309,7 +311,7 @@ def _for_itself(aggregate: Any) -> Any:
 def _without_default(aggregate: Any) -> Any:
     if isinstance(aggregate, Coalesce):
         return aggregate.get_source_expressions()[0]
-    if isinstance(aggregate, Aggregate) and aggregate.default is not None:
+    if isinstance(aggregate, Aggregate) and getattr(aggregate, "default", None) is not None:
         aggregate = aggregate.copy()
         aggregate.default = None
     return aggregate
@@ -356,7 +358,7 @@ def _standing_in(like: Any, run: Callable[[Statement], Any]) -> Iterator[str]:
     ``Query.get_aggregation`` looks its connection up by name and leaves no other place to step in.
     """
     name = f"sharding, standing in ({next(_numbers)})"
-    connections[name] = _StandIn(like, run)
+    connections[name] = _StandIn(like, run)  # type: ignore[assignment]
     try:
         yield name
     finally:

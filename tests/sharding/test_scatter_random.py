@@ -58,6 +58,13 @@ def world(request: pytest.FixtureRequest, django_db_setup: None, django_db_block
         yield
 
 
+KINDS = (
+    *("models", "values", "total") * 2,
+    *("groups",) * 3,
+    *("number", "single", "distinct", "distinct_on", "dates", "related", "whole", "streamed"),
+)
+
+
 class Drawer:
     """Draws one question; what it drew is in ``said``."""
 
@@ -158,12 +165,12 @@ class Drawer:
         return dict(found)
 
     PLAIN = (
-        "id", "owner_id", "like_id", "kind", "code", "small", "number", "big", "price", "weight", "is_good", "day", "at",
-        "clock", "took", "uuid", "data", "span", "blob", "address", "cents",
+        "id", "owner_id", "like_id", "kind", "code", "small", "number", "big", "price", "weight", "is_good", "day",
+        "at", "clock", "took", "uuid", "data", "span", "blob", "address", "cents",
     )  # fmt: skip
     ORDERS = (
-        "id", "owner_id", "like_id", "code", "small", "number", "big", "price", "weight", "is_good", "day", "at", "clock",
-        "took", "uuid", "cents", "owner__rank", "like__number",
+        "id", "owner_id", "like_id", "code", "small", "number", "big", "price", "weight", "is_good", "day", "at",
+        "clock", "took", "uuid", "cents", "owner__rank", "like__number",
     )  # fmt: skip
 
     def term(self, names: Any) -> Any:
@@ -246,10 +253,7 @@ class Drawer:
     # Questions.
 
     def question(self) -> Question:
-        name = self.pick(
-            ["models", "models", "values", "values", "groups", "groups", "groups", "total", "total", "number", "single"]
-            + ["distinct", "distinct_on", "dates", "related", "whole", "streamed"]
-        )
+        name = self.pick(KINDS)
         self.said.append(name)
         filtered = self.filtered()
         ask: Question = getattr(self, f"_{name}")()
