@@ -62,6 +62,8 @@ def ask(wanted: Mapping[str, Statement], seconds: float | None, *, is_continuati
     may be repeated. ``is_continuation`` keeps FETCH and CLOSE out of wrappers and logs, as Django does.
     """
     if seconds is None:
+        seconds = deadlines.left(None)
+    if seconds is None:
         return _Round(wanted, None, is_continuation).run()
     if seconds <= 0:
         return Answers(
