@@ -21,7 +21,7 @@ class _BucketOfId(Func):
 
 
 class _BucketOfKey(Func):
-    template = f"(%(expressions)s %% {BUCKETS})"
+    template = f"(%(expressions)s %%%% {BUCKETS})"  # doubled again: the statement has parameters
     output_field = IntegerField()
 
 

@@ -20,13 +20,11 @@ from django.db import InterfaceError, OperationalError, connections
 from django.db.utils import Error
 from psycopg import capabilities, pq
 
-from sharding import errors
+from sharding import breakers, deadlines, errors, metrics
+from sharding.backend.connections import FOR_CANCELLING, TELLING_SECONDS
 from sharding.errors import BucketMoved, DeadlineExceeded
 
 logger = logging.getLogger("django.db.backends")
-
-FOR_CANCELLING = 0.1
-"""This part of the time is kept for asking servers to stop: one that does keeps its connection, and stops working."""
 
 Row = tuple[Any, ...]
 
@@ -58,6 +56,9 @@ def ask(wanted: Mapping[str, Statement], seconds: float | None, *, is_continuati
     have answered. A connection that proves to have been lost before is opened once more: the statement must be one that
     may be repeated. ``is_continuation`` keeps FETCH and CLOSE out of wrappers and logs, as Django does.
     """
+    left = deadlines.left(None)
+    if left is not None:
+        seconds = left if seconds is None else min(seconds, left)
     return _Round(wanted, seconds, is_continuation).run()
 
 
@@ -140,6 +141,7 @@ class _Round:
     def _send(self, call: _Call) -> None:
         call.began = time.monotonic()
         try:
+            breakers.check(call.alias)
             wrapped = call.connection.cursor()
             call.cursor = wrapped.cursor
             start: Callable[..., Any] = partial(self._start, call)
@@ -199,6 +201,8 @@ class _Round:
             return
         types = tuple(result.ftype(n) for n in range(result.nfields))
         self.answers.by_alias[call.alias] = Answer(rows, types)
+        metrics.statements(call.alias)(time.monotonic() - call.began)
+        breakers.succeeded(call.alias)
         self._done(call)
 
     def _done(self, call: _Call) -> None:
@@ -221,6 +225,8 @@ class _Round:
             call.talk = None
             self._begin(call)
             return
+        if errors.sqlstate(error) is not None and not is_lost:
+            breakers.succeeded(call.alias)  # it answered
         if call.is_cancelled and errors.sqlstate(error) == errors.QUERY_CANCELED:
             error = self._too_late(call)
         self._done(call)
@@ -256,11 +262,14 @@ class _Round:
         for call in list(self.live.values()):
             if call.talk is not None:
                 self._forget(call)
-            self.answers.failed[call.alias] = self._too_late(call)
+            error = self.answers.failed[call.alias] = self._too_late(call)
+            if self.seconds is not None and self.seconds >= TELLING_SECONDS and call.talk is not None:
+                breakers.failed(call.alias, error)
             call.connection.close()
             self._done(call)
 
     def _too_late(self, call: _Call) -> Error:
+        metrics.error(call.alias, "deadline")
         return DeadlineExceeded(call.alias, f"no answer within {self.seconds:g} s")
 
     def _leave(self) -> None:

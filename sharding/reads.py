@@ -71,16 +71,8 @@ class ReadingQuerySet(QuerySet[Row]):
         """The database that Django by itself may ask; None where there are several, or a time limit."""
         if self._mark is not None:
             return None
-        found = self._route().aliases
+        found = routing.aliases(self.model, self.query)
         return replicas.chosen(self, found[0]) if len(found) == 1 else None
-
-    def _on(self, alias: str, ask: Callable[[], Answer]) -> Answer:
-        """``ask`` with the database decided: Django looks at ``db`` several times for one answer."""
-        self._db = alias
-        try:
-            return ask()
-        finally:
-            self._db = None
 
     def _read(self, ask: Callable[[Reading], Answer]) -> Answer:
         """``ask`` a reading of this queryset; once more where a bucket proves to have moved meanwhile."""
@@ -114,12 +106,13 @@ class ReadingQuerySet(QuerySet[Row]):
         if self._result_cache is not None or self._db is not None:
             super()._fetch_all()
             return
-        alias = self._one_database()
-        if alias is not None:
-            self._on(alias, super()._fetch_all)
-        else:
+        self._db = self._one_database()  # decided once: Django looks at ``db`` several times for one answer
+        if self._db is None:
             self._result_cache = self._read(lambda reading: list(reading.rows()))
+        try:
             super()._fetch_all()
+        finally:
+            self._db = None
 
     @override
     def iterator(self, chunk_size: int | None = None) -> Iterator[Row]:
@@ -158,10 +151,9 @@ class ReadingQuerySet(QuerySet[Row]):
     def count(self) -> int:
         if self._result_cache is not None or self._db is not None:
             return super().count()
-        alias = self._one_database()
-        if alias is not None:
-            return self._on(alias, super().count)
-        return self._read(lambda reading: reading.count())
+        if self._is_read_elsewhere:
+            return self._read(lambda reading: reading.count())
+        return super().count()
 
     @override
     @replicas.or_primary

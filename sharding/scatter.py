@@ -338,13 +338,17 @@ class _StandIn:
         pass
 
 
+_stand_in_numbers = itertools.count(1)
+"""One may stand in while another does."""
+
+
 @contextmanager
 def _standing_in(like: Any, run: Callable[[Statement], Any]) -> Iterator[str]:
     """An alias that stands, in this thread, for a connection which only ``run`` hears of.
 
     ``Query.get_aggregation`` looks its connection up by name and leaves no other place to step in.
     """
-    name = f"sharding, standing in for {like.alias}"
+    name = f"sharding, standing in for {like.alias} ({next(_stand_in_numbers)})"
     connections[name] = _StandIn(like, run)
     try:
         yield name

@@ -54,9 +54,9 @@ MISTAKES = (
     Mistake(
         "Any equality among the conditions wins, whatever joins them.",
         narrowing,
-        "_either",
-        "return None",
-        "continue",
+        "_of_node",
+        "if is_any:\n                return None",
+        "if is_any:\n                continue",
     ),
     Mistake(
         "A negation is not seen.",
@@ -69,8 +69,8 @@ MISTAKES = (
         "OR narrows like AND.",
         narrowing,
         "_of_node",
-        "(connector == AND) == when_true",
-        "connector != 'XOR'",
+        "is_any = (connector == OR) == when_true",
+        "is_any = connector == 'XOR'",
     ),
     Mistake(
         "XOR narrows like AND.",
@@ -105,7 +105,7 @@ MISTAKES = (
         "A condition narrows although windows look at every row before it.",
         narrowing,
         "_of_node",
-        "if node.contains_over_clause:",
+        "if is_any and node.contains_over_clause:",
         "if False:",
         "window",
     ),
@@ -129,8 +129,8 @@ MISTAKES = (
         "Queries are not looked into.",
         colocation,
         "is_plain",
-        "return (",
-        "return True or (",
+        "if query.annotations",
+        "return True\n    if query.annotations",
         "subquery",
     ),
     Mistake(
