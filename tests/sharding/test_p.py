@@ -1,7 +1,4 @@
-import os
-
-import pytest
-
+import os, pytest
 from tests.sharding.oracle import world
 from tests.sharding.oracle.sweep import sweep
 
