@@ -1,4 +1,7 @@
-import os, pytest
+import os
+
+import pytest
+
 from tests.sharding.oracle import world
 from tests.sharding.oracle.sweep import sweep
 
