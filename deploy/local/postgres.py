@@ -54,6 +54,8 @@ SETTINGS = {
     "max_logical_replication_workers": "12",
     # A transaction somebody forgot must not hold its locks for ever.
     "idle_in_transaction_session_timeout": "60s",
+    # Nor does a statement go on, or wait in a queue for a lock, whose client has gone.
+    "client_connection_check_interval": "2s",
     # The server's log must not repeat what people typed: no statement, no parameter, no DETAIL with the row.
     "log_min_error_statement": "panic",
     "log_parameter_max_length_on_error": "0",

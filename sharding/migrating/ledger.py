@@ -197,7 +197,8 @@ class Ledger:
 
 
 def _row(one: Progress) -> tuple[object, ...]:
-    error = f"{type(one.error).__name__}: {one.error}" if one.error else ""
+    # The first line: what follows it may quote a row.
+    error = f"{type(one.error).__name__}: {one.error}".splitlines()[0] if one.error else ""
     seconds = round(one.seconds, 3) if one.is_ended else 0.0
     state = str(one.state if one.is_ended or one.state is State.WAITING else State.MIGRATING)
     return (one.alias, one.group, one.is_canary, state, one.applied, one.total, one.step, one.retries, seconds, error)
