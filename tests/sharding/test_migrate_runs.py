@@ -196,6 +196,26 @@ def test_resuming_with_other_migrations_is_refused(release: Release):
         assert recorded(LAST) == []
 
 
+def test_ctrl_c_leaves_a_run_that_can_be_resumed(release: Release):
+    release.add(MEMO)
+
+    def interrupt(what: str, everyone: object) -> None:
+        if what == "the others":
+            raise KeyboardInterrupt
+
+    with copies(FIRST, LAST):
+        with pytest.raises(KeyboardInterrupt):
+            migrating.migrate(migrating.groups([FIRST, LAST]), begun=interrupt)
+        run = last_run()
+        assert run is not None
+        assert (run.outcome, run.databases, run.done) == ("interrupted", 2, 1)
+        assert (recorded(FIRST), recorded(LAST)) == (["release_1"], [])
+        said, found = told(resume=True)
+        assert said[1:] == ["all"]
+        assert states(found) == {FIRST: State.DONE, LAST: State.DONE}
+        assert recorded(LAST) == ["release_1"]
+
+
 # A migration that is not one transaction.
 
 
@@ -245,6 +265,7 @@ def migrate_last() -> None:
     migrate(LAST, workers=1)
 
 
+@pytest.mark.slow
 def test_a_run_killed_at_any_moment_is_continued(release: Release, request: pytest.FixtureRequest):
     release.add(COLUMN, MEMO)
     release.add(INDEX, CHECK, 'ValidateConstraint("order", "shop_positive")', atomic=False)
