@@ -16,6 +16,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
+import psycopg
 from django.db import InterfaceError, OperationalError, connections
 from django.db.utils import Error
 from psycopg import capabilities, pq

@@ -47,8 +47,7 @@ class ReadingQuerySet(QuerySet[Row]):
         """After ``scatter(partial="return")``: the databases whose rows the last answer of this queryset lacks."""
         return tuple(dict.fromkeys(alias for missed in self._missed for alias in missed))
 
-    @override
-    def _clone(self) -> Self:
+    def _clone(self) -> Self:  # Django's, which its type stubs do not know
         clone: Self = super()._clone()  # type: ignore[misc]
         clone._mark = self._mark
         return clone
@@ -182,7 +181,7 @@ class ReadingQuerySet(QuerySet[Row]):
         colocation.check_aggregates(self.query, named, route.keyspace, route.aliases)
         if len(route.aliases) == 1 and self._mark is None:
             return super(ReadingQuerySet, self.using(route.aliases[0])).aggregate(*args, **kwargs)
-        return self._read(lambda reading: aggregated(reading).aggregate(*args, **kwargs))  # type: ignore[no-any-return]
+        return self._read(lambda reading: aggregated(reading).aggregate(*args, **kwargs))
 
     @override
     def in_bulk(self, id_list: Any = None, *, field_name: str = "pk") -> dict[Any, Row]:

@@ -158,12 +158,12 @@ class Drawer:
         return dict(found)
 
     PLAIN = (
-        "id", "owner_id", "like_id", "kind", "code", "small", "number", "big", "price", "weight", "is_good", "day", "at",
-        "clock", "took", "uuid", "data", "span", "blob", "address", "cents",
+        "id", "owner_id", "like_id", "kind", "code", "small", "number", "big", "price", "weight", "is_good", "day",
+        "at", "clock", "took", "uuid", "data", "span", "blob", "address", "cents",
     )  # fmt: skip
     ORDERS = (
-        "id", "owner_id", "like_id", "code", "small", "number", "big", "price", "weight", "is_good", "day", "at", "clock",
-        "took", "uuid", "cents", "owner__rank", "like__number",
+        "id", "owner_id", "like_id", "code", "small", "number", "big", "price", "weight", "is_good", "day", "at",
+        "clock", "took", "uuid", "cents", "owner__rank", "like__number",
     )  # fmt: skip
 
     def term(self, names: Any) -> Any:
@@ -245,11 +245,13 @@ class Drawer:
 
     # Questions.
 
+    KINDS = (
+        "models", "models", "values", "values", "groups", "groups", "groups", "total", "total", "number", "single",
+        "distinct", "distinct_on", "dates", "related", "whole", "streamed",
+    )  # fmt: skip
+
     def question(self) -> Question:
-        name = self.pick(
-            ["models", "models", "values", "values", "groups", "groups", "groups", "total", "total", "number", "single"]
-            + ["distinct", "distinct_on", "dates", "related", "whole", "streamed"]
-        )
+        name = self.pick(self.KINDS)
         self.said.append(name)
         filtered = self.filtered()
         ask: Question = getattr(self, f"_{name}")()
