@@ -47,7 +47,7 @@ class ReadingQuerySet(QuerySet[Row]):
         """After ``scatter(partial="return")``: the databases whose rows the last answer of this queryset lacks."""
         return tuple(dict.fromkeys(alias for missed in self._missed for alias in missed))
 
-    def _clone(self) -> Self:
+    def _clone(self) -> Self:  # Django's, which its type stubs do not know
         clone: Self = super()._clone()  # type: ignore[misc]
         clone._mark = self._mark
         return clone

@@ -66,7 +66,9 @@ class PartCompiler(SQLCompiler):
         self.width: int | None = None
         """How many of the columns are the query's own; None where all are."""
         self.answer: Any = ()
+        self._label = query.model._meta.label if query.model is not None else "raw SQL"
         self._grouped_by: Sequence[Any] = ()
+        self._meta_ordering: Any = None
         self._refuse_whole_queries()
 
     @override
@@ -162,9 +164,9 @@ class PartCompiler(SQLCompiler):
         for expression in by:
             self._check_equality(expression, "GROUP BY")
         positions = tuple(columns.position(expression, formatted=True) for expression in by)
-        terms = () if getattr(self, "_meta_ordering", None) and by else self._terms(columns, order_by)
-        having_node: Any = self.having  # set by pre_sql_setup()
-        condition = None if having_node is None else having.condition(having_node, self, columns.position)
+        terms = () if self._meta_ordering and by else self._terms(columns, order_by)
+        on_groups: Any = self.having
+        condition = None if on_groups is None else having.condition(on_groups, self, columns.position)
         merges: list[Merge] = []
         for position, (expression, _) in enumerate(columns.all):  # grows while more is needed
             if getattr(values.source(expression), "contains_aggregate", False):
@@ -207,9 +209,7 @@ class PartCompiler(SQLCompiler):
             self.refuse(f"{clause} {_name(values.source(expression))}", "read the rows, and compare in Python")
 
     def refuse(self, what: str, instead: str) -> None:
-        raise CrossShardQuery(
-            f"{self.query.get_meta().label}: {what} cannot be put together from several databases; {instead}"
-        )
+        raise CrossShardQuery(f"{self._label}: {what} cannot be put together from several databases; {instead}")
 
 
 class _Columns:
@@ -237,7 +237,8 @@ class _Columns:
     def position(self, expression: Any, *, formatted: bool = False) -> int:
         """Where ``expression`` is among the columns; added where it is not."""
         if isinstance(expression, PositionRef):
-            return self._starts[expression.ordinal - 1]  # type: ignore[attr-defined]
+            ordinal: int = expression.ordinal  # type: ignore[attr-defined]
+            return self._starts[ordinal - 1]
         expression = values.source(expression)
         sql, params = self._sql(expression)
         if formatted:

@@ -61,14 +61,16 @@ def has_equality(expression: Any, connection: Any) -> bool:
 
 def source(expression: Any) -> Any:
     """What a reference to a selected column refers to."""
+    found = expression
     while isinstance(expression, Ref):
-        expression = expression.source  # type: ignore[attr-defined]
-    return expression
+        (found,) = expression.get_source_expressions()
+        expression = found
+    return found
 
 
 def _collation(expression: Any) -> str | None:
     if isinstance(expression, Collate):
-        return str(expression.collation)  # type: ignore[attr-defined]
+        return str(getattr(expression, "collation", None))
     return getattr(expression.target, "db_collation", None) if isinstance(expression, Col) else None
 
 

@@ -252,8 +252,13 @@ class Drawer:
 
     # Questions.
 
+    KINDS = (
+        "models", "models", "values", "values", "groups", "groups", "groups", "total", "total", "number", "single",
+        "distinct", "distinct_on", "dates", "related", "whole", "streamed",
+    )  # fmt: skip
+
     def question(self) -> Question:
-        name = self.pick(KINDS)
+        name = self.pick(self.KINDS)
         self.said.append(name)
         filtered = self.filtered()
         ask: Question = getattr(self, f"_{name}")()
