@@ -35,7 +35,7 @@ def test_postgres_is_set_up_for_moves_and_for_a_silent_log(server):
             "logical",
             "on",
             "",
-            "200",
+            "400",
             "UTF8",
             "on",
         ]
