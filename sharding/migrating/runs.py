@@ -11,7 +11,8 @@ import psycopg
 from django.db import connections
 from django.db.migrations import Migration
 
-from sharding import linting, moves
+from sharding import conf, linting, moves
+from sharding.deadlines import deadline
 from sharding.errors import DirectoryUnavailable, ShardingError
 from sharding.migrating import applying, canaries
 from sharding.migrating.applying import Stopped, Work
@@ -82,10 +83,12 @@ def migrate(
         with crew.at_work():
             first = crew.choose_canaries(sound) if options.canary else []
             for alias in first:
-                begun(f"{alias} goes first", crew.progress)
-                crew.migrate([alias], check=True)
-            begun("the others" if first else "all", crew.progress)
-            crew.migrate([alias for alias in crew.progress if alias not in first], check=False)
+                if not crew.is_stopped:
+                    begun(f"{alias} goes first", progress)
+                    crew.migrate([alias], check=True)
+            if not crew.is_stopped:
+                begun("the others" if first else "all", progress)
+                crew.migrate([alias for alias in progress if alias not in first], check=False)
         return progress
 
 
@@ -97,7 +100,7 @@ def look(plan: Plan, groups: Sequence[Group], workers: int = 4) -> dict[str, Pro
 
 
 def _look(plan: Plan, one: Progress) -> Progress:
-    with _own_connection(one.alias):
+    with _own_connection(one.alias), deadline(conf.options().deadline_seconds):
         there = applying.recorded(one.alias)
     one.is_new = not there
     one.lacking = plan.lacking(there or set(), one.alias)
@@ -144,9 +147,13 @@ class _Crew:
         groups = [group for group in self._groups if not set(group.aliases) & set(sound)]
         found = [canaries.choose(group, self.progress, self._options.canaries) for group in groups]
         chosen = [alias for alias in found if alias is not None]
-        for alias in chosen:
+        for alias in (*chosen, *sound):
             self.progress[alias].is_canary = True
         return chosen
+
+    @property
+    def is_stopped(self) -> bool:
+        return self._stop.is_set()
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
@@ -163,10 +170,10 @@ class _Crew:
             self._ledger.end("interrupted")
             raise
         self._ledger.write(self.progress.values())
-        self._ledger.end("failed" if self._stop.is_set() else "done")
+        self._ledger.end("failed" if self.is_stopped else "done")
 
     def migrate(self, aliases: Sequence[str], *, check: bool) -> None:
-        """Migrate these, unless somebody failed already; returns when all have ended."""
+        """Migrate these, until somebody fails; returns when all have ended."""
         with self._threads() as threads:
             try:
                 jobs = {threads.submit(self._migrate, alias, check) for alias in aliases}

@@ -31,7 +31,7 @@ def shard(*arguments: str) -> list[str]:
     return out.getvalue().splitlines()
 
 
-@pytest.mark.parametrize("alias", ["default", LAST, sharding.aliases("store")[0]])
+@pytest.mark.parametrize("alias", ["default", LAST])
 def test_a_new_database_becomes_what_djangos_migrate_makes_of_it(alias):
     with empty_database(alias):
         call_command("migrate", database=alias, verbosity=0)

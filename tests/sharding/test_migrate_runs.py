@@ -94,7 +94,8 @@ def test_what_fails_on_the_canary_is_not_tried_on_the_others(release: Release):
     with copies(FIRST, LAST, STORE):
         execute(FIRST, "ALTER TABLE shop_order ADD COLUMN gift_note int")
         before = {alias: everything(alias) for alias in (LAST, STORE)}
-        found = migrate(FIRST, LAST, STORE)
+        said, found = told(FIRST, LAST, STORE)
+        assert said[-1] == f"{FIRST} goes first"
         assert states(found) == {FIRST: State.FAILED, LAST: State.WAITING, STORE: State.WAITING}
         assert "already exists" in str(found[FIRST].error)
         assert recorded(FIRST) == ["release_1"]
