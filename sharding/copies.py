@@ -50,9 +50,9 @@ def narrow(query: Query, ranges: Ranges) -> None:
 def _within(query: Query, ranges: Ranges) -> Any:
     if not ranges:
         return NothingNode()
-    table = str(query.get_initial_alias())
-    bucket = _bucket(query.model, table)  # type: ignore[arg-type]
-    return WhereNode([Range(bucket, found) for found in ranges], connector=OR)  # type: ignore[list-item]
+    bucket: Any = _bucket(query.model, str(query.get_initial_alias()))  # type: ignore[arg-type]
+    children: list[Any] = [Range(bucket, found) for found in ranges]
+    return WhereNode(children, connector=OR)
 
 
 def _bucket(model: type[Model], table: str) -> Func:

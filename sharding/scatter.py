@@ -17,7 +17,7 @@ from django.db.models.query import ModelIterable
 from django.db.models.sql import Query
 from typing_extensions import override
 
-from sharding import conf, copies, fanout, merging
+from sharding import conf, copies, deadlines, fanout, merging
 from sharding.errors import CrossShardQuery, CrossShardTransaction, ShardsMissing
 from sharding.fanout import Answers, Statement
 from sharding.merging import aggregates
@@ -55,11 +55,9 @@ class Reading:
         self.route = route
         self.is_alone = len(route.aliases) == 1
         self.may_miss = mark is not None and mark.partial == "return"
-        self.seconds = conf.options().deadline_seconds
+        self.timeout = None if mark is None else mark.timeout
         if mark is not None:
             _refuse_inside_transaction(route.aliases)
-            if mark.timeout is not None:
-                self.seconds = mark.timeout
         self.missing: list[str] = []
         box = noted.get()
         if box is not None:
@@ -101,8 +99,8 @@ class Reading:
         if self.is_alone:
             return total
         if query.high_mark is not None:
-            total = min(total, query.high_mark)
-        return max(0, total - query.low_mark)
+            total = min(total, int(query.high_mark))
+        return max(0, total - int(query.low_mark))
 
     def aggregate(self, query: Query, wanted: Mapping[str, Any]) -> dict[str, Any]:
         """What ``Query.get_aggregation`` answers for one database."""
@@ -152,12 +150,19 @@ class Reading:
         return next(connected, self.route.aliases[0])
 
     def _ask(self, statements: Mapping[str, Statement], *, is_continuation: bool = False) -> Answers:
-        answers = fanout.ask(statements, self.seconds, is_continuation=is_continuation)
+        answers = fanout.ask(statements, self._seconds, is_continuation=is_continuation)
         if answers.failed:
             self.missing += answers.failed
             if not self.may_miss or len(self.missing) == len(self.route.aliases):
                 raise ShardsMissing(answers.failed) from next(iter(answers.failed.values()))
         return answers
+
+    @property
+    def _seconds(self) -> float | None:
+        if self.timeout is None:
+            return deadlines.left(conf.options().deadline_seconds)
+        left = deadlines.left(None)
+        return self.timeout if left is None else min(self.timeout, left)
 
     def _merged(self, compiler: PartCompiler, answers: Answers) -> Iterator[tuple[str, merging.Row]]:
         sources = [merging.Source(alias, answer.types, answer.rows) for alias, answer in answers.by_alias.items()]
@@ -168,9 +173,10 @@ class Reading:
     def _shaped(self, compiler: PartCompiler, rows: Iterator[tuple[str, merging.Row]]) -> Iterator[Any]:
         if compiler.width is not None:
             rows = ((alias, row[: compiler.width]) for alias, row in rows)
-        query = compiler.query.chain(_Answered)
+        query: Any = compiler.query.chain(_Answered)
         if issubclass(self.queryset._iterable_class, ModelIterable):
-            return self._models(compiler, query, rows)
+            models: Iterator[Any] = self._models(compiler, query, rows)
+            return models
         answer = ([row] for _, row in rows)
         return iter(self._iterable(compiler, query, self._representative, answer))
 
@@ -196,20 +202,18 @@ class Reading:
     # Aggregates over everything.
 
     def _aggregate(self, query: Query, wanted: Mapping[str, Any]) -> dict[str, Any]:
-        asked, merges = dict(wanted), ()
+        asked = dict(wanted)
+        merges: tuple[Merge, ...] = ()
         if not self.is_alone:
             asked, merges = self._planned(query, wanted)
         like = connections[self._representative]
         groups = Groups((), merges, None)
 
         def run(main: Statement) -> merging.Row | None:
-            answers = self._ask(self._variants(main, asked))
-            by_alias = list(answers.by_alias.values())
-            # Where Django finds out that no row can count, it asks for constants, and gets one for each row or none.
-            rows = [answer.rows[0] for answer in by_alias if answer.rows]
-            if not rows:
-                return None
-            row = merging.combined(rows, by_alias[0].types, groups)
+            answers = [answer for answer in self._ask(self._variants(main, asked)).by_alias.values() if answer.rows]
+            if not answers:
+                return None  # no aggregate was left of it: their conditions can never be true
+            row = merging.combined([answer.rows[0] for answer in answers], answers[0].types, groups)
             return row[: len(wanted)] + (None,) * (len(asked) - len(wanted))
 
         with _standing_in(like, run) as using:
@@ -228,7 +232,7 @@ class Reading:
             bare = _without_default(expression)
             needed = [*aggregates.helpers(bare)] if aggregate is resolved else [bare, *aggregates.helpers(bare)]
             inputs = tuple(range(len(asked), len(asked) + len(needed)))
-            asked |= {f"sharding_{place}": each for place, each in zip(inputs, needed, strict=True)}
+            asked |= {f"sharding_{place}": _for_itself(each) for place, each in zip(inputs, needed, strict=True)}
             if aggregate is not resolved:
                 how = aggregates.with_default(how)
             merges.append(Merge(position, (position, *inputs), how))
@@ -299,10 +303,15 @@ def _one_by_one(waiting: deque[merging.Row]) -> Iterator[list[merging.Row]]:
         yield [waiting.popleft()]
 
 
+def _for_itself(aggregate: Any) -> Any:
+    """So that Django, where its condition can never be true, does not take the whole query to be empty."""
+    return Coalesce(aggregate, 0 if isinstance(aggregate, Count) else None)
+
+
 def _without_default(aggregate: Any) -> Any:
     if isinstance(aggregate, Coalesce):
         return aggregate.get_source_expressions()[0]
-    if isinstance(aggregate, Aggregate) and aggregate.default is not None:
+    if isinstance(aggregate, Aggregate) and getattr(aggregate, "default", None) is not None:
         aggregate = aggregate.copy()
         aggregate.default = None
     return aggregate
@@ -342,25 +351,21 @@ class _StandIn:
         pass
 
 
-_stand_in_numbers = itertools.count(1)
-"""One may stand in while another does."""
-
-
 @contextmanager
 def _standing_in(like: Any, run: Callable[[Statement], Any]) -> Iterator[str]:
     """An alias that stands, in this thread, for a connection which only ``run`` hears of.
 
     ``Query.get_aggregation`` looks its connection up by name and leaves no other place to step in.
     """
-    name = f"sharding, standing in for {like.alias} ({next(_stand_in_numbers)})"
-    connections[name] = _StandIn(like, run)
+    name = f"sharding, standing in ({next(_numbers)})"
+    connections[name] = _StandIn(like, run)  # type: ignore[assignment]
     try:
         yield name
     finally:
         del connections[name]
 
 
-_cursor_numbers = itertools.count(1)
+_numbers = itertools.count(1)
 
 
 class _Cursors:
@@ -370,7 +375,7 @@ class _Cursors:
         self._ask = ask
         self._statements = statements
         self._size = size
-        self._name = f"sharding_{next(_cursor_numbers)}"
+        self._name = f"sharding_{next(_numbers)}"
         self._declared: dict[str, Any] = {}
         """By alias: the connection on which the cursor is open."""
 

@@ -42,7 +42,7 @@ def helpers(aggregate: Any) -> list[Aggregate]:
     if type(aggregate) is not Avg:
         return []
     *sources, condition = aggregate.get_source_expressions()
-    options = {"filter": condition, "distinct": aggregate.distinct}
+    options = {"filter": condition, "distinct": aggregate.distinct}  # type: ignore[attr-defined]
     return [Sum(*sources, **options), Count(*sources, **options)]
 
 

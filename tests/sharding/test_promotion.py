@@ -30,7 +30,7 @@ def pair(django_db_setup, django_db_blocker, settings, monkeypatch):
     """A primary and its replica; Ada lives there, and the directory says so."""
     before = settings.SHARDING
     settings.SHARDING = {
-        "KEYSPACES": {name: ((0, 9999, PRIMARY),) for name in ("customer", "store", "shopper")},
+        "KEYSPACES": dict.fromkeys(("customer", "store", "shopper"), ((0, 9999, PRIMARY),)),
         "REPLICAS": {PRIMARY: (COPY,)},
         "DEADLINE_SECONDS": DEADLINE,
         "BREAKER_SECONDS": 0.3,

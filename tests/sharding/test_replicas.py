@@ -34,7 +34,7 @@ def pair(django_db_blocker):
 def shop(pair, django_db_blocker, settings, monkeypatch):
     """Ada, who has one order, all on one server with one replica, which has caught up."""
     settings.SHARDING = {
-        "KEYSPACES": {name: ((0, 9999, PRIMARY),) for name in ("customer", "store", "shopper")},
+        "KEYSPACES": dict.fromkeys(("customer", "store", "shopper"), ((0, 9999, PRIMARY),)),
         "REPLICAS": {PRIMARY: (COPY,)},
         "DEADLINE_SECONDS": 0.5,
         "BREAKER_SECONDS": 0.3,
