@@ -155,6 +155,8 @@ class ShardedQuerySet(ReadingQuerySet[Row]):
             return 0
         names = list(fields)
         pinned = self._pinned_to_rows("bulk_update()", rows, names)
+        if self._db is None and not colocation.is_plain(self.query):
+            colocation.check(self.query, self._place, (pinned.db,))
         return super(ShardedQuerySet, pinned).bulk_update(rows, names, batch_size)
 
     bulk_update.alters_data = True  # type: ignore[attr-defined]

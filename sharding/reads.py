@@ -159,9 +159,11 @@ class ReadingQuerySet(QuerySet[Row]):
     def exists(self) -> bool:
         if self._result_cache is None and self._is_read_elsewhere:
             some: Self = self._chain()  # type: ignore[attr-defined]
-            if not self.query.distinct_fields:
+            if not self.query.is_sliced:  # where any row will do, what is selected of it does not matter
+                some.query = self.query.exists()
+            elif not self.query.distinct_fields:
                 some.query.clear_ordering(force=True)
-            return self._noting(lambda: (some if some.query.is_sliced else some[:1]).count() > 0)
+            return self._noting(lambda: some.count() > 0)
         return super().exists()
 
     @override

@@ -307,6 +307,27 @@ def test_a_value_that_looks_elsewhere_is_not_written(orders, asked, value, first
     assert everywhere(Order, "total") == TOTALS
 
 
+def test_conditions_beside_the_rows_of_a_bulk_update_are_looked_into(orders):
+    order = orders[ONE][1]
+    order.total = 50
+    for loose in (Order.objects.filter(Exists(LOOSE)), Order.objects.filter(total__in=LOOSE.values("quantity"))):
+        with pytest.raises(CrossShardQuery):
+            loose.bulk_update([order], ["total"])
+    assert everywhere(Order, "total") == TOTALS
+    assert Order.objects.filter(pk__in=LOOSE.values("order")).bulk_update([order], ["total"]) == 1
+    assert Order.objects.filter(total__gt=50).bulk_update([orders[ONE][0]], ["total"]) == 0
+    assert Order.objects.filter(customer_id=OTHER).bulk_update([orders[ONE][0]], ["total"]) == 0
+
+
+def test_whether_there_are_rows_does_not_depend_on_what_is_selected(orders):
+    some = Order.objects.filter(customer_id__in=[ONE, OTHER])
+    mixed = some.annotate(n=Coalesce(Subquery(Line.objects.filter(order=OuterRef("pk")).values("price")[:1]), 0))
+    assert mixed.distinct().exists()
+    assert some.distinct()[2:].exists()
+    assert not some.distinct()[6:].exists()
+    assert not some.filter(total=99).distinct().exists()
+
+
 def test_what_can_be_gone_through_once_is_not_used_up_by_looking(orders):
     mine = Order.objects.filter(customer_id=ONE)
 
