@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -51,16 +52,23 @@ def main(*, quick: bool) -> Report:
     )
 
 
+def _shop_models() -> Any:
+    """The example models, which need Django to be configured."""
+    return import_module("tests.sharding.shop.models")
+
+
 def _prepare() -> list[int]:
     """Ids of orders of one customer, whose tables were just made."""
     from sharding import migrating
-    from tests.sharding.shop.models import Customer, Order
 
+    shop = _shop_models()
     for progress in migrating.migrate(migrating.groups()).values():
         if progress.error is not None:
             raise progress.error
-    Customer.objects.create(id=7, name="x")
-    return [row.pk for row in Order.objects.bulk_create([Order(customer_id=7, store_id=1) for _ in range(ORDERS)])]
+    shop.Customer.objects.create(id=7, name="x")
+    return [
+        row.pk for row in shop.Order.objects.bulk_create([shop.Order(customer_id=7, store_id=1) for _ in range(ORDERS)])
+    ]
 
 
 def _decisions(ids: list[int], *, repeats: int) -> dict[str, float]:
@@ -68,16 +76,16 @@ def _decisions(ids: list[int], *, repeats: int) -> dict[str, float]:
     from django.db.models import Exists, OuterRef
 
     from sharding import topology
-    from tests.sharding.shop.models import Line, Order
 
+    shop = _shop_models()
     alias = topology.alias_for("customer", 7)
     spread = [id + (n % 2 * 5_000 << 8) for n, id in enumerate(ids)]
     asked = {
-        "pk": Order.objects.filter(pk=ids[0]),
-        "key": Order.objects.filter(customer_id=7),
-        "200 ids": Order.objects.filter(pk__in=spread),
-        "join": Order.objects.filter(lines__order__customer__name="x", customer_id=7),
-        "subquery": Order.objects.filter(Exists(Line.objects.filter(order=OuterRef("pk"))), customer_id=7),
+        "pk": shop.Order.objects.filter(pk=ids[0]),
+        "key": shop.Order.objects.filter(customer_id=7),
+        "200 ids": shop.Order.objects.filter(pk__in=spread),
+        "join": shop.Order.objects.filter(lines__order__customer__name="x", customer_id=7),
+        "subquery": shop.Order.objects.filter(Exists(shop.Line.objects.filter(order=OuterRef("pk"))), customer_id=7),
     }
     asked["told"] = asked["pk"].using(alias)
     best = dict.fromkeys(asked, float("inf"))
@@ -101,8 +109,8 @@ def _seconds(decide: Callable[[], Any]) -> float:
 def _fetches(ids: list[int], *, pairs: int) -> tuple[float, float]:
     """Microseconds of a fetch with ``using``, and how many more without."""
     from sharding import topology
-    from tests.sharding.shop.models import Order
 
+    orders = _shop_models().Order.objects
     alias = topology.alias_for("customer", 7)
 
     taken: list[float] = []
@@ -113,10 +121,10 @@ def _fetches(ids: list[int], *, pairs: int) -> tuple[float, float]:
         for is_routed in (n % 2 == 0, n % 2 == 1):
             began = clock()
             if is_routed:
-                Order.objects.get(pk=id)
+                orders.get(pk=id)
                 routed = clock() - began
             else:
-                Order.objects.using(alias).get(pk=id)
+                orders.using(alias).get(pk=id)
                 told = clock() - began
         if n >= WARM_UP:
             taken.append(told)
@@ -140,9 +148,7 @@ def _print_resident(databases: int) -> None:
     _shop.configure({"default": url, **{f"customer_{n}": url for n in range(databases)}})
     from django.db import connections
 
-    from tests.sharding.shop.models import Order
-
-    assert Order.objects.filter(pk=1 << 40).db.startswith("customer_")
+    assert _shop_models().Order.objects.filter(pk=1 << 40).db.startswith("customer_")
     assert len(list(connections.all())) == databases + 1
     gc.collect()
     pages = int(Path("/proc/self/statm").read_text().split()[1])

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
-from django.db.models import F, Model, QuerySet
+from django.db.models import F, Model, Q, QuerySet
 from django.db.models.expressions import Col, ColPairs, DatabaseDefault, RawSQL, Star, Subquery, Value, Window
 from django.db.models.fields.tuple_lookups import TupleExact
 from django.db.models.lookups import In
@@ -61,6 +61,7 @@ def check(query: Query, keyspace: topology.Keyspace, run_on: RunOn) -> None:
 def check_update(query: Query, values: Mapping[str, Any], keyspace: topology.Keyspace, run_on: RunOn) -> None:
     """``check`` for what ``update`` is given."""
     if not all(map(_is_plain_value, values.values())):
+        _keep_iterators(values.values())
         probe: Any = query.chain(UpdateQuery)
         probe.add_update_values(dict(values))
         _check_expressions(probe, (value for _, _, value in probe.values), keyspace, run_on)
@@ -70,6 +71,7 @@ def check_aggregates(query: Query, aggregates: Mapping[str, Any], keyspace: topo
     """``check`` for what ``aggregate`` is given, by the name each is to have."""
     if all(map(_is_plain_aggregate, aggregates.values())):
         return
+    _keep_iterators(aggregates.values())
     probe = query.chain()
     for name, aggregate in aggregates.items():
         resolved = aggregate.resolve_expression(probe, allow_joins=True, reuse=None, summarize=True)
@@ -89,6 +91,7 @@ def check_row(row: Model, alias: str, names: Iterable[str] | None = None) -> Non
         if names is None or not {field.name, field.attname}.isdisjoint(names)
         if not _is_plain_value(held.get(field.attname))
     ]
+    _keep_iterators(value for _, _, value in values)
     keyspace = topology.keyspace(keys.layout(type(row)).keyspace)
     probe: Any = UpdateQuery(type(row))
     probe.add_update_fields(values)
@@ -150,6 +153,7 @@ def _expressions(query: Query) -> Iterator[Any]:
 
 def _check_compiled(query: Query, keyspace: topology.Keyspace, run_on: RunOn) -> None:
     """Orderings, DISTINCT ON and selected relations become joins and expressions only when SQL is made."""
+    _keep_iterators(_ordering(query))
     compiler = query.clone().get_compiler(run_on[0])
     try:
         _, order_by, _ = compiler.pre_sql_setup()
@@ -159,6 +163,20 @@ def _check_compiled(query: Query, keyspace: topology.Keyspace, run_on: RunOn) ->
     _check_joins(compiler.query)
     _check_expressions(compiler.query, _expressions(compiler.query), keyspace, run_on)
     _check_expressions(compiler.query, (term for term, _ in order_by), keyspace, run_on)
+
+
+def _keep_iterators(expressions: Iterable[Any]) -> None:
+    """Put lists in the place of what can be gone through once: resolving for a look must not use up the values."""
+    waiting = list(expressions)
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, Q):
+            for position, child in enumerate(part.children):
+                if isinstance(child, tuple) and isinstance(child[1], Iterator):
+                    part.children[position] = (child[0], list(child[1]))
+            waiting.extend(child[1] if isinstance(child, tuple) else child for child in part.children)
+        elif hasattr(part, "get_source_expressions"):
+            waiting.extend(part.get_source_expressions())
 
 
 # What is refused.

@@ -51,8 +51,10 @@ def _within(query: Query, ranges: Ranges) -> Any:
     if not ranges:
         return NothingNode()
     table = str(query.get_initial_alias())
-    bucket = _bucket(query.model, table)  # type: ignore[arg-type]
-    return WhereNode([Range(bucket, found) for found in ranges], connector=OR)  # type: ignore[list-item]
+    assert query.model is not None  # noqa: S101
+    bucket: Any = _bucket(query.model, table)
+    conditions: list[Any] = [Range(bucket, found) for found in ranges]
+    return WhereNode(conditions, connector=OR)
 
 
 def _bucket(model: type[Model], table: str) -> Func:

@@ -59,17 +59,14 @@ class ShardsMissing(ShardUnavailable):
 
     def __init__(self, missing: Mapping[str, Exception]) -> None:
         self.missing = dict(missing)
-        reasons = "; ".join(f"{alias}: {_first_line(error)}" for alias, error in list(self.missing.items())[:3])
-        names = ", ".join(self.missing)
-        super().__init__(names, f'did not answer ({reasons}); ask again, or say .scatter(partial="return")')
+        reasons = "; ".join(first_line(error) for error in list(self.missing.values())[:3])
+        super().__init__(
+            ", ".join(self.missing), f'no answer ({reasons}); ask again, or say .scatter(partial="return")'
+        )
 
     @override
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), (self.missing,)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 class DirectoryUnavailable(ShardingError, OperationalError):

@@ -18,13 +18,18 @@ from typing import Any, NamedTuple
 
 from django.db import InterfaceError, OperationalError, connections
 from django.db.utils import Error
+from psycopg import OperationalError as ConnectionRefused
 from psycopg import capabilities, pq
 
 from sharding import breakers, deadlines, errors, metrics
-from sharding.backend.connections import FOR_CANCELLING, TELLING_SECONDS
-from sharding.errors import BucketMoved, DeadlineExceeded
+from sharding.errors import BucketMoved, DeadlineExceeded, ShardUnavailable, first_line
 
 logger = logging.getLogger("django.db.backends")
+
+FOR_CANCELLING = 0.1
+"""This part of the time is kept for asking servers to stop: one that does keeps its connection, and stops working."""
+TELLING_SECONDS = 0.2
+"""An end to a shorter wait says nothing about the server."""
 
 Row = tuple[Any, ...]
 
@@ -56,10 +61,16 @@ def ask(wanted: Mapping[str, Statement], seconds: float | None, *, is_continuati
     have answered. A connection that proves to have been lost before is opened once more: the statement must be one that
     may be repeated. ``is_continuation`` keeps FETCH and CLOSE out of wrappers and logs, as Django does.
     """
-    left = deadlines.left(None)
-    if left is not None:
-        seconds = left if seconds is None else min(seconds, left)
-    return _Round(wanted, seconds, is_continuation).run()
+    if seconds is None:
+        seconds = deadlines.left(None)
+    if seconds is None:
+        return _Round(wanted, None, is_continuation).run()
+    if seconds <= 0:
+        return Answers(
+            failed={alias: DeadlineExceeded(alias, "the time was up before it was asked") for alias in wanted}
+        )
+    with deadlines.deadline(seconds):  # also for what is asked on the way, such as a new connection's time zone
+        return _Round(wanted, seconds, is_continuation).run()
 
 
 class _Call:
@@ -119,9 +130,18 @@ class _Round:
 
     def _begin(self, call: _Call) -> None:
         self.live[call.alias] = call
-        if call.connection.connection is not None:
-            call.connection.health_check_done = True  # the statement itself is the check
-            self._send(call)
+        connection = call.connection
+        if connection.connection is not None and connection.connection.closed and not connection.in_atomic_block:
+            connection.close()
+        if connection.connection is not None:
+            connection.health_check_done = True  # the statement itself is the check
+            try:
+                breakers.check(call.alias)
+            except ShardUnavailable as error:
+                metrics.error(call.alias, "left_alone")
+                self._failed(call, error)
+            else:
+                self._send(call)
             return
         if self.openings is None:
             self.openings = _Openings()
@@ -135,13 +155,14 @@ class _Round:
                 _adopt(call.connection, outcome)
             except Error as error:
                 self._failed(call, error)
+            except Exception as error:
+                self._refuse(call, error)
             else:
                 self._send(call)
 
     def _send(self, call: _Call) -> None:
         call.began = time.monotonic()
         try:
-            breakers.check(call.alias)
             wrapped = call.connection.cursor()
             call.cursor = wrapped.cursor
             start: Callable[..., Any] = partial(self._start, call)
@@ -152,8 +173,7 @@ class _Round:
         except Error as error:
             self._failed(call, error)
         except Exception as error:
-            self.refused = self.refused or error
-            self._done(call)
+            self._refuse(call, error)
 
     def _start(self, call: _Call, sql: str, params: Any, many: bool, context: Any) -> None:
         call.connection.validate_no_broken_transaction()
@@ -201,8 +221,8 @@ class _Round:
             return
         types = tuple(result.ftype(n) for n in range(result.nfields))
         self.answers.by_alias[call.alias] = Answer(rows, types)
-        metrics.statements(call.alias)(time.monotonic() - call.began)
         breakers.succeeded(call.alias)
+        metrics.statements(call.alias)(time.monotonic() - call.began)
         self._done(call)
 
     def _done(self, call: _Call) -> None:
@@ -217,23 +237,31 @@ class _Round:
 
     def _failed(self, call: _Call, error: Error) -> None:
         connection = call.connection
-        is_lost = connection.connection is not None and connection.connection.closed
-        if is_lost:
+        if connection.connection is not None and connection.connection.closed:
             connection.close()
-        if is_lost and call.may_reopen:
-            call.may_reopen = False
-            call.talk = None
-            self._begin(call)
-            return
-        if errors.sqlstate(error) is not None and not is_lost:
-            breakers.succeeded(call.alias)  # it answered
-        if call.is_cancelled and errors.sqlstate(error) == errors.QUERY_CANCELED:
-            error = self._too_late(call)
+            metrics.error(call.alias, "lost")
+            if call.may_reopen:
+                call.may_reopen = False
+                call.talk = None
+                self._begin(call)
+                return
+            error = ShardUnavailable(call.alias, f"the connection was lost ({first_line(error)})")
+        elif errors.sqlstate(error) is not None:
+            breakers.succeeded(call.alias)
+            if call.is_cancelled and errors.sqlstate(error) == errors.QUERY_CANCELED:
+                error = self._too_late(call)
+            else:
+                metrics.error(call.alias, metrics.kind_of(errors.sqlstate(error)))
         self._done(call)
         if isinstance(error, OperationalError | InterfaceError) and not isinstance(error, BucketMoved):
             self.answers.failed[call.alias] = error
         else:
             self.refused = self.refused or error
+
+    def _refuse(self, call: _Call, error: Exception) -> None:
+        """To be raised, when those that were sent before have answered."""
+        self.refused = self.refused or error
+        self._done(call)
 
     # When time is up.
 
@@ -262,15 +290,16 @@ class _Round:
         for call in list(self.live.values()):
             if call.talk is not None:
                 self._forget(call)
-            error = self.answers.failed[call.alias] = self._too_late(call)
-            if self.seconds is not None and self.seconds >= TELLING_SECONDS and call.talk is not None:
+            error = self._too_late(call)
+            if call.talk is not None and self.seconds is not None and self.seconds >= TELLING_SECONDS:
                 breakers.failed(call.alias, error)
+            self.answers.failed[call.alias] = error
             call.connection.close()
             self._done(call)
 
-    def _too_late(self, call: _Call) -> Error:
+    def _too_late(self, call: _Call) -> DeadlineExceeded:
         metrics.error(call.alias, "deadline")
-        return DeadlineExceeded(call.alias, f"no answer within {self.seconds:g} s")
+        return DeadlineExceeded(call.alias, f"no answer within {self.seconds:.1f} s")
 
     def _leave(self) -> None:
         """Also after Ctrl-C: no connection may stay behind in the middle of a statement."""
@@ -299,8 +328,14 @@ class _Openings:
         threading.Thread(target=run, name=f"sharding-open-{call.alias}", daemon=True).start()
 
     def _open(self, call: _Call, parameters: Any) -> None:
+        outcome: Any
         try:
+            breakers.check(call.alias)  # by this thread: who may try is said to one
             outcome = call.connection.get_new_connection(parameters)
+            breakers.succeeded(call.alias)
+        except ConnectionRefused as error:  # of Django's own backend; this library's has words of its own
+            outcome = ShardUnavailable(call.alias, first_line(error))
+            breakers.failed(call.alias, outcome)
         except Exception as error:
             outcome = error
         with self._lock:

@@ -47,8 +47,7 @@ class ReadingQuerySet(QuerySet[Row]):
         """After ``scatter(partial="return")``: the databases whose rows the last answer of this queryset lacks."""
         return tuple(dict.fromkeys(alias for missed in self._missed for alias in missed))
 
-    @override
-    def _clone(self) -> Self:
+    def _clone(self) -> Self:  # Django's, which its type stubs do not know
         clone: Self = super()._clone()  # type: ignore[misc]
         clone._mark = self._mark
         return clone
@@ -159,7 +158,9 @@ class ReadingQuerySet(QuerySet[Row]):
     @replicas.or_primary
     def exists(self) -> bool:
         if self._result_cache is None and self._is_read_elsewhere:
-            some = self if self.query.is_sliced or self.query.distinct_fields else self.order_by()
+            some: Self = self._chain()  # type: ignore[attr-defined]
+            if not self.query.distinct_fields:
+                some.query.clear_ordering(force=True)
             return self._noting(lambda: (some if some.query.is_sliced else some[:1]).count() > 0)
         return super().exists()
 
@@ -172,7 +173,7 @@ class ReadingQuerySet(QuerySet[Row]):
         colocation.check_aggregates(self.query, named, route.keyspace, route.aliases)
         if len(route.aliases) == 1 and self._mark is None:
             return super(ReadingQuerySet, self.using(route.aliases[0])).aggregate(*args, **kwargs)
-        return self._read(lambda reading: aggregated(reading).aggregate(*args, **kwargs))  # type: ignore[no-any-return]
+        return self._read(lambda reading: aggregated(reading).aggregate(*args, **kwargs))
 
     @override
     def in_bulk(self, id_list: Any = None, *, field_name: str = "pk") -> dict[Any, Row]:

@@ -1,26 +1,23 @@
 """One question to several databases at once, answered as one database would answer it, or refused."""
 
 import copy
-import itertools
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connections
-from django.db.models import Aggregate, Count
-from django.db.models.functions import Coalesce
+from django.db.models import Count
 from django.db.models.query import ModelIterable
 from django.db.models.sql import Query
 from typing_extensions import override
 
-from sharding import conf, copies, fanout, merging
+from sharding import conf, copies, deadlines, fanout, merging, totals
+from sharding.cursors import Cursors
 from sharding.errors import CrossShardQuery, CrossShardTransaction, ShardsMissing
 from sharding.fanout import Answers, Statement
-from sharding.merging import aggregates
 from sharding.merging.aggregates import Merge
 from sharding.merging.parts import Groups, PartCompiler, part_of
 from sharding.routing import Route
@@ -55,11 +52,9 @@ class Reading:
         self.route = route
         self.is_alone = len(route.aliases) == 1
         self.may_miss = mark is not None and mark.partial == "return"
-        self.seconds = conf.options().deadline_seconds
+        self.timeout = None if mark is None else mark.timeout
         if mark is not None:
             _refuse_inside_transaction(route.aliases)
-            if mark.timeout is not None:
-                self.seconds = mark.timeout
         self.missing: list[str] = []
         box = noted.get()
         if box is not None:
@@ -82,7 +77,7 @@ class Reading:
         if compiled is None:
             return
         compiler, statements = compiled
-        cursors = _Cursors(self._ask, statements, max(chunk_size // len(statements), SMALLEST_FETCH))
+        cursors = Cursors(self._ask, statements, max(chunk_size // len(statements), SMALLEST_FETCH))
         try:
             yield from self._shaped(compiler, merging.merged(cursors.sources(), compiler.plan))
         finally:
@@ -90,7 +85,7 @@ class Reading:
 
     def count(self) -> int:
         query = self.queryset.query
-        if not self.is_alone and (query.distinct or isinstance(query.group_by, tuple)):
+        if not self.is_alone and (query.distinct or query.combinator or isinstance(query.group_by, tuple)):
             compiled = self._compiled()
             if compiled is None:
                 return 0
@@ -100,9 +95,9 @@ class Reading:
         total: int = self._aggregate(part_of(query, alone=self.is_alone), {"__count": Count("*")})["__count"]
         if self.is_alone:
             return total
-        if query.high_mark is not None:
-            total = min(total, query.high_mark)
-        return max(0, total - query.low_mark)
+        low: int = query.low_mark
+        high: int | None = query.high_mark
+        return max(0, (total if high is None else min(total, high)) - low)
 
     def aggregate(self, query: Query, wanted: Mapping[str, Any]) -> dict[str, Any]:
         """What ``Query.get_aggregation`` answers for one database."""
@@ -152,12 +147,19 @@ class Reading:
         return next(connected, self.route.aliases[0])
 
     def _ask(self, statements: Mapping[str, Statement], *, is_continuation: bool = False) -> Answers:
-        answers = fanout.ask(statements, self.seconds, is_continuation=is_continuation)
+        answers = fanout.ask(statements, self._seconds, is_continuation=is_continuation)
         if answers.failed:
             self.missing += answers.failed
             if not self.may_miss or len(self.missing) == len(self.route.aliases):
                 raise ShardsMissing(answers.failed) from next(iter(answers.failed.values()))
         return answers
+
+    @property
+    def _seconds(self) -> float | None:
+        if self.timeout is None:
+            return deadlines.left(conf.options().deadline_seconds)
+        left = deadlines.left(None)
+        return self.timeout if left is None else min(self.timeout, left)
 
     def _merged(self, compiler: PartCompiler, answers: Answers) -> Iterator[tuple[str, merging.Row]]:
         sources = [merging.Source(alias, answer.types, answer.rows) for alias, answer in answers.by_alias.items()]
@@ -168,11 +170,13 @@ class Reading:
     def _shaped(self, compiler: PartCompiler, rows: Iterator[tuple[str, merging.Row]]) -> Iterator[Any]:
         if compiler.width is not None:
             rows = ((alias, row[: compiler.width]) for alias, row in rows)
-        query = compiler.query.chain(_Answered)
+        query: Any = compiler.query.chain(_Answered)
         if issubclass(self.queryset._iterable_class, ModelIterable):
-            return self._models(compiler, query, rows)
+            models: Iterator[Any] = self._models(compiler, query, rows)
+            return models
         answer = ([row] for _, row in rows)
-        return iter(self._iterable(compiler, query, self._representative, answer))
+        shaped: Iterator[Any] = iter(self._iterable(compiler, query, self._representative, answer))
+        return shaped
 
     def _models(self, compiler: PartCompiler, query: "_Answered", rows: Iterator[tuple[str, merging.Row]]) -> Any:
         """Each row is made by an iterable of its own database, which is where it will be saved."""
@@ -196,41 +200,23 @@ class Reading:
     # Aggregates over everything.
 
     def _aggregate(self, query: Query, wanted: Mapping[str, Any]) -> dict[str, Any]:
-        asked, merges = dict(wanted), ()
-        if not self.is_alone:
-            asked, merges = self._planned(query, wanted)
         like = connections[self._representative]
+        asked: dict[str, Any] = dict(wanted)
+        merges: tuple[Merge, ...] = ()
+        if not self.is_alone:
+            asked, merges = totals.planned(query, wanted, like)
         groups = Groups((), merges, None)
 
-        def run(main: Statement) -> merging.Row:
-            answers = self._ask(self._variants(main, asked))
-            by_alias = list(answers.by_alias.values())
-            row = merging.combined([answer.rows[0] for answer in by_alias], by_alias[0].types, groups)
+        def run(main: Statement) -> merging.Row | None:
+            answers = [answer for answer in self._ask(self._variants(main, asked)).by_alias.values() if answer.rows]
+            if not answers:
+                return None  # no aggregate was left of it: their conditions can never be true
+            row = merging.combined([answer.rows[0] for answer in answers], answers[0].types, groups)
             return row[: len(wanted)] + (None,) * (len(asked) - len(wanted))
 
-        with _standing_in(like, run) as using:
+        with totals.standing_in(like, run) as using:
             found: dict[str, Any] = Query.get_aggregation(query, using, asked)
         return {name: found[name] for name in wanted}
-
-    def _planned(self, query: Query, wanted: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[Merge, ...]]:
-        """``wanted`` and what is needed beside it, and how the columns come together."""
-        probe = query.clone()
-        asked = dict(wanted)
-        merges = []
-        for position, (name, expression) in enumerate(wanted.items()):
-            resolved = expression.resolve_expression(probe, allow_joins=True, reuse=None, summarize=True)
-            aggregate = aggregates.inner(resolved)
-            how = aggregates.way(aggregate, connections[self._representative])
-            bare = _without_default(expression)
-            needed = [*aggregates.helpers(bare)] if aggregate is resolved else [bare, *aggregates.helpers(bare)]
-            inputs = tuple(range(len(asked), len(asked) + len(needed)))
-            asked |= {f"sharding_{place}": each for place, each in zip(inputs, needed, strict=True)}
-            if aggregate is not resolved:
-                how = aggregates.with_default(how)
-            merges.append(Merge(position, (position, *inputs), how))
-            probe.append_annotation_mask([name])
-            probe.annotations[name] = resolved
-        return asked, tuple(merges)
 
     def _variants(self, main: Statement, asked: Mapping[str, Any]) -> dict[str, Statement]:
         variants: dict[copies.Ranges | None, Statement] = {None: main}
@@ -239,7 +225,7 @@ class Reading:
             ranges = self.route.keyspace.only(alias)
             if ranges not in variants:
                 compiled: list[Statement] = []
-                with _standing_in(connections[alias], compiled.append) as using:
+                with totals.standing_in(connections[alias], compiled.append) as using:
                     Query.get_aggregation(part_of(self._narrowed(ranges), alone=self.is_alone), using, dict(asked))
                 (variants[ranges],) = compiled
             statements[alias] = variants[ranges]
@@ -295,15 +281,6 @@ def _one_by_one(waiting: deque[merging.Row]) -> Iterator[list[merging.Row]]:
         yield [waiting.popleft()]
 
 
-def _without_default(aggregate: Any) -> Any:
-    if isinstance(aggregate, Coalesce):
-        return aggregate.get_source_expressions()[0]
-    if isinstance(aggregate, Aggregate) and aggregate.default is not None:
-        aggregate = aggregate.copy()
-        aggregate.default = None
-    return aggregate
-
-
 def _refuse_inside_transaction(aliases: tuple[str, ...]) -> None:
     from sharding import transactions  # which needs the models, which need this module
 
@@ -312,95 +289,3 @@ def _refuse_inside_transaction(aliases: tuple[str, ...]) -> None:
         raise CrossShardTransaction(
             f"scatter() inside a transaction on {other} would ask other databases meanwhile; ask before it or after it"
         )
-
-
-class _StandIn:
-    """Compiles like a connection; what is run on it is given to ``run``, whose answer is the only row."""
-
-    def __init__(self, like: Any, run: Callable[[Statement], Any]) -> None:
-        self._like = like
-        self._run = run
-        self._row: Any = None
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._like, name)
-
-    def cursor(self) -> "_StandIn":
-        return self
-
-    def execute(self, sql: str, params: Any) -> None:
-        self._row = self._run(Statement(sql, params))
-
-    def fetchone(self) -> Any:
-        return self._row
-
-    def close(self) -> None:
-        pass
-
-
-_stand_in_numbers = itertools.count(1)
-"""One may stand in while another does."""
-
-
-@contextmanager
-def _standing_in(like: Any, run: Callable[[Statement], Any]) -> Iterator[str]:
-    """An alias that stands, in this thread, for a connection which only ``run`` hears of.
-
-    ``Query.get_aggregation`` looks its connection up by name and leaves no other place to step in.
-    """
-    name = f"sharding, standing in for {like.alias} ({next(_stand_in_numbers)})"
-    connections[name] = _StandIn(like, run)
-    try:
-        yield name
-    finally:
-        del connections[name]
-
-
-_cursor_numbers = itertools.count(1)
-
-
-class _Cursors:
-    """One server-side cursor on each database, from which rows are fetched as they are needed."""
-
-    def __init__(self, ask: Callable[..., Answers], statements: Mapping[str, Statement], size: int) -> None:
-        self._ask = ask
-        self._statements = statements
-        self._size = size
-        self._name = f"sharding_{next(_cursor_numbers)}"
-        self._declared: dict[str, Any] = {}
-        """By alias: the connection on which the cursor is open."""
-
-    def sources(self) -> list[merging.Source]:
-        declared = self._ask({alias: self._declaration(alias, *found) for alias, found in self._statements.items()})
-        self._declared = {alias: connections[alias].connection for alias in declared.by_alias}
-        answers = self._fetch(list(self._declared))
-        return [
-            merging.Source(alias, answer.types, self._rows(alias, answer.rows))
-            for alias, answer in answers.by_alias.items()
-        ]
-
-    def close(self) -> None:
-        still_open = [alias for alias, found in self._declared.items() if connections[alias].connection is found]
-        if still_open:
-            close = Statement(f'CLOSE "{self._name}"')
-            fanout.ask(dict.fromkeys(still_open, close), conf.options().deadline_seconds, is_continuation=True)
-
-    def _declaration(self, alias: str, sql: str, params: Any) -> Statement:
-        # Outside of a transaction a cursor lives on only if it is told to.
-        connection = connections[alias]
-        hold = "WITH HOLD " if connection.connection is None or connection.autocommit else ""
-        return Statement(f'DECLARE "{self._name}" NO SCROLL CURSOR {hold}FOR {sql}', params)
-
-    def _fetch(self, aliases: list[str]) -> Answers:
-        fetch = Statement(f'FETCH FORWARD {self._size} FROM "{self._name}"')
-        return self._ask(dict.fromkeys(aliases, fetch), is_continuation=True)
-
-    def _rows(self, alias: str, rows: list[merging.Row]) -> Iterator[merging.Row]:
-        while True:
-            yield from rows
-            if len(rows) < self._size:
-                return
-            answer = self._fetch([alias]).by_alias.get(alias)
-            if answer is None:
-                return  # it is among the missing now
-            rows = answer.rows

@@ -41,8 +41,9 @@ def helpers(aggregate: Any) -> list[Aggregate]:
     """What else to ask each database for, to compute ``aggregate`` from. Works before and after it was resolved."""
     if type(aggregate) is not Avg:
         return []
-    *sources, condition = aggregate.get_source_expressions()
-    options = {"filter": condition, "distinct": aggregate.distinct}
+    average: Any = aggregate
+    *sources, condition = average.get_source_expressions()
+    options: dict[str, Any] = {"filter": condition, "distinct": average.distinct}
     return [Sum(*sources, **options), Count(*sources, **options)]
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
+from django.core.exceptions import EmptyResultSet, FullResultSet
 from django.db.models.lookups import (
     Exact,
     GreaterThan,
@@ -35,13 +36,13 @@ _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
 _LOOKUPS = (Exact, GreaterThan, GreaterThanOrEqual, LessThan, LessThanOrEqual, In, Range)
 
 
-def condition(node: WhereNode, position: Callable[[Any], int]) -> Condition:
+def condition(node: WhereNode, compiler: Any, position: Callable[[Any], int]) -> Condition:
     """What ``node`` says of a merged row, where ``position`` tells the place of an expression in it.
 
     Raises ``CrossShardQuery`` for what is not a comparison of one aggregate with numbers.
     """
     parts = [
-        condition(child, position) if isinstance(child, WhereNode) else _of_lookup(child, position)
+        condition(child, compiler, position) if isinstance(child, WhereNode) else _of_lookup(child, compiler, position)
         for child in node.children
     ]
     if node.connector not in (AND, OR):
@@ -56,7 +57,13 @@ def condition(node: WhereNode, position: Callable[[Any], int]) -> Condition:
     return judged
 
 
-def _of_lookup(lookup: Any, position: Callable[[Any], int]) -> Condition:
+def _of_lookup(lookup: Any, compiler: Any, position: Callable[[Any], int]) -> Condition:
+    try:
+        compiler.compile(lookup)
+    except EmptyResultSet:  # Django takes it to be false, even where the server would not know
+        return lambda row: False
+    except FullResultSet:
+        return lambda row: True
     lhs = values.source(getattr(lookup, "lhs", None))
     if not getattr(lhs, "contains_aggregate", False):
         raise _refused("a condition on both groups and rows")

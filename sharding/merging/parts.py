@@ -66,7 +66,9 @@ class PartCompiler(SQLCompiler):
         self.width: int | None = None
         """How many of the columns are the query's own; None where all are."""
         self.answer: Any = ()
+        self._label = query.model._meta.label if query.model is not None else "raw SQL"
         self._grouped_by: Sequence[Any] = ()
+        self._meta_ordering: Any = None
         self._refuse_whole_queries()
 
     @override
@@ -163,7 +165,8 @@ class PartCompiler(SQLCompiler):
             self._check_equality(expression, "GROUP BY")
         positions = tuple(columns.position(expression, formatted=True) for expression in by)
         terms = () if self._meta_ordering and by else self._terms(columns, order_by)
-        condition = None if self.having is None else having.condition(self.having, columns.position)
+        on_groups: Any = self.having
+        condition = None if on_groups is None else having.condition(on_groups, self, columns.position)
         merges: list[Merge] = []
         for position, (expression, _) in enumerate(columns.all):  # grows while more is needed
             if getattr(values.source(expression), "contains_aggregate", False):
@@ -174,10 +177,11 @@ class PartCompiler(SQLCompiler):
     def _merge(self, columns: "_Columns", position: int, expression: Any) -> Merge:
         aggregate = aggregates.inner(expression)
         how = aggregates.way(aggregate, self.connection)
-        inputs = tuple(columns.position(each) for each in (aggregate, *aggregates.helpers(aggregate)))
-        if aggregate is not values.source(expression):
-            return Merge(position, (position, *inputs), aggregates.with_default(how))
-        return Merge(position, inputs, how)
+        helpers = tuple(columns.position(each) for each in aggregates.helpers(aggregate))
+        if aggregate is values.source(expression):
+            return Merge(position, (position, *helpers), how)
+        inputs = (position, columns.position(aggregate), *helpers)
+        return Merge(position, inputs, aggregates.with_default(how))
 
     def _terms(self, columns: "_Columns", order_by: Any) -> tuple[Term, ...]:
         terms = []
@@ -205,9 +209,7 @@ class PartCompiler(SQLCompiler):
             self.refuse(f"{clause} {_name(values.source(expression))}", "read the rows, and compare in Python")
 
     def refuse(self, what: str, instead: str) -> None:
-        raise CrossShardQuery(
-            f"{self.query.model._meta.label}: {what} cannot be put together from several databases; {instead}"
-        )
+        raise CrossShardQuery(f"{self._label}: {what} cannot be put together from several databases; {instead}")
 
 
 class _Columns:
@@ -235,7 +237,8 @@ class _Columns:
     def position(self, expression: Any, *, formatted: bool = False) -> int:
         """Where ``expression`` is among the columns; added where it is not."""
         if isinstance(expression, PositionRef):
-            return self._starts[expression.ordinal - 1]
+            ordinal: int = expression.ordinal  # type: ignore[attr-defined]
+            return self._starts[ordinal - 1]
         expression = values.source(expression)
         sql, params = self._sql(expression)
         if formatted:
@@ -252,12 +255,12 @@ class _Columns:
         """As Django compiles a selected column whose condition can never, or must always, be true."""
         compiler = self.compiler
         try:
-            return compiler.compile(expression)  # type: ignore[no-any-return]
+            return compiler.compile(expression)
         except EmptyResultSet:
             nothing = getattr(expression, "empty_result_set_value", NotImplemented)
-            return ("0", ()) if nothing is NotImplemented else compiler.compile(Value(nothing))  # type: ignore[return-value]
+            return ("0", ()) if nothing is NotImplemented else compiler.compile(Value(nothing))
         except FullResultSet:
-            return compiler.compile(Value(True))  # type: ignore[return-value]
+            return compiler.compile(Value(True))
 
 
 def part_of(query: Query, *, alone: bool) -> Query:

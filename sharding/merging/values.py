@@ -12,6 +12,7 @@ from typing import Any
 from django.core.exceptions import FieldError
 from django.db.models.expressions import Col, Ref
 from django.db.models.functions import Collate
+from typing_extensions import override
 
 from sharding.errors import CrossShardQuery
 
@@ -60,14 +61,16 @@ def has_equality(expression: Any, connection: Any) -> bool:
 
 def source(expression: Any) -> Any:
     """What a reference to a selected column refers to."""
+    found = expression
     while isinstance(expression, Ref):
-        expression = expression.source
-    return expression
+        (found,) = expression.get_source_expressions()
+        expression = found
+    return found
 
 
 def _collation(expression: Any) -> str | None:
     if isinstance(expression, Collate):
-        return str(expression.collation)
+        return str(getattr(expression, "collation", None))
     return getattr(expression.target, "db_collation", None) if isinstance(expression, Col) else None
 
 
@@ -98,6 +101,7 @@ class _Backwards:
     def __init__(self, value: Any) -> None:
         self.value = value
 
+    @override
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Backwards) and bool(self.value == other.value)
 

@@ -1,10 +1,11 @@
 """Migrations that exist for one test, and databases to try them on."""
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any
 
 import pytest
@@ -16,6 +17,10 @@ from sharding import migrating
 from sharding.migrating import Options, Patience, Progress
 from sharding.migrating.ledger import POSITION_TABLE
 from tests.sharding.shop import migrations as shop_migrations
+from tests.sharding.shop.models import Customer, Order
+
+NEWEST = max(module.name for module in iter_modules(shop_migrations.__path__))
+"""The last migration that the shop has by itself."""
 
 _FILE = """
 from django.contrib.postgres.operations import *
@@ -48,8 +53,8 @@ class Release:
     names: list[str] = field(default_factory=list)
 
     def add(self, *operations: str, atomic: bool = True) -> str:
-        before = self.names[-1] if self.names else "0001_initial"
-        name = f"{len(self.names) + 2:04}_part"
+        before = self.names[-1] if self.names else NEWEST
+        name = f"release_{len(self.names) + 1}"
         text = _FILE.format(before=before, atomic=atomic, operations=",\n        ".join(operations))
         (self.folder / self.package / f"{name}.py").write_text(text)
         self.names.append(name)
@@ -121,14 +126,22 @@ def execute(alias: str, statement: str) -> None:
         cursor.execute(statement)
 
 
+def orders(alias: str, customer: int, totals: Iterable[int], *, id: int | None = None) -> list[int]:
+    """Orders of one customer, who is made if need be, one for each total; their ids."""
+    Customer.objects.using(alias).get_or_create(id=customer, defaults={"name": "c"})
+    made = [Order(id=id, customer_id=customer, store_id=1, total=total) for total in totals]
+    return [order.id for order in Order.objects.using(alias).bulk_create(made)]
+
+
 def columns(alias: str, table: str) -> set[str]:
     found = rows(alias, "SELECT table_name, column_name FROM information_schema.columns")
     return {column for where, column in found if where == table}
 
 
 def recorded(alias: str) -> list[str]:
-    """The shop's migrations that the database has."""
-    return [name for (name,) in rows(alias, "SELECT name FROM django_migrations WHERE app = 'shop' ORDER BY id")]
+    """The migrations of the release that the database has."""
+    found = rows(alias, "SELECT name FROM django_migrations WHERE app = 'shop' ORDER BY id")
+    return [name for (name,) in found if name.startswith("release_")]
 
 
 def unfinished(alias: str) -> list[tuple[str, int]]:

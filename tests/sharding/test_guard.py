@@ -162,7 +162,7 @@ def test_a_transaction_is_not_carried_over_to_another_database_by_a_new_map():
     try:
         with (
             pytest.raises(BucketMoved, match="the map changed while a transaction was open on"),
-            sharding.atomic(sharding.home("customer", ONE)),
+            sharding.atomic(home),
         ):
             assert not Customer.objects.filter(pk=ONE).exists()
             topology.use(replace(shard_map, keyspaces={**shard_map.keyspaces, "customer": moved}))

@@ -110,6 +110,10 @@ async def _gathered(rows: AsyncIterable[Any]) -> list[Any]:
     return [row async for row in rows]
 
 
+def _everywhere(manager: Any) -> Any:
+    return manager.scatter() if hasattr(manager, "scatter") else manager
+
+
 def _having(row: Any, **values: Any) -> Any:
     for name, value in values.items():
         setattr(row, name, value)
@@ -131,7 +135,7 @@ def _names(m: Any) -> dict[str, Any]:
     given = (
         *(models.Avg, models.Case, models.Count, models.Exists, models.F, models.FilteredRelation, models.Max),
         *(models.Min, models.OuterRef, models.Prefetch, models.Q, models.Subquery, models.Sum, models.Value),
-        *(models.When, models.Window, functions.Coalesce, functions.RowNumber, lookups.Exact, lookups.In),
+        *(models.When, models.Window, functions.Coalesce, functions.Rank, lookups.Exact, lookups.In),
         *(RawSQL, Decimal, date, datetime),
     )
     return {
@@ -140,6 +144,7 @@ def _names(m: Any) -> dict[str, Any]:
         "m": m,
         "UTC": UTC,
         "copy": copy,
+        "everywhere": _everywhere,
         "wait": _wait,
         "gathered": _gathered,
         "having": _having,

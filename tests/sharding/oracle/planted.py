@@ -14,6 +14,10 @@ from sharding import colocation, keys, narrowing
 from sharding.querysets import ShardedQuerySet
 from sharding.reads import ReadingQuerySet
 from tests.sharding.oracle import plain
+from tests.sharding.oracle.sweep import is_wrong, program
+from tests.sharding.oracle.world import World
+
+MOST_PROGRAMS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,11 @@ class Mistake:
         finally:
             setattr(self.where, self.function, right)
             _forget()
+
+    def is_noticed(self, world: World) -> bool:
+        """Whether one of the first programs of its kind gets a wrong answer from a library that makes this mistake."""
+        with self.planted():
+            return any(is_wrong(world, program(seed, self.shown_by)) for seed in range(MOST_PROGRAMS))
 
 
 def _forget() -> None:
