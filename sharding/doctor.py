@@ -8,12 +8,14 @@ from typing import Any, Literal
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.utils import Error
 
-from sharding import directory, maps, migrating, names, ownership, schema, topology
+from sharding import directory, maps, migrating, names, ownership, promotion, schema, topology
+from sharding.deadlines import deadline
 from sharding.errors import DirectoryUnavailable, ShardingError
 from sharding.ids import BUCKET_SHIFT, EPOCH_MS
 
 Severity = Literal["error", "warning"]
 
+LOOKING_SECONDS = 10.0
 CLOCK_SECONDS = 1.0
 """Ids follow the clocks: further apart than this, their order says little about the order of events."""
 ID_CLOCK_SECONDS = 60.0
@@ -38,7 +40,7 @@ def examine(alias: str, plan: migrating.Plan | None = None) -> list[Finding]:
     """Everything found about one database; that it cannot be asked is a finding too. About ten queries."""
     found: list[Finding] = []
     try:
-        with connections[alias].cursor() as cursor:
+        with deadline(LOOKING_SECONDS), connections[alias].cursor() as cursor:
             for look in _LOOKS:
                 found += (Finding(alias, *finding) for finding in look(cursor))
         lacking = len(migrating.pending(alias, plan))
@@ -50,6 +52,7 @@ def examine(alias: str, plan: migrating.Plan | None = None) -> list[Finding]:
         ]
         if topology.current().holds_buckets(alias):
             found += _ownership(alias)
+            found += (Finding(alias, *finding) for finding in promotion.findings(alias))
     except Error as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         found.append(Finding(alias, "error", f"does not answer: {reason}", "start it, or look at DATABASES"))

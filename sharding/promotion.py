@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import psycopg
 from django.db import DEFAULT_DB_ALIAS, connections
@@ -29,6 +29,8 @@ from sharding.primaries import FOLLOWS
 Say = Callable[[str], object]
 
 CATCH_UP_SECONDS = 10.0
+BEHIND_BYTES = 64 << 20
+"""A replica that lacks more is worth a look."""
 STEP_SECONDS = 2.0
 """How long a server may take for a step before it counts as away."""
 PROMOTE_SECONDS = 60
@@ -96,6 +98,43 @@ def finish(alias: str, *, say: Say = lambda line: None) -> bool:
             say(f"{rival} does not answer ({first_line(error)}); when it is back: shard promote {alias} --finish")
             is_finished = False
     return is_finished
+
+
+def findings(alias: str) -> Iterator[tuple[Literal["error", "warning"], str, str]]:
+    """How severe, what is wrong with the replicas of ``alias``, and what to do. Three queries to each server."""
+    servers = (alias, *options().replicas.get(alias, ()))
+    if len(servers) == 1:
+        return
+    leader = primaries.address_of(alias)
+    try:
+        with _reached(leader) as connection:
+            timeline, _ = primaries.standing(connection.cursor())
+            written = _position(connection, _WRITTEN) if timeline != FOLLOWS else 0
+    except NO_ANSWER:
+        return  # the database's own findings say so
+    if timeline == FOLLOWS:
+        yield "error", f"{leader}, its primary by the map, has not taken over", f"shard promote {alias} {leader}"
+        return
+    for server in servers:
+        if server == leader:
+            continue
+        try:
+            with _reached(server) as connection:
+                theirs, _ = primaries.standing(connection.cursor())
+                behind = written - _position(connection, _REPLAYED) if theirs == FOLLOWS else 0
+                is_fenced = connection.execute("SHOW default_transaction_read_only").fetchone() == ("on",)
+        except NO_ANSWER as error:
+            yield "warning", f"{server} does not answer: {first_line(error)}", "start it, or make a new replica"
+            continue
+        if theirs == FOLLOWS:
+            if behind > BEHIND_BYTES:
+                yield "warning", f"{server} is {behind:,} bytes behind", "see in its log why it does not follow"
+        elif theirs >= timeline:
+            yield "error", f"{server} leads too, by timeline {theirs}", "stop the wrong one of the two"
+        elif not is_fenced:
+            yield "error", f"{server} was deposed and would accept writes", f"shard promote {alias} --finish"
+        else:
+            yield "warning", f"{server} was deposed and follows nobody", f"make it a replica of {leader}"
 
 
 def _rivals(alias: str, server: str) -> list[str]:

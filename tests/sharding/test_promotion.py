@@ -12,7 +12,7 @@ from django.db import connections
 
 import sharding
 from deploy.local import faults, postgres
-from sharding import breakers, directory, leases, maps, primaries, promotion, topology
+from sharding import breakers, directory, doctor, leases, maps, primaries, promotion, topology
 from sharding.errors import BucketMoved, ShardingError, ShardUnavailable
 from sharding.models import MapVersion
 from tests.sharding import servers
@@ -90,6 +90,14 @@ def on(server, sql="SELECT id FROM shop_order ORDER BY id"):
         return [row[0] for row in connection.execute(sql)]
 
 
+def found():
+    return [
+        (one.severity, one.what, one.remedy)
+        for one in doctor.examine(PRIMARY)
+        if COPY in one.what + one.remedy or "deposed" in one.what
+    ]
+
+
 def test_a_planned_change_loses_nothing_and_halts_writers_for_a_moment(pair, monkeypatch):
     """Though it was interrupted, and had to be started twice."""
     primary, copy = pair
@@ -160,8 +168,10 @@ def test_an_old_primary_that_returns_accepts_nothing_from_anybody(pair):
             Order.objects.create(customer_id=ADA, store_id=1)
     assert on(primary) == before
 
+    assert found() == [("error", "lonely was deposed and would accept writes", "shard promote lonely --finish")]
     said = io.StringIO()
     call_command("shard", "promote", PRIMARY, "--finish", stdout=said)
+    assert found() == [("warning", "lonely was deposed and follows nobody", "make it a replica of lonely_copy")]
     assert said.getvalue() == "lonely is fenced; make it a replica of lonely_copy\n"
     with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):  # not even from programs that know nothing of us
         on(primary, "DELETE FROM shop_customer RETURNING 1")
@@ -235,6 +245,9 @@ def test_what_cannot_take_over_or_only_by_force(pair, settings, monkeypatch):
         promotion.promote(PRIMARY, COPY)
     assert directory.read().epoch == epoch
     Order.objects.create(customer_id=ADA, store_id=1)  # nothing was fenced
+    monkeypatch.setattr(promotion, "BEHIND_BYTES", 0)
+    ((severity, what, _),) = found()
+    assert (severity, what.split()[0], what.split()[-2:]) == ("warning", COPY, ["bytes", "behind"])
     on(copy, "SELECT pg_wal_replay_resume()::text")
     promotion.promote(PRIMARY, COPY, force=True)
     assert on(copy, "SELECT pg_is_in_recovery()") == [False]
