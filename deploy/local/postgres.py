@@ -40,7 +40,7 @@ SETTINGS = {
     "listen_addresses": "",
     "port": str(PORT),
     "unix_socket_permissions": "0700",
-    "max_connections": "200",
+    "max_connections": "400",  # benchmarks hold one to each of 200 databases
     "shared_buffers": "64MB",
     "max_wal_size": "512MB",
     "jit": "off",  # compiling costs more than our short queries take
