@@ -81,9 +81,7 @@ def _configure(urls: dict[str, str], copy: str) -> None:
             raise progress.error
     directory.publish()
     topology.reload()
-    from tests.sharding.shop.models import Customer
-
-    Customer.objects.create(id=KEY, name="Ada")
+    _shop_model("Customer").objects.create(id=KEY, name="Ada")
 
 
 def _remove(server: postgres.Server) -> None:
@@ -257,10 +255,16 @@ def _promotions(victim: postgres.Server, copy: postgres.Server) -> Iterator[Figu
 
 def _order() -> int:
     import sharding
-    from tests.sharding.shop.models import Order
 
+    orders = _shop_model("Order").objects
     home = sharding.home("customer", KEY)
-    return sharding.run(home, lambda: int(Order.objects.create(customer_id=KEY, store_id=1).pk))
+    return sharding.run(home, lambda: int(orders.create(customer_id=KEY, store_id=1).pk))
+
+
+def _shop_model(name: str) -> Any:
+    from django.apps import apps
+
+    return apps.get_model("shop", name)
 
 
 def _rows(server: postgres.Server) -> set[int]:

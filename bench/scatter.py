@@ -9,6 +9,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from typing import Any
 
 import psutil
@@ -80,12 +81,11 @@ def _fill(server: postgres.Server, n: int, shards: int) -> None:
 
 
 def _figures(shards: int, rounds: int) -> Sequence[Figure]:
-    from django.apps import apps
     from django.db import connections
     from django.db.models import Avg, Count, Func, IntegerField, Sum
     from django.db.models.lookups import Exact
 
-    Order: Any = apps.get_model("shop", "Order")  # noqa: N806
+    Order: Any = import_module("tests.sharding.shop.models").Order  # noqa: N806
     paused: Any = Exact(Func(function="bench_pause", output_field=IntegerField()), 1)
 
     def newest(orders: Any) -> Callable[[], object]:

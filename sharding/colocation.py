@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
-from django.db.models import F, Model, QuerySet
+from django.db.models import F, Model, Q, QuerySet
 from django.db.models.expressions import Col, ColPairs, DatabaseDefault, RawSQL, Star, Subquery, Value, Window
 from django.db.models.fields.tuple_lookups import TupleExact
 from django.db.models.lookups import In
@@ -28,19 +28,20 @@ RunOn = tuple[str, ...]
 _COLUMN = re.compile(r'"(?P<table>[^"]+)"\."[^"]+"')
 
 
-def is_plain(query: Query) -> bool:
+def is_plain(query: Any) -> bool:
     """Whether the query is one table and plain comparisons, so that nothing in it could look elsewhere."""
-    return (
-        # Filtering by a foreign key's own column leaves the other table behind, unused.
-        (len(query.alias_map) <= 1 or sum(map(bool, query.alias_refcount.values())) <= 1)
-        and not query.annotations
-        and not query.combinator
-        and not query.extra_order_by
-        and not query.extra
-        and not query.extra_tables
-        and all(map(_is_plain_leaf, query.where.children))
-        and _shows_everything(query)
-    )
+    if query.annotations or query.combinator or query.extra or query.extra_tables or query.extra_order_by:
+        return False
+    if len(query.alias_map) > 1 and sum(map(bool, query.alias_refcount.values())) > 1:
+        return False  # (filtering by a foreign key's own column leaves the other table behind, unused)
+    for leaf in query.where.children:
+        rhs = getattr(leaf, "rhs", leaf)
+        kind = type(rhs)
+        if not (kind is int or kind is str or (kind is list and all(type(value) is int for value in rhs))):
+            return False
+        if type(leaf.lhs) is not Col:
+            return False
+    return _shows_everything(query)
 
 
 def check(query: Query, keyspace: topology.Keyspace, run_on: RunOn) -> None:
@@ -60,6 +61,7 @@ def check(query: Query, keyspace: topology.Keyspace, run_on: RunOn) -> None:
 def check_update(query: Query, values: Mapping[str, Any], keyspace: topology.Keyspace, run_on: RunOn) -> None:
     """``check`` for what ``update`` is given."""
     if not all(map(_is_plain_value, values.values())):
+        _keep_iterators(values.values())
         probe: Any = query.chain(UpdateQuery)
         probe.add_update_values(dict(values))
         _check_expressions(probe, (value for _, _, value in probe.values), keyspace, run_on)
@@ -69,6 +71,7 @@ def check_aggregates(query: Query, aggregates: Mapping[str, Any], keyspace: topo
     """``check`` for what ``aggregate`` is given, by the name each is to have."""
     if all(map(_is_plain_aggregate, aggregates.values())):
         return
+    _keep_iterators(aggregates.values())
     probe = query.chain()
     for name, aggregate in aggregates.items():
         resolved = aggregate.resolve_expression(probe, allow_joins=True, reuse=None, summarize=True)
@@ -88,6 +91,7 @@ def check_row(row: Model, alias: str, names: Iterable[str] | None = None) -> Non
         if names is None or not {field.name, field.attname}.isdisjoint(names)
         if not _is_plain_value(held.get(field.attname))
     ]
+    _keep_iterators(value for _, _, value in values)
     keyspace = topology.keyspace(keys.layout(type(row)).keyspace)
     probe: Any = UpdateQuery(type(row))
     probe.add_update_fields(values)
@@ -95,13 +99,6 @@ def check_row(row: Model, alias: str, names: Iterable[str] | None = None) -> Non
 
 
 # What a query consists of.
-
-
-def _is_plain_leaf(leaf: Any) -> bool:
-    rhs = getattr(leaf, "rhs", leaf)
-    if type(rhs) is int or type(rhs) is str:
-        return type(leaf.lhs) is Col
-    return type(rhs) is list and type(leaf.lhs) is Col and all(type(value) is int for value in rhs)
 
 
 def _is_plain_value(value: Any) -> bool:
@@ -123,13 +120,13 @@ def _shows_everything(query: Any) -> bool:
     """Whether making SQL adds no join and no expression that the query does not hold yet."""
     if query.distinct_fields or (query.select_related and query._filtered_relations):
         return False
-    if query.order_by:
-        local = _local_columns(query.model)
-        return all(
-            type(term) is str and (term.lstrip("-") in local or term.lstrip("-") in query.annotations)
-            for term in query.order_by
-        )
-    return not query.default_ordering or _is_ordered_locally(query.model)
+    ordering = query.order_by or (query.default_ordering and query.model._meta.ordering)
+    if not ordering:
+        return True
+    local = _local_columns(query.model)
+    return all(
+        type(term) is str and (term.lstrip("-") in local or term.lstrip("-") in query.annotations) for term in ordering
+    )
 
 
 @cache
@@ -137,11 +134,6 @@ def _local_columns(model: type[Model]) -> frozenset[str]:
     """What rows can be ordered by without another table; the name of a reference means the order of its target."""
     fields = model._meta.concrete_fields
     return frozenset({"pk", "?"} | {f.name for f in fields if not f.is_relation} | {f.attname for f in fields})
-
-
-@cache
-def _is_ordered_locally(model: type[Model]) -> bool:
-    return all(type(term) is str and term.lstrip("-") in _local_columns(model) for term in model._meta.ordering or ())
 
 
 def _ordering(query: Query) -> Iterable[Any]:
@@ -161,6 +153,7 @@ def _expressions(query: Query) -> Iterator[Any]:
 
 def _check_compiled(query: Query, keyspace: topology.Keyspace, run_on: RunOn) -> None:
     """Orderings, DISTINCT ON and selected relations become joins and expressions only when SQL is made."""
+    _keep_iterators(_ordering(query))
     compiler = query.clone().get_compiler(run_on[0])
     try:
         _, order_by, _ = compiler.pre_sql_setup()
@@ -170,6 +163,20 @@ def _check_compiled(query: Query, keyspace: topology.Keyspace, run_on: RunOn) ->
     _check_joins(compiler.query)
     _check_expressions(compiler.query, _expressions(compiler.query), keyspace, run_on)
     _check_expressions(compiler.query, (term for term, _ in order_by), keyspace, run_on)
+
+
+def _keep_iterators(expressions: Iterable[Any]) -> None:
+    """Put lists in the place of what can be gone through once: resolving for a look must not use up the values."""
+    waiting = list(expressions)
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, Q):
+            for position, child in enumerate(part.children):
+                if isinstance(child, tuple) and isinstance(child[1], Iterator):
+                    part.children[position] = (child[0], list(child[1]))
+            waiting.extend(child[1] if isinstance(child, tuple) else child for child in part.children)
+        elif hasattr(part, "get_source_expressions"):
+            waiting.extend(part.get_source_expressions())
 
 
 # What is refused.
@@ -220,7 +227,7 @@ def _check_expressions(query: Query, expressions: Iterable[Any], keyspace: topol
         part = waiting.pop()
         found = part.expression.query if isinstance(part.expression, QuerySet) else part.expression
         if isinstance(found, Query):
-            _check_subquery(found, part, keyspace, run_on)
+            _check_subquery(query, found, part, keyspace, run_on)
         elif isinstance(found, RawSQL | ExtraWhere):
             raise _text(found.sql if isinstance(found, RawSQL) else " AND ".join(found.sqls))
         elif isinstance(found, list | tuple | set | frozenset):
@@ -292,9 +299,9 @@ def _names_bucket(column: Any, query: Query) -> bool:
     return is_always_there and keys.bucket_function(column.target) is not None
 
 
-def _check_subquery(inner: Query, part: _Part, keyspace: topology.Keyspace, run_on: RunOn) -> None:
+def _check_subquery(query: Query, inner: Query, part: _Part, keyspace: topology.Keyspace, run_on: RunOn) -> None:
     label = _label_in(inner, keyspace)
-    if not (_is_tied_by_in(inner, part) or _is_correlated(inner) or _runs_only_on(inner, keyspace, run_on)):
+    if not (_is_tied_by_in(query, inner, part) or _is_correlated(inner) or _runs_only_on(inner, keyspace, run_on)):
         raise CrossShardQuery(
             f"the subquery over {label} may have rows on other shards; tie it to the outer row by "
             "its key (OuterRef), add the same key to its filter, or fetch the ids first"
@@ -302,13 +309,15 @@ def _check_subquery(inner: Query, part: _Part, keyspace: topology.Keyspace, run_
     check(inner, keyspace, run_on)
 
 
-def _is_tied_by_in(inner: Query, part: _Part) -> bool:
+def _is_tied_by_in(query: Query, inner: Query, part: _Part) -> bool:
     """Whether it is ``x IN (inner)`` and looks, for each row, only at inner rows of the same bucket.
 
     Where it matters whether that is false or unknown, none of the values may be NULL: one anywhere, and
     ``x NOT IN (…)`` is true for no row at all.
     """
     lookup: Any = part.compared_by
+    if query.where.contains_over_clause:
+        return False  # Django may compare after the windows, with what it then takes for one value
     if lookup is None or narrowing.inner_query(lookup.rhs) is not inner or type(lookup.lhs) is not Col:
         return False
     bucket_of = keys.bucket_function(lookup.lhs.target)

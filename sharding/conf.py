@@ -35,6 +35,9 @@ class Options:
     """Whether a thread of each process follows the directory's map. Without, the configured map is all there is."""
     map_file: Path | None = None
     """Where a process keeps the last map it has seen, for a start while the directory is away."""
+    servers: Mapping[str, str] = field(default_factory=dict)
+    """By database: the libpq connection string under which moves and the other servers reach it, where DATABASES leads
+    through PgBouncer or names what only this machine knows."""
     copied_seconds: float = 3600.0
     """How long a moved range is kept up to date at its old home, so that the move can be undone."""
 

@@ -14,7 +14,7 @@ from psycopg import sql
 from sharding import maps, names, topology
 from sharding.backend.connections import Connection
 from sharding.conf import options
-from sharding.errors import DirectoryUnavailable, ShardingError, ShardUnavailable
+from sharding.errors import ChangeInDoubt, DirectoryUnavailable, MapConflict, ShardUnavailable
 from sharding.models import MapVersion
 from sharding.topology import ShardMap
 
@@ -51,24 +51,47 @@ def read() -> ShardMap:
         raise DirectoryUnavailable(f"the directory does not answer: {str(error).strip()}") from error
 
 
-def change(edit: Edit, reason: str) -> ShardMap:
+def change(edit: Edit, reason: str, *, within: Callable[[], object] = lambda: None) -> ShardMap:
     """Store ``edit(newest map)`` as the next one, tell all processes, and go by it here.
 
-    ``reason`` is for people who read the history. Raises ``DirectoryUnavailable``, and ``ShardingError`` for an unsound
-    map or when somebody else changed the map at the same moment: look again, then repeat.
+    Raises what ``prepared`` and ``store`` raise.
+    """
+    return store(prepared(edit), reason, within=within)
+
+
+def prepared(edit: Edit) -> ShardMap:
+    """``edit(newest map)`` as it would be stored now.
+
+    Raises ``DirectoryUnavailable``, and ``ShardingError`` for an unsound map.
     """
     before = read()
     after = edit(before)
     changed = ShardMap(before.epoch + 1, after.keyspaces, after.primaries)
     maps.check(changed, connections.databases.keys())
+    return changed
+
+
+def store(changed: ShardMap, reason: str, *, within: Callable[[], object] = lambda: None) -> ShardMap:
+    """Make a prepared map the newest one, tell all processes, and go by it here. 2 queries.
+
+    ``reason`` is for people who read the history. ``within`` runs in the same transaction on the directory; what it
+    raises undoes the change. Raises ``MapConflict`` when somebody else changed the map since it was prepared,
+    ``DirectoryUnavailable`` when nothing was stored because the directory is away, and its ``ChangeInDoubt`` when
+    nobody can tell.
+    """
+    is_sent = False
     try:
-        _store(changed, reason)
+        with transaction.atomic(using=DEFAULT_DB_ALIAS, durable=True):
+            _insert(changed, reason)
+            within()
+            is_sent = True
     except IntegrityError as error:
-        raise ShardingError(
+        raise MapConflict(
             f"map {changed.epoch} was made by somebody else meanwhile; look at it, then repeat"
         ) from error
     except DatabaseError as error:
-        raise DirectoryUnavailable(f"the map could not be stored: {str(error).strip()}") from error
+        doubt = ChangeInDoubt if is_sent else DirectoryUnavailable
+        raise doubt(f"the map could not be stored: {str(error).strip()}") from error
     maps.learn(changed)
     return changed
 
@@ -85,15 +108,15 @@ def publish() -> None:
         return  # not migrated yet
     before = read()
     if before.epoch == 0:
-        _store(ShardMap(1, before.keyspaces), "the configured map")
+        _insert(ShardMap(1, before.keyspaces), "the configured map")
     elif MapVersion.objects.filter(epoch=before.epoch, document__keyspaces__has_keys=list(before.keyspaces)).exists():
         return
     else:
-        _store(ShardMap(before.epoch + 1, before.keyspaces, before.primaries), "a new keyspace")
+        _insert(ShardMap(before.epoch + 1, before.keyspaces, before.primaries), "a new keyspace")
     topology.reload()
 
 
-def _store(shard_map: ShardMap, reason: str) -> None:
-    with transaction.atomic(using=DEFAULT_DB_ALIAS), connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+def _insert(shard_map: ShardMap, reason: str) -> None:
+    with transaction.atomic(using=DEFAULT_DB_ALIAS, savepoint=False), connections[DEFAULT_DB_ALIAS].cursor() as cursor:
         MapVersion.objects.create(epoch=shard_map.epoch, document=maps.document(shard_map), reason=reason)
         cursor.execute("SELECT pg_notify(%s, %s)", [names.CHANNEL, str(shard_map.epoch)])

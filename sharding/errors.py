@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from django.db import IntegrityError, OperationalError
+from typing_extensions import override
 
 
 class ShardingError(Exception):
@@ -40,6 +41,11 @@ class ShardUnavailable(ShardingError, OperationalError):
         super().__init__(f"{alias}: {reason}")
         self.alias, self.reason = alias, reason
 
+    @override
+    def __reduce__(self) -> tuple[object, ...]:
+        """Exceptions travel between processes."""
+        return type(self), (self.alias, self.reason)
+
 
 class DeadlineExceeded(ShardUnavailable):
     """The database did not answer in time; its connection is closed."""
@@ -58,9 +64,29 @@ class ShardsMissing(ShardUnavailable):
             ", ".join(self.missing), f'no answer ({reasons}); ask again, or say .scatter(partial="return")'
         )
 
+    @override
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.missing,)
+
 
 class DirectoryUnavailable(ShardingError, OperationalError):
     """The directory cannot be asked or told. Routing goes on with the last map; the map cannot be changed."""
+
+
+class MapConflict(ShardingError):
+    """Somebody else changed the map at the same moment; nothing was stored."""
+
+
+class ChangeInDoubt(DirectoryUnavailable):
+    """The directory was lost during COMMIT: the change may or may not have been stored. Repeating it tells."""
+
+
+class MoveRefused(ShardingError):
+    """The move would not be safe, or somebody else is at it. Nothing was changed."""
+
+
+class MoveStopped(ShardingError):
+    """The move could not go on. It stays where it is: ``shard move --resume`` goes on, ``shard rollback`` gives up."""
 
 
 BUCKET_MOVED = "40SH1"

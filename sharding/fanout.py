@@ -16,9 +16,9 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
-import psycopg
 from django.db import InterfaceError, OperationalError, connections
 from django.db.utils import Error
+from psycopg import OperationalError as ConnectionRefused
 from psycopg import capabilities, pq
 
 from sharding import breakers, deadlines, errors, metrics
@@ -62,6 +62,8 @@ def ask(wanted: Mapping[str, Statement], seconds: float | None, *, is_continuati
     may be repeated. ``is_continuation`` keeps FETCH and CLOSE out of wrappers and logs, as Django does.
     """
     if seconds is None:
+        seconds = deadlines.left(None)
+    if seconds is None:
         return _Round(wanted, None, is_continuation).run()
     if seconds <= 0:
         return Answers(
@@ -74,7 +76,9 @@ def ask(wanted: Mapping[str, Statement], seconds: float | None, *, is_continuati
 class _Call:
     """One statement on its way through one connection."""
 
-    __slots__ = ("alias", "began", "connection", "cursor", "is_cancelled", "may_reopen", "statement", "talk", "waits")
+    __slots__ = (
+        "alias", "began", "connection", "cursor", "is_cancelled", "may_reopen", "socket", "statement", "talk", "waits",
+    )  # fmt: skip
 
     def __init__(self, alias: str, statement: Statement, *, may_reopen: bool) -> None:
         self.alias = alias
@@ -86,11 +90,9 @@ class _Call:
         self.talk: Any = None
         """psycopg's conversation with the server: told what the socket is ready for, it says what it waits for."""
         self.waits = 0
+        self.socket = -1
+        """Kept, as a connection that is lost does not tell any more."""
         self.began = 0.0
-
-    @property
-    def socket(self) -> int:
-        return int(self.connection.connection.pgconn.socket)
 
 
 class _Round:
@@ -178,6 +180,7 @@ class _Round:
         with call.connection.wrap_database_errors:
             call.talk = call.cursor._execute_gen(sql, params)
             call.waits = int(next(call.talk))
+        call.socket = call.connection.connection.pgconn.socket
         self.selector.register(call.socket, call.waits, partial(self._continue, call))
 
     # Receiving.
@@ -331,7 +334,7 @@ class _Openings:
             breakers.check(call.alias)  # by this thread: who may try is said to one
             outcome = call.connection.get_new_connection(parameters)
             breakers.succeeded(call.alias)
-        except psycopg.OperationalError as error:  # of Django's own backend; this library's has words of its own
+        except ConnectionRefused as error:  # of Django's own backend; this library's has words of its own
             outcome = ShardUnavailable(call.alias, first_line(error))
             breakers.failed(call.alias, outcome)
         except Exception as error:

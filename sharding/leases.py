@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Any
 
 import psycopg
-from django.db import connections
+from django.db import Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from sharding import directory, maps, metrics, names, ownership, primaries, topology
@@ -190,7 +190,8 @@ def confirm(connection: BaseDatabaseWrapper) -> None:
     """Before a statement to ``connection``'s database: make sure that the map may still be used for it.
 
     Costs nothing while the directory answers, and one query a lease while it does not. Raises ``BucketMoved`` when the
-    database no longer owns what the map gives it; the map is then mended as far as the new homes confirm it.
+    database no longer owns what the map gives it, or is being filled with rows that the map does not know of; the map
+    is then mended as far as the new homes confirm it.
     """
     if _watcher is None and options().watch:
         _watch().first_answer(FIRST_ANSWER_SECONDS)  # after a fork
@@ -198,11 +199,13 @@ def confirm(connection: BaseDatabaseWrapper) -> None:
         return
     asked_at = clock()
     try:
-        lost = _lost(connection)
+        lost, is_filled = _lost(connection)
     except _Silent:
         return  # the statement itself will say what is wrong
     if lost:
         raise BucketMoved(f"{connection.alias} no longer owns {len(lost)} buckets that the map gives it; try again")
+    if is_filled:
+        raise BucketMoved(f"{connection.alias} is being filled with buckets that are not its own yet; try again")
     primaries.confirm(connection)
     _confirmed_until[connection.alias] = asked_at + options().lease_seconds
 
@@ -213,11 +216,11 @@ def before_commit(connection: BaseDatabaseWrapper) -> None:
         confirm(connection)
 
 
-def _lost(connection: BaseDatabaseWrapper) -> dict[tuple[str, int], str | None]:
+def _lost(connection: BaseDatabaseWrapper) -> tuple[dict[tuple[str, int], str | None], bool]:
+    """Buckets of the map that the database no longer owns; and whether a move that the map does not know fills it."""
     try:
-        with connection.connection.cursor() as cursor:  # psycopg's own: Django's would come here again
-            parts = ownership.parts(cursor)
-    except psycopg.Error as error:
+        parts = _parts(connection)
+    except (psycopg.Error, Error) as error:
         raise _Silent from error
     shard_map = topology.current()
     lost = {
@@ -225,13 +228,37 @@ def _lost(connection: BaseDatabaseWrapper) -> dict[tuple[str, int], str | None]:
         for keyspace in shard_map.keyspaces.values()
         for bucket, home in ownership.unowned(parts, keyspace, connection.alias).items()
     }
-    if lost:
-        _follow(shard_map, lost)
-    return lost
+    arriving = {
+        part.keyspace: tuple((first, last, connection.alias) for first, last in part.buckets)
+        for part in parts
+        if part.state == "importing" and part.keyspace in shard_map.keyspaces
+    }
+    unannounced = {
+        name: copies for name, copies in arriving.items() if shard_map.keyspaces[name].only(connection.alias) is None
+    }
+    if lost or unannounced:
+        _follow(shard_map, lost, unannounced)
+    return lost, bool(unannounced)
 
 
-def _follow(shard_map: ShardMap, lost: dict[tuple[str, int], str | None]) -> None:
-    """Give lost buckets to the databases that themselves say they own them.
+def _parts(connection: BaseDatabaseWrapper) -> list[ownership.Part]:
+    if not connection.in_atomic_block:
+        with connection.connection.cursor() as cursor:  # psycopg's own: Django's would come here again
+            return ownership.parts(cursor)
+    # Not inside the transaction: its snapshot may be an old one, and its isolation may still have to be set.
+    beside = connection.copy()
+    try:
+        beside.ensure_connection()
+        with beside.connection.cursor() as cursor:
+            return ownership.parts(cursor)
+    finally:
+        beside.close()
+
+
+def _follow(
+    shard_map: ShardMap, lost: dict[tuple[str, int], str | None], arriving: dict[str, tuple[topology.Copy, ...]]
+) -> None:
+    """Give lost buckets to the databases that themselves say they own them, and take arriving rows for copies.
 
     The epoch stays: the directory has a later one, which then replaces this map.
     """
@@ -240,6 +267,8 @@ def _follow(shard_map: ShardMap, lost: dict[tuple[str, int], str | None]) -> Non
     for (keyspace, bucket), home in lost.items():
         if home is not None and (keyspace, bucket) in owners[home]:
             keyspaces[keyspace] = maps.assigned(keyspaces[keyspace], bucket, bucket, home)
+    for keyspace, copies in arriving.items():
+        keyspaces[keyspace] = maps.with_copies(keyspaces[keyspace], (*keyspaces[keyspace].copies, *copies))
     topology.use(replace(shard_map, keyspaces=keyspaces))
 
 

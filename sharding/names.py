@@ -4,6 +4,7 @@ from zlib import crc32
 
 SEQUENCE = "sharding_id"
 NEXT_ID = "sharding_next_id"
+RESERVE_IDS = "sharding_reserve_ids"
 BUCKET_TABLE = "sharding_bucket"
 MARKER_TABLE = "sharding_marker"
 GUARD_FUNCTION = "sharding_guard_"
@@ -25,6 +26,9 @@ MIGRATING_LOCK = 40
 """In the directory: held by the one process that migrates."""
 MIGRATED_LOCK = 41
 """In each database: held by the one session that migrates it."""
+
+MOVE_CLASS = 21_321
+"""First number of the lock that the one who carries out a move holds on both databases; the second is the move's."""
 
 
 def bucket_class(keyspace: str) -> int:

@@ -12,7 +12,7 @@ from django.db.models.fields.related_lookups import RelatedExact, RelatedIn
 from django.db.models.fields.tuple_lookups import Tuple, TupleExact, TupleIn
 from django.db.models.lookups import Exact, In, IntegerFieldExact
 from django.db.models.sql import Query
-from django.db.models.sql.where import AND, OR, XOR, NothingNode, WhereNode
+from django.db.models.sql.where import OR, XOR, NothingNode, WhereNode
 
 from sharding import keys
 
@@ -51,7 +51,7 @@ def selected_column(inner: Query, bucket_of: keys.BucketOf) -> Col | None:
     return column if keys.bucket_function(column.target) is bucket_of else None
 
 
-def _of_node(node: WhereNode, tables: dict[str, Any], *, when_true: bool = True) -> Buckets | None:
+def _of_node(node: WhereNode, tables: dict[str, Any], when_true: bool = True) -> Buckets | None:
     """The buckets of the rows for which ``node`` is true, or for which it is false (and not unknown)."""
     if node.negated:
         when_true = not when_true
@@ -60,16 +60,23 @@ def _of_node(node: WhereNode, tables: dict[str, Any], *, when_true: bool = True)
         if not when_true:
             return None
         connector = OR  # an odd number of them is true, so at least one
-    if (connector == AND) == when_true:
-        found: Buckets | None = None
-        for child in node.children:
-            part = _of_child(child, tables, when_true=when_true)
-            if part is not None:
-                found = part if found is None else found & part
-        return found
-    if node.contains_over_clause:
+    is_any = (connector == OR) == when_true
+    if is_any and node.contains_over_clause:
         return None  # filtered after its windows have looked at every row
-    return _either([_of_child(child, tables, when_true=when_true) for child in node.children])
+    found: Buckets | None = NOWHERE if is_any else None
+    for child in node.children:
+        if isinstance(child, WhereNode):
+            part = _of_node(child, tables, when_true)
+        else:
+            part = _of_leaf(child, tables) if when_true else None
+        if part is None:
+            if is_any:
+                return None
+        elif found is None:
+            found = part
+        else:
+            found = found | part if is_any else found & part
+    return found
 
 
 def _either(parts: list[Buckets | None]) -> Buckets | None:
@@ -79,12 +86,6 @@ def _either(parts: list[Buckets | None]) -> Buckets | None:
             return None
         together |= part
     return together
-
-
-def _of_child(child: Any, tables: dict[str, Any], *, when_true: bool) -> Buckets | None:
-    if isinstance(child, WhereNode):
-        return _of_node(child, tables, when_true=when_true)
-    return _of_leaf(child, tables) if when_true else None
 
 
 def _of_leaf(leaf: Any, tables: dict[str, Any]) -> Buckets | None:

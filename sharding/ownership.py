@@ -32,17 +32,41 @@ CREATE TABLE IF NOT EXISTS {names.MARKER_TABLE} (
   PRIMARY KEY (move, mark)
 );
 
+-- Ids ahead of their rows: only from the bucket's home, whose ids go on where those of the home before ended.
+CREATE OR REPLACE FUNCTION {names.RESERVE_IDS}(keyspace text, class integer, bucket integer, n integer)
+RETURNS SETOF bigint LANGUAGE plpgsql VOLATILE AS $body$
+DECLARE
+  is_owned boolean;
+  home text;
+  since bigint;
+BEGIN
+  PERFORM pg_advisory_xact_lock_shared(class, bucket);
+  SELECT s.state = 'owned', s.moved_to, s.epoch INTO is_owned, home, since
+    FROM {names.BUCKET_TABLE} s WHERE s.keyspace = $1 AND s.bucket = $3;
+  IF is_owned IS NOT TRUE THEN
+    RAISE EXCEPTION 'bucket % of % is not written here', bucket, keyspace
+      USING ERRCODE = '40SH1', DETAIL = coalesce(home, ''), HINT = coalesce(since, 0)::text;
+  END IF;
+  IF current_setting('transaction_isolation') <> 'read committed' THEN
+    PERFORM 1 FROM {names.BUCKET_TABLE} s WHERE s.keyspace = $1 AND s.bucket = $3 FOR SHARE;
+  END IF;
+  RETURN QUERY SELECT {names.NEXT_ID}(bucket) FROM generate_series(1, n);
+END
+$body$;
+
 CREATE OR REPLACE FUNCTION {names.TRUNCATE_FUNCTION}() RETURNS trigger LANGUAGE plpgsql AS $body$
 BEGIN
-  PERFORM 1 FROM {names.BUCKET_TABLE} s WHERE s.keyspace = TG_ARGV[0] AND s.state <> 'owned' LIMIT 1;
-  IF FOUND THEN
+  -- A move marks the database that rows are copied from too, where every bucket is still owned.
+  IF EXISTS (SELECT FROM {names.BUCKET_TABLE} s WHERE s.keyspace = TG_ARGV[0] AND s.state <> 'owned')
+    OR EXISTS (SELECT FROM {names.MARKER_TABLE})
+  THEN
     RAISE EXCEPTION '%: rows of this table are being moved, or were; delete them by their key instead', TG_TABLE_NAME
       USING ERRCODE = '40SH3';
   END IF;
   RETURN NULL;
 END
 $body$;
-"""
+"""  # noqa: S608  names of our own
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ class ReadingQuerySet(QuerySet[Row]):
         """After ``scatter(partial="return")``: the databases whose rows the last answer of this queryset lacks."""
         return tuple(dict.fromkeys(alias for missed in self._missed for alias in missed))
 
-    def _clone(self) -> Self:  # Django's, which its type stubs do not know
+    def _clone(self) -> Self:
         clone: Self = super()._clone()  # type: ignore[misc]
         clone._mark = self._mark
         return clone
@@ -70,16 +70,8 @@ class ReadingQuerySet(QuerySet[Row]):
         """The database that Django by itself may ask; None where there are several, or a time limit."""
         if self._mark is not None:
             return None
-        found = self._route().aliases
+        found = routing.aliases(self.model, self.query)
         return replicas.chosen(self, found[0]) if len(found) == 1 else None
-
-    def _on(self, alias: str, ask: Callable[[], Answer]) -> Answer:
-        """``ask`` with the database decided: Django looks at ``db`` several times for one answer."""
-        self._db = alias
-        try:
-            return ask()
-        finally:
-            self._db = None
 
     def _read(self, ask: Callable[[Reading], Answer]) -> Answer:
         """``ask`` a reading of this queryset; once more where a bucket proves to have moved meanwhile."""
@@ -98,12 +90,15 @@ class ReadingQuerySet(QuerySet[Row]):
         if self._mark is None:
             return ask()
         missed: list[list[str]] = []
-        self._missed = missed
         token = noted.set(missed)
         try:
             return ask()
         finally:
             noted.reset(token)
+            self._missed = missed
+            around = noted.get()
+            if around is not None:
+                around += missed
 
     # What asks.
 
@@ -113,12 +108,13 @@ class ReadingQuerySet(QuerySet[Row]):
         if self._result_cache is not None or self._db is not None:
             super()._fetch_all()
             return
-        alias = self._one_database()
-        if alias is not None:
-            self._on(alias, super()._fetch_all)
-        else:
+        self._db = self._one_database()  # decided once: Django looks at ``db`` several times for one answer
+        if self._db is None:
             self._result_cache = self._read(lambda reading: list(reading.rows()))
+        try:
             super()._fetch_all()
+        finally:
+            self._db = None
 
     @override
     def iterator(self, chunk_size: int | None = None) -> Iterator[Row]:
@@ -157,10 +153,9 @@ class ReadingQuerySet(QuerySet[Row]):
     def count(self) -> int:
         if self._result_cache is not None or self._db is not None:
             return super().count()
-        alias = self._one_database()
-        if alias is not None:
-            return self._on(alias, super().count)
-        return self._read(lambda reading: reading.count())
+        if self._is_read_elsewhere:
+            return self._read(lambda reading: reading.count())
+        return super().count()
 
     @override
     @replicas.or_primary

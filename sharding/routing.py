@@ -17,23 +17,26 @@ class Route(NamedTuple):
     """At least one."""
 
 
-def aliases(model: type[Model], query: Query) -> tuple[str, ...]:
-    """The databases of ``route``."""
-    return route(model, query).aliases
-
-
 def route(model: type[Model], query: Query, *, everywhere: bool = False) -> Route:
     """The databases this query has to run on: those that it names, or all of the keyspace where it may go everywhere.
 
     Raises ``UnroutableQuery`` when it names none and may not, and ``CrossShardQuery`` when it joins, or looks into,
     rows that may live elsewhere.
     """
+    keyspace = topology.keyspace(model.sharding.keyspace)  # type: ignore[attr-defined]
+    return Route(keyspace, _run_on(keyspace, model, query, everywhere))
+
+
+def aliases(model: type[Model], query: Query) -> tuple[str, ...]:
+    """The databases of ``route``, for those who need nothing else."""
+    return _run_on(topology.keyspace(model.sharding.keyspace), model, query, everywhere=False)  # type: ignore[attr-defined]
+
+
+def _run_on(keyspace: topology.Keyspace, model: type[Model], query: Query, everywhere: bool) -> tuple[str, ...]:
     found = narrowing.buckets(query)
-    declared: keys.ShardKey = model.sharding  # type: ignore[attr-defined]
-    keyspace = topology.keyspace(declared.keyspace)
-    if found is None and not everywhere:
-        raise UnroutableQuery(_unroutable(model, declared))
     if found is None:
+        if not everywhere:
+            raise UnroutableQuery(_unroutable(model))
         run_on = keyspace.aliases
     elif len(found) == 1:
         (bucket,) = found
@@ -43,10 +46,11 @@ def route(model: type[Model], query: Query, *, everywhere: bool = False) -> Rout
         run_on = tuple(sorted({keyspace.alias_of[bucket] for bucket in found})) or keyspace.aliases[:1]
     if not colocation.is_plain(query):
         colocation.check(query, keyspace, run_on)
-    return Route(keyspace, run_on)
+    return run_on
 
 
-def _unroutable(model: type[Model], declared: keys.ShardKey) -> str:
+def _unroutable(model: type[Model]) -> str:
+    declared: keys.ShardKey = model.sharding  # type: ignore[attr-defined]
     return (
         f"{model._meta.label}: nothing in this query names a shard; filter by {declared.field}=…, by pk=… or by a "
         "reference to a row of the same key, or say .scatter() to ask every shard, or .using(alias)"

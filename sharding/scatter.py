@@ -85,7 +85,7 @@ class Reading:
 
     def count(self) -> int:
         query = self.queryset.query
-        if not self.is_alone and (query.distinct or isinstance(query.group_by, tuple)):
+        if not self.is_alone and (query.distinct or query.combinator or isinstance(query.group_by, tuple)):
             compiled = self._compiled()
             if compiled is None:
                 return 0
@@ -172,7 +172,8 @@ class Reading:
             rows = ((alias, row[: compiler.width]) for alias, row in rows)
         query: Any = compiler.query.chain(_Answered)
         if issubclass(self.queryset._iterable_class, ModelIterable):
-            return self._models(compiler, query, rows)
+            models: Iterator[Any] = self._models(compiler, query, rows)
+            return models
         answer = ([row] for _, row in rows)
         shaped: Iterator[Any] = iter(self._iterable(compiler, query, self._representative, answer))
         return shaped

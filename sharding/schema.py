@@ -60,7 +60,8 @@ class TableObjects:
     """What one table needs, by name; the value makes it."""
 
     triggers: dict[str, tuple[str, ...]]
-    checks: dict[str, tuple[str, ...]]
+    checks: dict[str, tuple[str, str]]
+    """How to add it for new rows, and how to have the old ones looked at."""
 
 
 def after_migrate(using: str, **_: Any) -> None:
@@ -69,20 +70,51 @@ def after_migrate(using: str, **_: Any) -> None:
 
 
 def install(connection: BaseDatabaseWrapper) -> None:
-    """Give every sharded table of this database its triggers and CHECK. Repeating it changes nothing."""
+    """Give every sharded table of this database its triggers and CHECK. Repeating it changes nothing.
+
+    One table after the other, each in short transactions: nobody waits for more than one, or for a look at every row.
+    """
     if connection.vendor != "postgresql":
         return
     tables = _sharded_tables(connection)
     if not tables:
         return
-    found = _installed(connection, list(tables))
-    statements = [sql for table, wanted in tables.items() for sql in _differences(connection, table, wanted, found)]
     with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [names.ADVISORY_CLASS, names.INSTALL_LOCK])
+        _wait_for_others(cursor)
         _install_base(cursor)
         ownership.seed(connection)
-        for statement in statements:
-            cursor.execute(statement)
+    found = _installed(connection, list(tables))
+    for table, wanted in tables.items():
+        if found[table] != dict.fromkeys((*wanted.triggers, *wanted.checks), True):
+            _install_table(connection, table, wanted)
+
+
+def _install_table(connection: BaseDatabaseWrapper, table: str, wanted: TableObjects) -> None:
+    quoted = connection.ops.quote_name(table)
+    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+        _wait_for_others(cursor)
+        here = _installed(connection, [table])[table]
+        for name, create in wanted.triggers.items():
+            if name not in here:
+                for statement in (f"DROP TRIGGER IF EXISTS {name} ON {quoted}", *create):  # there may be a disabled one
+                    cursor.execute(statement)
+        for name, (add, _) in wanted.checks.items():
+            if name not in here:
+                cursor.execute(add)
+        for name in sorted(here.keys() - wanted.triggers.keys() - wanted.checks.keys()):
+            if not name.startswith(names.HOME_CHECK):
+                cursor.execute(f"DROP TRIGGER {name} ON {quoted}")
+    with connection.cursor() as cursor:
+        for name, (_, validate) in wanted.checks.items():
+            if not here.get(name):
+                cursor.execute(validate)
+        for name in sorted(here.keys() - wanted.checks.keys()):
+            if name.startswith(names.HOME_CHECK):
+                cursor.execute(f"ALTER TABLE {quoted} DROP CONSTRAINT IF EXISTS {name}")
+
+
+def _wait_for_others(cursor: Any) -> None:
+    cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [names.ADVISORY_CLASS, names.INSTALL_LOCK])
 
 
 def missing(connection: BaseDatabaseWrapper) -> list[tuple[str, str]]:
@@ -93,7 +125,7 @@ def missing(connection: BaseDatabaseWrapper) -> list[tuple[str, str]]:
         (table, name)
         for table, wanted in tables.items()
         for name in (*wanted.triggers, *wanted.checks)
-        if (table, name) not in found
+        if not found[table].get(name)
     ]
 
 
@@ -174,37 +206,22 @@ def _sharded_tables(connection: BaseDatabaseWrapper) -> dict[str, TableObjects]:
     return {model._meta.db_table: objects_of(model, connection) for model in models if model._meta.db_table in existing}
 
 
-def _installed(connection: BaseDatabaseWrapper, tables: list[str]) -> set[tuple[str, str]]:
+def _installed(connection: BaseDatabaseWrapper, tables: list[str]) -> dict[str, dict[str, bool]]:
+    """By table: its triggers and CHECKs, each with whether it holds for every row. One query."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT c.relname, o.name FROM pg_class c JOIN ("
-            "  SELECT tgrelid AS relid, tgname AS name FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D'"
-            "  UNION ALL SELECT conrelid, conname FROM pg_constraint WHERE contype = 'c' AND convalidated"
+            "SELECT c.relname, o.name, o.holds FROM pg_class c JOIN ("
+            "  SELECT tgrelid AS relid, tgname AS name, true AS holds FROM pg_trigger"
+            "  WHERE NOT tgisinternal AND tgenabled <> 'D'"
+            "  UNION ALL SELECT conrelid, conname, convalidated FROM pg_constraint WHERE contype = 'c'"
             ") o ON o.relid = c.oid "
             r"WHERE c.relname = ANY(%s) AND pg_table_is_visible(c.oid) AND o.name LIKE 'sharding\_%%'",
             [tables],
         )
-        return set(cursor.fetchall())
-
-
-def _differences(
-    connection: BaseDatabaseWrapper, table: str, wanted: TableObjects, found: set[tuple[str, str]]
-) -> list[str]:
-    quoted = connection.ops.quote_name(table)
-    here = {name for where, name in found if where == table}
-    statements = []
-    for name in sorted(here - wanted.triggers.keys() - wanted.checks.keys()):
-        if name.startswith(names.HOME_CHECK):
-            statements.append(f"ALTER TABLE {quoted} DROP CONSTRAINT {name}")
-        else:
-            statements.append(f"DROP TRIGGER {name} ON {quoted}")
-    for name, create in wanted.triggers.items():
-        if name not in here:
-            statements += [f"DROP TRIGGER IF EXISTS {name} ON {quoted}", *create]
-    for name, create in wanted.checks.items():
-        if name not in here:
-            statements += [f"ALTER TABLE {quoted} DROP CONSTRAINT IF EXISTS {name}", *create]
-    return statements
+        found: dict[str, dict[str, bool]] = {table: {} for table in tables}
+        for table, name, holds in cursor.fetchall():
+            found[table][name] = holds
+        return found
 
 
 def _install_base(cursor: Any) -> None:

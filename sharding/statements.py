@@ -1,17 +1,29 @@
 """Every statement on every connection passes here: refusals get their own exceptions, tests get a guard."""
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import Error
 
-from sharding import errors, leases, names
+from sharding import errors, leases, names, topology
 from sharding.conf import options
+from sharding.topology import ShardMap
 
 Observer = Callable[[BaseDatabaseWrapper, str], None]
 observers: list[Observer] = []
 """Called before each statement, on all threads; ``sharding.testing`` adds its guard here."""
+
+
+class _Open(threading.local):
+    """The outermost ``sharding.atomic`` of this thread: its database, and the map by which that was found."""
+
+    alias: str | None = None
+    by: ShardMap | None = None
+
+
+transaction = _Open()
 
 
 def watch(connection: BaseDatabaseWrapper, **_: Any) -> None:
@@ -24,6 +36,12 @@ def passing(execute: Any, sql: str, params: Any, many: bool, context: dict[str, 
     connection = context["connection"]
     for observe in observers:
         observe(connection, sql)
+    if transaction.alias not in (None, connection.alias) and transaction.by is not topology.known():
+        # Sent there, it would be a statement of its own, done whatever becomes of the transaction.
+        raise errors.BucketMoved(
+            f"the map changed while a transaction was open on {transaction.alias}, and leads to {connection.alias} "
+            "now; begin again"
+        )
     if not leases.is_fresh(connection.alias):
         leases.confirm(connection)
     try:

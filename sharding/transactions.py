@@ -9,7 +9,7 @@ from typing import TypeVar
 from django.db import OperationalError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from sharding import errors, keys, leases, names, topology
+from sharding import errors, keys, leases, names, statements, topology
 from sharding.errors import CrossShardTransaction, ShardingError
 from sharding.models import ShardedModel
 from sharding.topology import Home
@@ -56,6 +56,7 @@ def atomic(target: Target, *, durable: bool = False) -> Iterator[str]:
     """A transaction on the target's database; yields its alias. Inside another one of the same database, a savepoint.
 
     Raises ``CrossShardTransaction`` while a transaction is open on another database: the two could not commit together.
+    A statement inside that would go to another database because the map has changed meanwhile raises ``BucketMoved``.
     """
     alias = alias_of(target)
     other = open_elsewhere(alias)
@@ -64,8 +65,21 @@ def atomic(target: Target, *, durable: bool = False) -> Iterator[str]:
             f"a transaction on {alias} cannot start inside one on {other}: they would not commit together; leave the "
             "first, then go on from an event"
         )
-    with transaction.atomic(using=alias, durable=durable):
+    with transaction.atomic(using=alias, durable=durable), _outermost(alias):
         yield alias
+
+
+@contextmanager
+def _outermost(alias: str) -> Iterator[None]:
+    here = statements.transaction
+    if here.alias is not None:
+        yield
+        return
+    here.alias, here.by = alias, topology.current()
+    try:
+        yield
+    finally:
+        here.alias = here.by = None
 
 
 def run(target: Target, fn: Callable[[], Answer], *, retries: int = 3) -> Answer:
@@ -91,6 +105,8 @@ def run(target: Target, fn: Callable[[], Answer], *, retries: int = 3) -> Answer
                 raise
             if has_moved:
                 leases.moved(alias, seen_epoch=epoch)
+                if alias_of(target) != alias:
+                    continue  # there is nothing to wait for
         pause(random.uniform(0, 2 * FIRST_PAUSE * 2**attempt))  # noqa: S311  spreads retries, guards nothing
     raise AssertionError("unreachable")
 
@@ -106,14 +122,24 @@ def on_commit(target: Target, fn: Callable[[], object]) -> None:
 def reserve_ids(target: Home | ShardedModel, n: int) -> list[int]:
     """``n`` new ids for rows of the target's key, ascending, from one query to its shard.
 
+    Outside of a transaction it follows a bucket that was moved; inside one it raises ``BucketMoved``.
+
     For an id that has to be known before the insert, such as one sent along with a request that may be repeated.
     """
     if isinstance(target, Home):
-        bucket: int | None = target.bucket
+        home = target
     else:
         bucket = keys.bucket_of_row(target)
-    if bucket is None:
-        raise ShardingError("reserve_ids() needs a Home, or a row whose key is set: an id carries its bucket")
-    with connections[alias_of(target)].cursor() as cursor:
-        cursor.execute(f"SELECT {names.NEXT_ID}(%s) FROM generate_series(1, %s)", [bucket, n])  # noqa: S608
-        return [id for (id,) in cursor.fetchall()]
+        if bucket is None:
+            raise ShardingError("reserve_ids() needs a Home, or a row whose key is set: an id carries its bucket")
+        home = Home(keys.layout(type(target)).keyspace, bucket)
+
+    def draw() -> list[int]:
+        with connections[home.alias].cursor() as cursor:
+            cursor.execute(
+                f"SELECT {names.RESERVE_IDS}(%s, %s, %s, %s)",
+                [home.keyspace, names.bucket_class(home.keyspace), home.bucket, n],
+            )
+            return [id for (id,) in cursor.fetchall()]
+
+    return draw() if open_elsewhere(None) else run(home, draw)

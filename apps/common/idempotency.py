@@ -14,6 +14,8 @@ def once(*, owner: str, key: str, fingerprint: str, using: str, answer: Callable
     ``answer`` runs inside the transaction on ``using`` that stores it, so it may change that
     database only. ``fingerprint`` (a hash of the request) tells a repetition from a reused key:
     another one raises ``IdempotencyConflict``. A refusal (exception) is not stored.
+
+    Answers do not move with a bucket: let ``using`` be a database whose rows stay, such as the global one.
     """
     keys = IdempotencyKey.objects.using(using)
     with sharding.atomic(using):

@@ -32,6 +32,7 @@ def steps(*, fast: bool) -> list[Check]:
         Check("imports", (str(PROGRAMS / "lint-imports"), "--config", "tests/architecture/importlinter.ini")),
         Check("django check", (*MANAGE, "check", "--fail-level", "WARNING")),
         Check("migrations", (*MANAGE, "makemigrations", "--check", "--dry-run")),
+        Check("safe migrations", (*MANAGE, "shard", "lint")),
         Check("tests", (*PYTEST, "-n", "2", *(("-m", "not e2e and not slow") if fast else ()))),
         Check("twins: python", (*PYTEST, "-m", "twins"), {"INSTACART_IMPL": "python"}, is_quick=False),
         Check("twins: cython", (*PYTEST, "-m", "twins"), {"INSTACART_IMPL": "cython"}, is_quick=False),

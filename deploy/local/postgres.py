@@ -51,14 +51,23 @@ SETTINGS = {
     "max_wal_senders": "20",
     "max_replication_slots": "20",
     "max_worker_processes": "20",
+    "max_logical_replication_workers": "12",
     # A transaction somebody forgot must not hold its locks for ever.
     "idle_in_transaction_session_timeout": "60s",
+    # Nor does a statement go on, or wait in a queue for a lock, whose client has gone.
+    "client_connection_check_interval": "2s",
     # The server's log must not repeat what people typed: no statement, no parameter, no DETAIL with the row.
     "log_min_error_statement": "panic",
     "log_parameter_max_length_on_error": "0",
     "log_error_verbosity": "terse",
 }
-WITHOUT_SAFETY = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+WITHOUT_SAFETY = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "max_prepared_transactions": "4",  # so that tests can leave one behind
+    "wal_retrieve_retry_interval": "100ms",
+}
 """For tests: a crash of the machine may lose the folder, which nobody would miss."""
 
 

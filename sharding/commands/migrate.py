@@ -10,7 +10,8 @@ from django.core.management.base import OutputWrapper
 
 from sharding import linting, migrating
 from sharding.commands import Failed, Subcommand, boards
-from sharding.migrating import Group, Options, Patience, Plan
+from sharding.commands.boards import Column, Layout
+from sharding.migrating import Group, Options, Patience, Plan, Progress, State
 
 DEFAULTS = Options()
 
@@ -82,7 +83,7 @@ def migrate(
         patience=Patience(lock_timeout_ms=lock_timeout, retries=retries),
     )
     started = time.monotonic()
-    with boards.shown(out, workers=workers, verbosity=verbosity) as board:
+    with boards.shown(out, _layout(workers), verbosity=verbosity) as board:
         progress = migrating.migrate(groups, options, report=board.report, begun=board.begun)
     failed = [one for one in progress.values() if one.error]
     for one in failed:
@@ -92,6 +93,28 @@ def migrate(
         out.write(", ".join(f"{count} {state}" for state, count in sorted(others.items())))
         raise Failed(f"not migrated: {', '.join(one.alias for one in failed)}") from failed[0].error
     out.write(f"{len(progress)} databases in {time.monotonic() - started:.1f} s")
+
+
+def _layout(workers: int) -> Layout[Progress]:
+    return Layout(
+        (
+            Column("database", 24, lambda one, _: one.alias + (" (canary)" if one.is_canary else "")),
+            Column("keyspace", 12, lambda one, _: one.group),
+            Column("state", 11, lambda one, _: str(one.state)),
+            Column("applied", 9, lambda one, _: f"{one.applied}/{one.total}", is_number=True),
+            Column("retries", 7, lambda one, _: str(one.retries), is_number=True),
+            Column("seconds", 8, lambda one, _: f"{one.seconds:.2f}", is_number=True),
+            Column("left", 6, _left, is_number=True),
+            Column("step", 0, lambda one, _: one.step if one.state is not State.DONE else ""),
+        ),
+        left_seconds=lambda everyone: migrating.remaining_seconds(everyone, workers),
+        step=lambda one: one.step,
+    )
+
+
+def _left(one: Progress, everyone: Sequence[Progress]) -> str:
+    per_migration = migrating.pace(everyone) if one.is_at_work else None
+    return f"{(one.total - one.applied) * per_migration:.0f} s" if per_migration else ""
 
 
 def _show_plan(out: OutputWrapper, groups: Sequence[Group], workers: int) -> None:

@@ -2,7 +2,7 @@
 
 from sharding.migrating.ledger import AlreadyRunning, Run, last_run
 from sharding.migrating.patience import Patience
-from sharding.migrating.progress import Progress, State
+from sharding.migrating.progress import Progress, State, pace, remaining_seconds
 from sharding.migrating.runs import Options, look, migrate, pending
 from sharding.plans import Group, Plan, groups
 
@@ -19,5 +19,7 @@ __all__ = [
     "last_run",
     "look",
     "migrate",
+    "pace",
     "pending",
+    "remaining_seconds",
 ]

@@ -17,7 +17,7 @@ import psycopg
 from django.db.backends.base.base import BaseDatabaseWrapper
 from typing_extensions import override
 
-from sharding import directory, names
+from sharding import directory, moves, names
 from sharding.errors import DirectoryUnavailable, ShardingError
 from sharding.migrating.progress import Progress, State
 from sharding.plans import Key
@@ -123,6 +123,7 @@ class Ledger:
         taken = self._one("SELECT pg_try_advisory_lock(%s, %s)", [names.ADVISORY_CLASS, names.MIGRATING_LOCK])
         if not taken[0]:
             raise AlreadyRunning(f"already migrating: {self._holder()}; wait for it, or end it")
+        moves.refuse_migrating()
         if self._one("SELECT to_regclass(%s)", [DATABASE_TABLE])[0] is None:
             self._connection.execute(_CREATE)
         # Who holds the lock knows that nobody else is at work, whatever the book says.
@@ -196,7 +197,8 @@ class Ledger:
 
 
 def _row(one: Progress) -> tuple[object, ...]:
-    error = f"{type(one.error).__name__}: {one.error}" if one.error else ""
+    # The first line: what follows it may quote a row.
+    error = f"{type(one.error).__name__}: {one.error}".splitlines()[0] if one.error else ""
     seconds = round(one.seconds, 3) if one.is_ended else 0.0
     state = str(one.state if one.is_ended or one.state is State.WAITING else State.MIGRATING)
     return (one.alias, one.group, one.is_canary, state, one.applied, one.total, one.step, one.retries, seconds, error)

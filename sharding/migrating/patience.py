@@ -90,7 +90,10 @@ class LockLimit:
 
     def _within_transaction(self, connection: BaseDatabaseWrapper) -> None:
         now = time.monotonic()
-        if connection.connection.info.transaction_status == TransactionStatus.IDLE:  # this statement begins it
+        status = connection.connection.info.transaction_status
+        if status == TransactionStatus.INERROR:
+            return  # it can only be rolled back
+        if status == TransactionStatus.IDLE:  # this statement begins it
             self._began, self._local_ms = now, self._limit_ms
             if self._session_ms != self._limit_ms:
                 self._tell(connection, "LOCAL", self._limit_ms)

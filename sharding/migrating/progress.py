@@ -1,7 +1,7 @@
 """How far each database has come, as its worker says and others read."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -20,7 +20,7 @@ class State(StrEnum):
     """Ended between two migrations because another database failed, or somebody said stop."""
 
 
-AT_WORK = frozenset({State.MIGRATING, State.LOCKED_OUT, State.CHECKING})
+_AT_WORK = frozenset({State.MIGRATING, State.LOCKED_OUT, State.CHECKING})
 
 
 @dataclass(slots=True)
@@ -53,6 +53,14 @@ class Progress:
     def is_ended(self) -> bool:
         return self.state in (State.DONE, State.FAILED, State.STOPPED)
 
+    @property
+    def is_at_work(self) -> bool:
+        return self.state in _AT_WORK
+
+    @property
+    def is_well(self) -> bool:
+        return self.state not in (State.FAILED, State.STOPPED)
+
     def begin(self) -> None:
         self._began = time.monotonic()
         self.state = State.MIGRATING
@@ -66,14 +74,14 @@ Report = Callable[[Progress], None]
 """Called by the worker whenever its database has come further; must be quick and safe to call from several threads."""
 
 
-def pace(everyone: list[Progress]) -> float | None:
+def pace(everyone: Sequence[Progress]) -> float | None:
     """Seconds that one migration takes on one database, on average of those that are done; None before the first."""
     done = [one for one in everyone if one.state is State.DONE and one.total]
     migrations = sum(one.total for one in done)
     return sum(one.seconds for one in done) / migrations if migrations else None
 
 
-def remaining_seconds(everyone: list[Progress], workers: int) -> float | None:
+def remaining_seconds(everyone: Sequence[Progress], workers: int) -> float | None:
     """How long the run still takes at its present pace; None while that cannot be told."""
     per_migration = pace(everyone)
     if per_migration is None:

@@ -12,7 +12,6 @@ from django.db import connections
 from django.db.migrations import Migration
 
 from sharding import linting
-from sharding.deadlines import deadline
 from sharding.errors import DirectoryUnavailable, ShardingError
 from sharding.migrating import applying, canaries
 from sharding.migrating.applying import Stopped, Work
@@ -203,13 +202,10 @@ class _Crew:
 
 @contextmanager
 def _own_connection(alias: str) -> Iterator[None]:
-    """This thread's connection to a database, closed and forgotten afterwards: there may be hundreds.
-
-    A migration takes as long as it takes: what limits it is how long it may wait for locks.
-    """
+    """This thread's connection to a database, closed and forgotten afterwards: there may be hundreds."""
     try:
-        with deadline(None):
-            yield
+        yield
     finally:
-        connections[alias].close()
-        del connections[alias]
+        connections.close_all()  # a migration may have asked others
+        if hasattr(connections._connections, alias):  # type: ignore[attr-defined]
+            del connections[alias]

@@ -230,6 +230,14 @@ def test_a_wait_for_a_lock_is_cancelled_and_the_savepoint_holds(server, database
     assert notes() == ["kept"]
 
 
+def test_a_statement_whose_client_has_gone_does_not_go_on(server, database):
+    gone = psycopg.connect(server.url("postgres"), autocommit=True)
+    pid = gone.info.backend_pid
+    gone.pgconn.send_query(b"SELECT pg_sleep(60)")
+    gone.close()
+    until(lambda: execute("SELECT 1 FROM pg_stat_activity WHERE pid = %s", [pid]) == [], seconds=4)
+
+
 # How long
 
 

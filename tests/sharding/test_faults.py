@@ -6,11 +6,12 @@ from contextlib import ExitStack
 import pytest
 from django.db import connections
 
+import sharding
 from deploy.local import faults, postgres
-from sharding import breakers
+from sharding import breakers, fanout
 from tests.sharding import servers
 from tests.sharding.load import callers
-from tests.sharding.servers import until
+from tests.sharding.servers import at_most, until
 
 VICTIM, OTHER = "victim", "bystander"
 DEADLINE = 0.5
@@ -25,14 +26,21 @@ def pair():
 
 
 @pytest.fixture
-def asked(pair, django_db_blocker, settings):
-    """Callers of both servers, four each, at work."""
+def aliases(pair, django_db_blocker, settings):
+    """Both servers under names, with short deadlines."""
     settings.SHARDING = {**settings.SHARDING, "DEADLINE_SECONDS": DEADLINE, "BREAKER_SECONDS": BREAKER}
     with ExitStack() as stack:
         stack.enter_context(django_db_blocker.unblock())
         for alias, server in zip((VICTIM, OTHER), pair, strict=True):
             stack.enter_context(servers.alias(alias, server.url("postgres")))
         stack.callback(faults.thaw, pair[0])
+        yield
+
+
+@pytest.fixture
+def asked(aliases):
+    """Callers of both servers, four each, at work."""
+    with ExitStack() as stack:
         yield [stack.enter_context(callers(asking(alias), count=4, pause=0.01)) for alias in (VICTIM, OTHER)]
 
 
@@ -81,3 +89,23 @@ def test_while_it_is_known_to_be_away_nobody_waits(pair, asked):
     waited = [call for call in told if call.seconds > 0.1 and call.began > began]
     assert len(told) > 100
     assert 1 <= len(waited) <= 4  # one at a time went to look
+
+
+def test_who_asks_all_at_once_leaves_it_alone_too(pair, aliases):
+    question = dict.fromkeys((VICTIM, OTHER), fanout.Statement("SELECT 1"))
+    assert fanout.ask(question, DEADLINE).failed == {}
+    with faults.frozen(pair[0]):
+        for _ in range(2):
+            answers = fanout.ask(question, DEADLINE)
+            assert answers.by_alias[OTHER].rows == [(1,)]
+            assert [type(error) for error in answers.failed.values()] == [sharding.DeadlineExceeded]
+        until(lambda: breakers.state(VICTIM) == "open")  # the second was still on its way in
+        with at_most(0, tolerance=0.2):
+            answers = fanout.ask(question, DEADLINE)
+        assert answers.by_alias[OTHER].rows == [(1,)]
+        assert [type(error) for error in answers.failed.values()] == [sharding.ShardUnavailable]
+    until(lambda: fanout.ask(question, DEADLINE).failed == {})
+    with sharding.deadline(0.2):
+        slow = fanout.ask({OTHER: fanout.Statement("SELECT pg_sleep(5)")}, None)
+    assert isinstance(slow.failed[OTHER], sharding.DeadlineExceeded)
+    assert breakers.state(OTHER) == "closed"

@@ -2,12 +2,13 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from django.db import OperationalError, connections, transaction
 
 import sharding
-from sharding import errors, ownership
+from sharding import errors, maps, ownership, topology
 from sharding.errors import BucketMoved
 from tests.sharding.conftest import ONE, OTHER, SAME_SHARD
 from tests.sharding.shop.models import Customer, Line, Order
@@ -151,3 +152,22 @@ def test_installing_again_leaves_the_buckets_as_they_are():
     with connections[HERE].cursor() as cursor:
         found = {(part.state, part.moved_to) for part in ownership.parts(cursor)}
     assert found == {("owned", None), ("moved", THERE)}
+
+
+@pytest.mark.crosses_databases
+def test_a_transaction_is_not_carried_over_to_another_database_by_a_new_map():
+    """Its first statements only read, so they did not hold the bucket; the rest would be done without a transaction."""
+    shard_map, home = topology.current(), sharding.home("customer", ONE)
+    moved = maps.assigned(shard_map.keyspaces["customer"], ONE, ONE, THERE)
+    try:
+        with (
+            pytest.raises(BucketMoved, match="the map changed while a transaction was open on"),
+            sharding.atomic(home),
+        ):
+            assert not Customer.objects.filter(pk=ONE).exists()
+            topology.use(replace(shard_map, keyspaces={**shard_map.keyspaces, "customer": moved}))
+            Customer.objects.create(id=ONE, name="neither here nor there")
+    finally:
+        topology.use(shard_map)
+    assert not Customer.objects.using(HERE).filter(pk=ONE).exists()
+    assert not Customer.objects.using(THERE).filter(pk=ONE).exists()

@@ -307,6 +307,18 @@ def test_a_value_that_looks_elsewhere_is_not_written(orders, asked, value, first
     assert everywhere(Order, "total") == TOTALS
 
 
+def test_what_can_be_gone_through_once_is_not_used_up_by_looking(orders):
+    mine = Order.objects.filter(customer_id=ONE)
+
+    def first(*totals: int) -> Case:
+        return Case(When(Q(total__in=iter(totals)), then=Value(1)), default=Value(2))
+
+    assert [order.total for order in mine.order_by(first(1, 2), "-total")] == [2, 1, 0]
+    assert mine.aggregate(n=Count("pk", filter=Q(total__in=iter([1, 2])))) == {"n": 2}
+    assert mine.update(total=first(1, 2)) == 3
+    assert totals(mine) == [1, 1, 2]
+
+
 def test_a_value_that_stays_with_the_row_is_written(orders):
     order = orders[ONE][1]
     own = Line.objects.filter(order=OuterRef("pk")).order_by("-quantity").values("quantity")[:1]
@@ -470,6 +482,21 @@ def test_many_to_many_goes_through_rows_of_the_same_key(orders, asked, last, fir
     with pytest.raises(MisplacedRow), sharding.atomic(tag):
         tag.orders.add(orders[ONE][0], through_defaults={"customer_id": OTHER})
     assert Label.objects.filter(tag=tag).count() == 1
+
+
+def test_unions_over_shards_are_not_counted_part_by_part(orders):
+    """Their parts may share rows."""
+    some = Order.objects.filter(customer_id=ONE).values_list("store_id")
+    others = Order.objects.filter(customer_id=OTHER).values_list("store_id")
+    with pytest.raises(CrossShardQuery):
+        some.union(others).count()
+    assert some.union(Order.objects.filter(customer_id=SAME_SHARD).values_list("store_id")).count() == 1
+
+
+def test_an_aggregate_of_nothing_over_shards(orders):
+    some = Order.objects.filter(pk__in=[orders[ONE][0].pk, orders[OTHER][0].pk])
+    for rows in (some, some.filter(total=99)):
+        assert rows.aggregate(s=Sum("total", filter=Q(pk__in=[]))) == {"s": None}
 
 
 def test_composite_keys_in_every_form(orders, asked, first, last):

@@ -8,7 +8,7 @@ from dataclasses import replace
 import psycopg
 import pytest
 from django.conf import settings
-from django.db import connections
+from django.db import connections, transaction
 from django.test import override_settings
 
 import sharding
@@ -166,6 +166,39 @@ def test_with_the_directory_away_nobody_follows_to_a_home_that_is_not_open(watch
         with pytest.raises(BucketMoved):
             Customer.objects.filter(pk=ONE).count()
     assert sharding.alias_for("customer", ONE) == HERE
+
+
+def test_with_the_directory_away_rows_on_their_way_in_are_not_taken_for_answers(watched, away):
+    """The map of this process is older than the move; only the database knows of it."""
+    away()
+    with connections[THERE].cursor() as cursor:
+        cursor.execute("INSERT INTO sharding_bucket VALUES ('customer', %s, 'importing', 9)", [ONE])
+    assert eventually(lambda: not leases.is_fresh(THERE))
+    assert topology.keyspace("customer").only(THERE) is None
+    with pytest.raises(BucketMoved, match=f"{THERE} is being filled with buckets that are not its own yet; try again"):
+        Customer.objects.using(THERE).count()
+    assert topology.keyspace("customer").only(THERE) == topology.keyspace("customer").owned(THERE)
+    assert Customer.objects.using(THERE).count() == 0
+    assert sharding.alias_for("customer", ONE) == HERE
+
+
+@pytest.mark.crosses_databases
+def test_an_old_snapshot_does_not_confirm_the_map_for_others(watched, away):
+    """What a transaction's snapshot says of the buckets may be long ago."""
+    with transaction.atomic(using=HERE):
+        with connections[HERE].cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            cursor.execute("SELECT 1 FROM sharding_bucket LIMIT 1")
+        away()
+        with psycopg.connect(**connections[HERE].get_connection_params()) as mover:
+            mover.execute(
+                "UPDATE sharding_bucket SET state = 'moved', moved_to = %s WHERE keyspace = 'customer' AND bucket = %s",
+                [THERE, ONE],
+            )
+        assert eventually(lambda: not leases.is_fresh(HERE))
+        with pytest.raises(BucketMoved):
+            Customer.objects.filter(pk=ONE).count()
+    assert not leases.is_fresh(HERE)
 
 
 def test_a_stale_writer_is_sent_on_by_the_fence(watched):

@@ -1,7 +1,6 @@
 """``manage.py shard``: the same result as Django's own migrate, on all databases, and nothing half done."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from io import StringIO
 from typing import Any
 
@@ -9,33 +8,13 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connections
 from django.test import override_settings
-from psycopg import sql
 
 import sharding
 from sharding import ShardingError, migrating, routers, schema
 from sharding.routers import ShardRouter
+from tests.sharding.releases import empty_database, everything, execute, rows
 
 FIRST, *_, LAST = sharding.aliases("customer")
-
-
-@contextmanager
-def empty_database(alias: str) -> Iterator[None]:
-    """A new database in the place of ``alias``, for all threads."""
-    settings_dict = connections[alias].settings_dict
-    name = settings_dict["NAME"]
-    scratch = sql.Identifier(f"{name}_scratch")
-    connections[alias].close()
-    with connections[alias].creation._nodb_cursor() as cursor:
-        cursor.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(scratch))
-        cursor.execute(sql.SQL("CREATE DATABASE {}").format(scratch))
-    settings_dict["NAME"] = f"{name}_scratch"
-    try:
-        yield
-    finally:
-        connections[alias].close()
-        settings_dict["NAME"] = name
-        with connections[alias].creation._nodb_cursor() as cursor:
-            cursor.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(scratch))
 
 
 @pytest.fixture(autouse=True)
@@ -43,36 +22,6 @@ def unblocked(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     with django_db_blocker.unblock():
         yield
         connections.close_all()
-
-
-def rows(alias: str, statement: str) -> list[tuple[Any, ...]]:
-    with connections[alias].cursor() as cursor:
-        cursor.execute(statement)
-        return cursor.fetchall()
-
-
-def execute(alias: str, statement: str) -> None:
-    with connections[alias].cursor() as cursor:
-        cursor.execute(statement)
-
-
-CATALOG = (
-    """SELECT table_name, column_name, data_type, is_nullable, column_default, is_identity
-       FROM information_schema.columns
-       WHERE table_schema = 'public' AND table_name NOT LIKE 'sharding_migration_%' ORDER BY 1, 2""",
-    """SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid), convalidated
-       FROM pg_constraint
-       WHERE connamespace = 'public'::regnamespace AND conrelid::regclass::text NOT LIKE 'sharding_migration_%'
-       ORDER BY 1, 2""",
-    """SELECT tablename, indexname, indexdef FROM pg_indexes
-       WHERE schemaname = 'public' AND tablename NOT LIKE 'sharding_migration_%' ORDER BY 1, 2""",
-    "SELECT tgrelid::regclass::text, tgname FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1, 2",
-    "SELECT app, name FROM django_migrations ORDER BY 1, 2",
-)
-
-
-def everything(alias: str) -> list[list[tuple[Any, ...]]]:
-    return [rows(alias, statement) for statement in CATALOG]
 
 
 def shard(*arguments: str) -> list[str]:

@@ -1,12 +1,12 @@
-"""Asking all shards at once, by example. ``test_scatter_random`` is the sweep, ``test_scatter_missing`` the failures."""
+"""Asking all shards at once, by example. ``test_scatter_random`` is the sweep, ``test_scatter_missing`` the faults."""
 
-import asyncio
 import pickle
 import random
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.db import connections
 from django.db.models import (
     Avg,
@@ -172,7 +172,7 @@ def test_rows_come_with_their_relations_in_as_many_statements_as_ever(orders, as
 def test_what_names_shards_asks_only_those(orders, asked, first, last):
     with asked() as aliases:
         assert Order.objects.scatter().filter(customer=OTHER).count() == 3
-        assert orders[ONE][0].customer.orders.scatter().count() == 3
+        assert Customer(id=ONE).orders.scatter().count() == 3
         assert list(Order.objects.scatter().filter(pk__in=[])) == []
         assert Order.objects.scatter().none().count() == 0
         assert Order.objects.scatter().in_bulk([]) == {}
@@ -255,7 +255,7 @@ def test_the_same_calls_work_asynchronously(orders):
             await rows.filter(total=5).aexists(),
         )
 
-    assert asyncio.run(all_of_it()) == ([22, 21], [22, 21, 20], 9, 22, {"s": 99}, False)
+    assert async_to_sync(all_of_it)() == ([22, 21], [22, 21, 20], 9, 22, {"s": 99}, False)
 
 
 def test_the_mark_survives_what_querysets_go_through(orders, asked, first, last):
@@ -263,7 +263,7 @@ def test_the_mark_survives_what_querysets_go_through(orders, asked, first, last)
     assert totals(pickle.loads(pickle.dumps(marked.order_by("total")))) == [11, 12, 20, 21, 22]  # noqa: S301
     both = marked | Order.objects.filter(total=1)
     assert sorted(totals(both)) == [1, 11, 12, 20, 21, 22]
-    assert marked.reverse().order_by("-total").defer("code").annotate(n=Value(1)).exclude(total=22)[0].total == 21
+    assert marked.order_by("-total").defer("code").annotate(n=Value(1)).exclude(total=22)[0].total == 21
     assert marked.missing_shards == ()
     assert totals(marked.using(last).order_by("total")) == [20, 21, 22]
     assert repr(marked.order_by("total")[:1]) == f"<ShardedQuerySet [<Order: {orders[SAME_SHARD][1].pk}>]>"
@@ -316,7 +316,9 @@ def test_composite_keys(asked):
         lambda rows: list(rows.order_by("wishes")),
         lambda rows: list(rows.order_by(F("code").asc(nulls_last=True))),
         lambda rows: list(rows.annotate(r=Window(Rank(), order_by="total"))),
-        lambda rows: list(rows.annotate(r=Window(Rank(), partition_by="customer", order_by="total")).filter(r=1)),
+        lambda rows: list(
+            rows.annotate(r=Window(Rank(), partition_by="customer")).filter(r=1).order_by("total").values("pk")
+        ),
         lambda rows: rows.aggregate(StdDev("total")),
         lambda rows: rows.aggregate(Count("store_id", distinct=True)),
         lambda rows: rows.aggregate(n=Sum("total") / Count("pk")),
@@ -344,8 +346,8 @@ def test_what_cannot_be_put_together_is_refused_and_asks_nothing(refused, asked)
 
 
 def test_a_type_that_lies_about_itself_is_noticed_in_the_answer(orders):
-    lying = Func(Value(2), F("total"), function="int4range", template="%(function)s(%(expressions)s, '[]')")
-    rows = Order.objects.scatter().filter(total__gt=2).annotate(r=Func(lying, output_field=BooleanField()))
+    lying = Func(Value(2), F("total"), function="int4range", output_field=BooleanField())
+    rows = Order.objects.scatter().filter(total__gt=2).annotate(r=lying)
     with pytest.raises(CrossShardQuery, match="cannot be compared outside of it"):
         list(rows.order_by("r", "pk"))
 
@@ -449,7 +451,10 @@ def test_averages_have_the_decimal_places_that_the_server_gives_them(first):
         )
     cases += [(Decimal(0), 3), (Decimal("0.000"), 7), (Decimal("0.00005"), 3), (Decimal("NaN"), 2)]
     with connections[first].cursor() as cursor:
-        cursor.execute("SELECT t / n FROM unnest(%s::numeric[], %s::numeric[]) u (t, n)", [*map(list, zip(*cases))])
+        cursor.execute(
+            "SELECT t / n FROM unnest(%s::numeric[], %s::numeric[]) u (t, n)",
+            [list(part) for part in zip(*cases, strict=True)],
+        )
         expected = [str(found) for (found,) in cursor.fetchall()]
     assert [str(aggregates.quotient(total, count)) for total, count in cases] == expected
 

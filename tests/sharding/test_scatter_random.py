@@ -58,6 +58,13 @@ def world(request: pytest.FixtureRequest, django_db_setup: None, django_db_block
         yield
 
 
+KINDS = (
+    *("models", "values", "total") * 2,
+    *("groups",) * 3,
+    *("number", "single", "distinct", "distinct_on", "dates", "related", "whole", "streamed"),
+)
+
+
 class Drawer:
     """Draws one question; what it drew is in ``said``."""
 
@@ -271,12 +278,15 @@ class Drawer:
         joined = self.chance(0.3) and "owner" not in less
         backwards = self.chance(0.15)
         chunk = self.pick([None, None, None, 2])
+        placed = "rank" in annotations and self.chance(0.5)
 
         def ask(queryset: QuerySet[Any]) -> Any:
             queryset = arranged(queryset).defer(*less)
             queryset = queryset.select_related("owner", "like") if joined else queryset
             if backwards and not queryset.query.is_sliced:
                 queryset = queryset.reverse()
+            if placed and not queryset.query.is_sliced:
+                queryset = queryset.filter(rank__lte=2)
             found = queryset if chunk is None else queryset.iterator(chunk)
             return [
                 [{name: row.__dict__.get(name, "deferred") for name in (*self.PLAIN, *annotations)}]

@@ -1,4 +1,4 @@
-"""Values that Python and PostgreSQL could disagree about, on three shards and on one database with all of their rows."""
+"""Values that Python and PostgreSQL could disagree about, on three shards and on one database with all their rows."""
 
 import pytest
 from django.db.models import Count, F, Max, Min

@@ -109,3 +109,18 @@ def test_ids_never_repeat_when_sessions_race_to_set_the_clock():
                 thread.join()
             assert len(drawn) == len(set(drawn)) == 4 * 303
         cursor.execute("SELECT setval('sharding_id', greatest(last_value, %s)) FROM sharding_id", [before])
+
+
+def test_a_check_that_was_added_and_never_validated_is_validated():
+    """An install that was cut off after the short lock."""
+    (name,) = [name for table, name, _ in objects() if table == "shop_order" and name.startswith("sharding_home_")]
+    with connections[ALIAS].cursor() as cursor:
+        cursor.execute("SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = %s", [name])
+        (definition,) = cursor.fetchone()
+        cursor.execute(f"ALTER TABLE shop_order DROP CONSTRAINT {name}")
+        cursor.execute(f"ALTER TABLE shop_order ADD CONSTRAINT {name} {definition} NOT VALID")
+    assert schema.missing(connections[ALIAS]) == [("shop_order", name)]
+    before = objects()
+    schema.install(connections[ALIAS])
+    assert schema.missing(connections[ALIAS]) == []
+    assert objects() == before

@@ -1,10 +1,11 @@
 import threading
+from dataclasses import replace
 
 import pytest
 from django.db import OperationalError, connections, transaction
 
 import sharding
-from sharding import BucketMoved, CrossShardTransaction, testing, transactions
+from sharding import BucketMoved, CrossShardTransaction, leases, maps, testing, topology, transactions
 from tests.sharding.conftest import ONE, OTHER
 from tests.sharding.shop.models import Customer, Memo, Order
 
@@ -93,6 +94,40 @@ def test_run_begins_again_after_a_lost_race(state, pauses):
 def fail(alias: str, state: str) -> None:
     with connections[alias].cursor() as cursor:
         cursor.execute(f"DO $$ BEGIN RAISE EXCEPTION 'lost' USING ERRCODE = '{state}'; END $$")
+
+
+def test_run_does_not_wait_when_it_is_known_where_the_bucket_went(pauses, monkeypatch):
+    shard_map, tries = topology.current(), []
+
+    def learn(alias: str, *, seen_epoch: int) -> None:
+        moved = maps.assigned(shard_map.keyspaces["customer"], ONE, ONE, THERE.alias)
+        topology.use(replace(shard_map, keyspaces={**shard_map.keyspaces, "customer": moved}))
+
+    def work() -> str:
+        tries.append(HERE.alias)
+        if len(tries) == 1:
+            fail(HERE.alias, "40SH1")
+        return "done"
+
+    monkeypatch.setattr(leases, "moved", learn)
+    home = HERE.alias
+    try:
+        assert sharding.run(HERE, work) == "done"
+    finally:
+        topology.use(shard_map)
+    assert tries == [home, THERE.alias]
+    assert pauses == []
+
+
+def test_reserved_ids_come_from_the_home_of_the_bucket_alone():
+    with connections[HERE.alias].cursor() as cursor:
+        cursor.execute(
+            "UPDATE sharding_bucket SET state = 'moved', moved_to = %s WHERE keyspace = 'customer' AND bucket = %s",
+            [THERE.alias, HERE.bucket],
+        )
+    with pytest.raises(BucketMoved), sharding.atomic(HERE):
+        sharding.reserve_ids(HERE, 1)
+    assert len(sharding.reserve_ids(sharding.home("customer", ONE + 1), 3)) == 3
 
 
 def test_run_gives_up_after_its_retries_and_leaves_nothing(pauses):

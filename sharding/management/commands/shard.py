@@ -6,11 +6,13 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from typing_extensions import override
 
-from sharding.commands import Subcommand, doctor, migrate, promote, status
+from sharding.commands import Subcommand, backfill, doctor, migrate, moves, promote, status
 from sharding.errors import ShardingError
 
 SUBCOMMANDS: tuple[Subcommand, ...] = (
     *migrate.SUBCOMMANDS,
+    *backfill.SUBCOMMANDS,
+    *moves.SUBCOMMANDS,
     *promote.SUBCOMMANDS,
     *status.SUBCOMMANDS,
     *doctor.SUBCOMMANDS,

@@ -386,17 +386,19 @@ class Draw:
         return f"m.{model}.objects.filter({TABLES[model].columns['customer'][0]}={self.focus})"
 
     def queryset(self, model: str, *, named: float = 0.75) -> str:
-        """Rows of ``model``; with the probability ``named``, a condition of its own says whose."""
+        """Rows of ``model``; with the probability ``named``, a condition of its own says whose, else mostly of all."""
         if self.maybe(named / 5):
             return self.theirs(model)
         text = f"m.{model}.objects"
         if self.maybe(named):
             text += f".filter({self.naming(model)})"
+        elif self.maybe(0.7):
+            text = f"everywhere({text})"
         if self.maybe(0.7):
             text += f".filter({self.condition(model)})"
         if self.maybe(0.2):
             text += f".exclude({self.condition(model)})"
-        if text.endswith("objects"):
+        if text.endswith(("objects", "objects)")):
             text += ".all()"
         if self.maybe(0.04):
             text = f"({text} {self.one('|', '&')} m.{model}.objects.filter({self.naming(model)}))"

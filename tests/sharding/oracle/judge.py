@@ -110,6 +110,10 @@ async def _gathered(rows: AsyncIterable[Any]) -> list[Any]:
     return [row async for row in rows]
 
 
+def _everywhere(manager: Any) -> Any:
+    return manager.scatter() if hasattr(manager, "scatter") else manager
+
+
 def _having(row: Any, **values: Any) -> Any:
     for name, value in values.items():
         setattr(row, name, value)
@@ -140,6 +144,7 @@ def _names(m: Any) -> dict[str, Any]:
         "m": m,
         "UTC": UTC,
         "copy": copy,
+        "everywhere": _everywhere,
         "wait": _wait,
         "gathered": _gathered,
         "having": _having,

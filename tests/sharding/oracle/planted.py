@@ -14,6 +14,10 @@ from sharding import colocation, keys, narrowing
 from sharding.querysets import ShardedQuerySet
 from sharding.reads import ReadingQuerySet
 from tests.sharding.oracle import plain
+from tests.sharding.oracle.sweep import is_wrong, program
+from tests.sharding.oracle.world import World
+
+MOST_PROGRAMS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,11 @@ class Mistake:
             setattr(self.where, self.function, right)
             _forget()
 
+    def is_noticed(self, world: World) -> bool:
+        """Whether one of the first programs of its kind gets a wrong answer from a library that makes this mistake."""
+        with self.planted():
+            return any(is_wrong(world, program(seed, self.shown_by)) for seed in range(MOST_PROGRAMS))
+
 
 def _forget() -> None:
     """What columns mean is kept on them."""
@@ -54,9 +63,9 @@ MISTAKES = (
     Mistake(
         "Any equality among the conditions wins, whatever joins them.",
         narrowing,
-        "_either",
-        "return None",
-        "continue",
+        "_of_node",
+        "if is_any:\n                return None",
+        "if is_any:\n                continue",
     ),
     Mistake(
         "A negation is not seen.",
@@ -69,8 +78,8 @@ MISTAKES = (
         "OR narrows like AND.",
         narrowing,
         "_of_node",
-        "(connector == AND) == when_true",
-        "connector != 'XOR'",
+        "is_any = (connector == OR) == when_true",
+        "is_any = connector == 'XOR'",
     ),
     Mistake(
         "XOR narrows like AND.",
@@ -105,7 +114,7 @@ MISTAKES = (
         "A condition narrows although windows look at every row before it.",
         narrowing,
         "_of_node",
-        "if node.contains_over_clause:",
+        "if is_any and node.contains_over_clause:",
         "if False:",
         "window",
     ),
@@ -129,8 +138,8 @@ MISTAKES = (
         "Queries are not looked into.",
         colocation,
         "is_plain",
-        "return (",
-        "return True or (",
+        "if query.annotations",
+        "return True\n    if query.annotations",
         "subquery",
     ),
     Mistake(

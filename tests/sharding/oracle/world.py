@@ -1,5 +1,6 @@
 """Three shards and, beside them, one database with all of their rows."""
 
+import os
 import random
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -128,7 +129,7 @@ def _create(template: str) -> None:
     like.close()
     with like.creation._nodb_cursor() as cursor:  # type: ignore[attr-defined]
         for alias in DATABASES:
-            name = f"{like.settings_dict['NAME']}_{alias}"
+            name = f"{like.settings_dict['NAME']}_{alias}_{os.getpid()}"
             cursor.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
             cursor.execute(
                 sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(

@@ -1,0 +1,38 @@
+"""Moving buckets between databases while they are read and written.
+
+``start`` enters a move in the directory and ``run`` carries it out, or on after any interruption; ``rollback`` undoes
+it and ``cleanup`` ends the time in which that is possible. ``plan`` says what to move, ``status`` how far it has come.
+``verify`` looks through all databases, ``compare`` at a move's two copies. ``steps`` is the list of what happens.
+"""
+
+from sharding.moves.planning import Plan, Proposal, plan
+from sharding.moves.progress import Status, status
+from sharding.moves.running import (
+    cleanup,
+    compare,
+    due_for_cleanup,
+    refuse_migrating,
+    resume_abandoned,
+    rollback,
+    run,
+    start,
+)
+from sharding.moves.verifying import Finding, verify
+
+__all__ = [
+    "Finding",
+    "Plan",
+    "Proposal",
+    "Status",
+    "cleanup",
+    "compare",
+    "due_for_cleanup",
+    "plan",
+    "refuse_migrating",
+    "resume_abandoned",
+    "rollback",
+    "run",
+    "start",
+    "status",
+    "verify",
+]
