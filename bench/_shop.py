@@ -6,7 +6,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import django
+import psycopg
 from django.conf import settings
+from psycopg import sql
 
 from deploy.local import postgres
 from deploy.local.layout import Layout
@@ -52,3 +54,18 @@ def urls(found: postgres.Server, shards: int) -> dict[str, str]:
     for name in names.values():
         postgres.ensure_database(found, name)
     return {alias: found.url(name) for alias, name in names.items()}
+
+
+def make(found: postgres.Server, names: list[str], *, prepare: str) -> None:
+    """These databases, all alike: ``prepare`` is run in the first and the others are copies of it."""
+    pattern, *copies = names
+    postgres.ensure_database(found, pattern)
+    with psycopg.connect(found.url(pattern), autocommit=True) as connection:
+        connection.execute(prepare)
+    with psycopg.connect(found.url("postgres"), autocommit=True) as connection:
+        for name in copies:
+            connection.execute(
+                sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy").format(
+                    sql.Identifier(name), sql.Identifier(pattern)
+                )
+            )

@@ -14,7 +14,6 @@ from typing import Any
 
 import psutil
 import psycopg
-from psycopg import sql
 
 from bench import _shop
 from bench.report import Figure, Report
@@ -55,19 +54,14 @@ def _make(server: postgres.Server, shards: int) -> None:
 
     from sharding import migrating
 
-    for name in ("directory", TEMPLATE):
-        postgres.ensure_database(server, name)
+    postgres.ensure_database(server, "directory")
+    postgres.ensure_database(server, TEMPLATE)
     groups = [migrating.Group("global", ("default",)), migrating.Group("customer", ("customer_0",))]
     for progress in migrating.migrate(groups).values():
         if progress.error is not None:
             raise progress.error
     connections.close_all()
-    with psycopg.connect(server.url(TEMPLATE), autocommit=True) as connection:
-        connection.execute(PAUSE.format(""))
-    with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
-        for n in range(1, shards):
-            copy = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
-            connection.execute(copy.format(sql.Identifier(f"shard_{n}"), sql.Identifier(TEMPLATE)))
+    _shop.make(server, [f"shard_{n}" for n in range(shards)], prepare=PAUSE.format(""))
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda n: _fill(server, n, shards), range(shards)))
 

@@ -22,6 +22,7 @@ from sharding.ids import BUCKETS, bucket_of_id, bucket_of_key
 from sharding.topology import Home, alias_for, alias_of_id, aliases, all_aliases, home, home_of_id
 
 if TYPE_CHECKING:
+    from sharding.backfilling import BackfillJob
     from sharding.copies import owned
     from sharding.fields import ShardAutoField, ShardForeignKey, ShardOneToOneField, ShardRef
     from sharding.keys import EveryDatabase, ShardKey
@@ -37,6 +38,7 @@ _LATER = {
     "ShardForeignKey": "fields",
     "ShardOneToOneField": "fields",
     "ShardRef": "fields",
+    "BackfillJob": "backfilling",
     "EveryDatabase": "keys",
     "ShardKey": "keys",
     "ShardedManager": "models",
@@ -53,6 +55,7 @@ _LATER = {
 
 __all__ = [
     "BUCKETS",
+    "BackfillJob",
     "BucketMoved",
     "CrossShardQuery",
     "CrossShardTransaction",

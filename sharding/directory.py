@@ -4,6 +4,7 @@ Each change is a new row whose primary key is the next epoch, so that of two cha
 same transaction, so that nobody hears of a map that was not stored.
 """
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +23,13 @@ Edit = Callable[[ShardMap], ShardMap]
 
 _NEWEST = sql.SQL("SELECT epoch, document FROM {} ORDER BY epoch DESC LIMIT 1").format(
     sql.Identifier(MapVersion._meta.db_table)
+)
+
+
+# In one word: while a move changes the map, writers wait.
+_INSERT = (
+    f"WITH made AS (INSERT INTO {MapVersion._meta.db_table} (epoch, document, reason) "  # noqa: S608
+    "VALUES (%s, %s, %s) RETURNING epoch) SELECT pg_notify(%s, epoch::text) FROM made"
 )
 
 
@@ -117,6 +125,6 @@ def publish() -> None:
 
 
 def _insert(shard_map: ShardMap, reason: str) -> None:
-    with transaction.atomic(using=DEFAULT_DB_ALIAS, savepoint=False), connections[DEFAULT_DB_ALIAS].cursor() as cursor:
-        MapVersion.objects.create(epoch=shard_map.epoch, document=maps.document(shard_map), reason=reason)
-        cursor.execute("SELECT pg_notify(%s, %s)", [names.CHANNEL, str(shard_map.epoch)])
+    with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+        document = json.dumps(maps.document(shard_map))
+        cursor.execute(_INSERT, [shard_map.epoch, document, reason, names.CHANNEL])

@@ -5,6 +5,7 @@ project's real tables, without rows, on one PostgreSQL that writes to the disk a
 whole ``manage.py shard migrate``, its start, its lint, the canaries and the book of runs included:
 
 * a release of twelve operations (``release/``), of which each database gets those for its tables;
+* what a writer feels of it on one database, where somebody has been reading orders for six seconds;
 * the same again, when nothing is lacking: what every deploy pays;
 * a few new databases from nothing.
 
@@ -15,6 +16,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -28,6 +30,8 @@ from deploy.local import postgres
 from deploy.local.layout import ROOT, Layout
 
 GOAL_SECONDS = 60
+GOAL_WAIT_MS = 250
+REPORT_SECONDS = 6
 COUNTS = {"customer": 300, "store": 500, "shopper": 50}
 QUICK_COUNTS = {"customer": 12, "store": 20, "shopper": 8}
 NEW = 16
@@ -45,6 +49,7 @@ def main(*, quick: bool) -> Report:
         environ = _environment(server, names)
         making = _timed(lambda: _make(server, environ, counts))
         _write_to_disk(server)
+        waits = _waits_beside_a_report(server, environ, names[0])
         release = _timed(lambda: _migrate(environ, "--workers", str(WORKERS)))
         _check(server, names)
         nothing = _timed(lambda: _migrate(environ, "--workers", str(WORKERS)))
@@ -69,6 +74,13 @@ def main(*, quick: bool) -> Report:
                 at_most=GOAL_SECONDS * count / 851 + 10 if quick else GOAL_SECONDS,
             ),
             Figure(name="a release, per database", value=per_database * 1000, unit="ms"),
+            Figure(
+                name=f"longest write beside a report of {REPORT_SECONDS} s",
+                value=max(waits) * 1000,
+                unit="ms",
+                at_most=GOAL_WAIT_MS,
+            ),
+            Figure(name="writes meanwhile", value=len(waits), unit=""),
             Figure(name="nothing to do", value=nothing, unit="s"),
             Figure(name="from nothing, per database", value=scratch / len(fresh) * 1000, unit="ms"),
         ),
@@ -157,6 +169,39 @@ def _migrate(environ: Mapping[str, str], *arguments: str) -> None:
     done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
+
+
+def _waits_beside_a_report(server: postgres.Server, environ: Mapping[str, str], name: str) -> list[float]:
+    """How long each write to the orders of one database took while that database was migrated, seconds.
+
+    Somebody reads the orders all the while, so that no column can be added; then the migration comes through.
+    """
+    waits: list[float] = []
+    stopped = threading.Event()
+
+    def write() -> None:
+        with psycopg.connect(server.url(name), autocommit=True) as writer:
+            while not stopped.is_set():
+                began = time.monotonic()
+                writer.execute("UPDATE orders_order SET sequence = 1 WHERE id = 1")
+                waits.append(time.monotonic() - began)
+                time.sleep(0.002)
+
+    def read() -> None:
+        with psycopg.connect(server.url(name)) as reader:
+            reader.execute("SELECT count(*) FROM orders_order")
+            stopped.wait(REPORT_SECONDS)
+
+    threads = [threading.Thread(target=write), threading.Thread(target=read)]
+    for thread in threads:
+        thread.start()
+    try:
+        _migrate(environ, "--database", name, "--no-canary")
+    finally:
+        stopped.set()
+        for thread in threads:
+            thread.join()
+    return waits
 
 
 def _check(server: postgres.Server, names: Sequence[str]) -> None:

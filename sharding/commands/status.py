@@ -1,8 +1,10 @@
 """``shard status``: every database at one glance."""
 
 import time
+from contextlib import suppress
 from typing import Any
 
+import psycopg
 from django.core.management.base import OutputWrapper
 from django.db import connections
 from django.db.utils import Error
@@ -27,6 +29,9 @@ def status(out: OutputWrapper, **_: Any) -> None:
             answer = f"unreachable: {str(error).splitlines()[0]}"
         out.write(f"{alias:<24} {_holds(alias):<28} {answer}")
         out.flush()
+    with suppress(psycopg.Error):  # said above
+        if run := migrating.last_run():
+            out.write(f"last migrated: {run}")
     if unreachable:
         raise Failed(f"unreachable: {', '.join(unreachable)}")
 

@@ -17,7 +17,7 @@ import psycopg
 from django.db.backends.base.base import BaseDatabaseWrapper
 from typing_extensions import override
 
-from sharding import directory, moves, names
+from sharding import directory, names
 from sharding.errors import DirectoryUnavailable, ShardingError
 from sharding.migrating.progress import Progress, State
 from sharding.plans import Key
@@ -123,7 +123,6 @@ class Ledger:
         taken = self._one("SELECT pg_try_advisory_lock(%s, %s)", [names.ADVISORY_CLASS, names.MIGRATING_LOCK])
         if not taken[0]:
             raise AlreadyRunning(f"already migrating: {self._holder()}; wait for it, or end it")
-        moves.refuse_migrating()
         if self._one("SELECT to_regclass(%s)", [DATABASE_TABLE])[0] is None:
             self._connection.execute(_CREATE)
         # Who holds the lock knows that nobody else is at work, whatever the book says.

@@ -11,7 +11,7 @@ import psycopg
 from django.db import connections
 from django.db.migrations import Migration
 
-from sharding import linting
+from sharding import linting, moves
 from sharding.errors import DirectoryUnavailable, ShardingError
 from sharding.migrating import applying, canaries
 from sharding.migrating.applying import Stopped, Work
@@ -61,7 +61,7 @@ def migrate(
     failed, what the migration did is undone if the migration is a transaction. The caller looks at ``Progress.error``;
     running it again continues. ``begun`` is told about each part before it begins, in words, and everybody's progress.
 
-    Raises ``AlreadyRunning``, ``linting.Unsafe`` and ``DirectoryUnavailable`` before anything is done.
+    Raises ``AlreadyRunning``, ``linting.Unsafe``, ``MoveRefused`` and ``DirectoryUnavailable`` before anything is done.
     """
     options = options or Options()
     plan = Plan()
@@ -72,6 +72,8 @@ def migrate(
         if options.resume:
             groups, sound = _interrupted(ledger, plan, groups)
         progress = look(plan, groups, options.workers)
+        if any(one.lacking for one in progress.values()):
+            moves.refuse_migrating()
         if not options.unsafe:
             linting.refuse(plan, (one.lacking for one in progress.values() if not one.is_new))
         plan.need(migration for one in progress.values() for migration in one.lacking)

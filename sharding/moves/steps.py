@@ -136,7 +136,7 @@ def catch_up(work: Work) -> None:
 def _catch_up(work: Work, link: Link) -> None:
     failures = link.failures()
     until = time.monotonic() + work.patience
-    while (lag := _lag(link, READY_SECONDS * 50)) > READY_SECONDS:
+    while (lag := _lag(link, READY_SECONDS * 20)) > READY_SECONDS:
         work.say(f"catching up: {lag:.1f} s behind")
         _look_after(link, failures)
         if time.monotonic() > until:

@@ -59,12 +59,12 @@ class Switch:
         works.passed("switch: locking")
         with self._locked(LOCK_MS[min(number, len(LOCK_MS) - 1)]):
             works.passed("switch: locked")
-            with self._fenced(flipped.epoch) as mark:
+            with self._fenced(flipped.epoch) as (mark, last_id):
                 works.passed("switch: fenced")
                 if not self.link.wait_for(mark, ARRIVAL_SECONDS):
                     raise NotNow(f"what was written at {self.old.alias} did not arrive in {ARRIVAL_SECONDS:.0f} s")
                 works.passed("switch: arrived")
-                self._adopt()
+                self._adopt(last_id)
                 works.passed("switch: adopted")
                 epoch = self._flip(flipped)
             works.passed("switch: flipped")
@@ -84,7 +84,7 @@ class Switch:
             raise MoveStopped(
                 f"what was written at {self.old.alias} does not arrive at {self.new.alias}; look at its log"
             )
-        self._adopt()
+        self._adopt(self.old.value(f"SELECT last_value FROM {names.SEQUENCE}"))
         self._open(directory.read().epoch)
 
     def _open(self, epoch: int) -> None:
@@ -105,31 +105,35 @@ class Switch:
             self.new.alias,
         )
 
-    # The parts, in their order.
+    # The parts, in their order. Writers wait for each word between us and a server, so there are few of them.
 
     @contextmanager
     def _locked(self, milliseconds: int) -> Iterator[None]:
         """All buckets of the range, alone, in both databases: writers wait, wherever their map sends them."""
-        number = names.bucket_class(self.work.move.keyspace)
-        sessions = (self.new, self.old)  # nobody writes at the new home, so that only the second one takes time
+        number, first, last = names.bucket_class(self.work.move.keyspace), self.work.move.first, self.work.move.last
+        lock(self.new, number, first, last, milliseconds)  # nobody writes there, so that only the other one takes time
         try:
-            for session in sessions:
-                lock(session, number, self.work.move.first, self.work.move.last, milliseconds)
-            yield
+            lock(self.old, number, first, last, milliseconds)
+            try:
+                yield
+            finally:
+                unlock(self.old, number, first, last)  # where most writers wait
         finally:
-            for session in reversed(sessions):  # most writers wait at the old one
-                if not session.connection.closed:
-                    unlock(session, number)
+            unlock(self.new, number, first, last)
 
     @contextmanager
-    def _fenced(self, epoch: int) -> Iterator[int]:
-        """The old home closed; gives a mark that everything written there has gone before.
+    def _fenced(self, epoch: int) -> Iterator[tuple[int, int]]:
+        """The old home closed; gives a mark that everything written there has gone before, and its last id.
 
         It is opened again when the block fails, unless the new map may have been stored.
         """
-        mark = self._fence(epoch)
+        closed, mark, last_id = self.old.rows(
+            _FENCE, self.new.alias, epoch, *self.work.range, self.new.alias, self.link.marks, self.link.marks
+        )[0]
         try:
-            yield mark
+            if closed != self.work.move.buckets:
+                raise MoveStopped(f"{self.old.alias} no longer owns all of the range; run shard verify")
+            yield mark, last_id
         except ChangeInDoubt as error:
             raise MoveStopped(
                 f"the directory was lost while it stored the new map, so buckets {self.work.move.first} to "
@@ -142,36 +146,18 @@ class Switch:
                 raise NotNow(str(error)) from error
             raise
 
-    def _fence(self, epoch: int) -> int:
-        with self.old.transaction():
-            closed = self.old.run(
-                f"UPDATE {names.BUCKET_TABLE} SET state = 'moved', moved_to = %s, epoch = %s "
-                f"WHERE {RANGE} AND (state = 'owned' OR state = 'moved' AND moved_to = %s)",
-                self.new.alias,
-                epoch,
-                *self.work.range,
-                self.new.alias,
-            )
-            if closed != self.work.move.buckets:
-                raise MoveStopped(f"{self.old.alias} no longer owns all of the range; run shard verify")
-            return self.link.mark()
-
-    def _adopt(self) -> None:
+    def _adopt(self, last_id: int) -> None:
         """Make ids and the way back ready at the new home, and what has arrived there durable.
 
         The new home's ids go on above the last one of the old home, however the two clocks differ: no writer has to
         wait for a clock. The lead over that one keeps what others draw at the new home just now from being drawn again.
+        The commit waits for the disk; replication's own commits, which lie before it in the log, do not.
         """
-        last_id = self.old.value(f"SELECT last_value FROM {names.SEQUENCE}")
-        with self.new.transaction():
-            self.new.rows("SELECT pg_advisory_xact_lock(%s, %s)", names.ADVISORY_CLASS, names.CLOCK_LOCK)
-            self.new.rows(
-                f"SELECT setval('{names.SEQUENCE}', %s) FROM {names.SEQUENCE} WHERE last_value <= %s",
-                last_id + AHEAD,
-                last_id,
-            )
-            # A commit that waits for the disk; replication's own commits, which lie before it in the log, do not.
-            self.new.rows("SELECT pg_logical_emit_message(true, 'sharding', '')")
+        self.new.together(
+            f"SELECT pg_advisory_xact_lock({names.ADVISORY_CLASS}, {names.CLOCK_LOCK})",
+            f"SELECT setval('{names.SEQUENCE}', {last_id + AHEAD}) FROM {names.SEQUENCE} WHERE last_value <= {last_id}",
+            "SELECT pg_logical_emit_message(true, 'sharding', '')",
+        )
         if self.way_back is not None:
             self.new.rows("SELECT pg_replication_slot_advance(%s, pg_current_wal_flush_lsn())", self.way_back.name)
 
@@ -217,30 +203,39 @@ class Switch:
         return with_copy(without_copy(changed, self.work.copy_at(self.new)), self.work.copy_at(self.old))
 
 
-def lock(session: Session, number: int, first: int, last: int, milliseconds: int) -> None:
-    """Take the locks of all these buckets alone; raises ``NotNow`` when their writers take too long.
+_FENCE = f"""
+WITH fenced AS (
+  UPDATE {names.BUCKET_TABLE} SET state = 'moved', moved_to = %s, epoch = %s
+  WHERE {RANGE} AND (state = 'owned' OR state = 'moved' AND moved_to = %s) RETURNING 1
+), marked AS (
+  INSERT INTO {names.MARKER_TABLE} (move, mark)
+  SELECT %s, coalesce(max(mark), 0) + 1 FROM {names.MARKER_TABLE} WHERE move = %s RETURNING mark
+)
+SELECT (SELECT count(*) FROM fenced), (SELECT mark FROM marked), (SELECT last_value FROM {names.SEQUENCE})
+"""
 
-    What it got by then is kept: ``unlock``.
-    """
-    session.run(f"SET lock_timeout = {milliseconds}; SET statement_timeout = {2 * milliseconds}")
+
+def lock(session: Session, number: int, first: int, last: int, milliseconds: int) -> None:
+    """Take the locks of all these buckets alone; raises ``NotNow``, and has none, when their writers take too long."""
     try:
-        session.rows(
-            "SELECT count(pg_advisory_lock(%s, b)) FROM generate_series(%s::int, %s::int) b", number, first, last
+        session.together(
+            f"SET LOCAL lock_timeout = {milliseconds}",
+            f"SET LOCAL statement_timeout = {2 * milliseconds}",
+            f"SELECT count(pg_advisory_lock({number}, b)) FROM generate_series({first}, {last}) b",
         )
     except (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled, psycopg.errors.DeadlockDetected) as error:
+        session.rows(  # those it got are kept although the statement failed
+            "SELECT count(pg_advisory_unlock(classid::bigint::int, objid::bigint::int)) FROM pg_locks WHERE granted "
+            "AND locktype = 'advisory' AND pid = pg_backend_pid() AND classid::bigint = %s AND objsubid = 2",
+            number,
+        )
         raise NotNow(f"writers of {session.alias} did not finish in {milliseconds} ms") from error
-    finally:
-        if not session.connection.closed:
-            session.run("SET lock_timeout = '10s'; SET statement_timeout = 0")
 
 
-def unlock(session: Session, number: int) -> None:
-    """Give back all locks of buckets with that number."""
-    session.rows(
-        "SELECT count(pg_advisory_unlock(classid::bigint::int, objid::bigint::int)) FROM pg_locks "
-        "WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND classid::bigint = %s AND objsubid = 2 AND granted",
-        number,
-    )
+def unlock(session: Session, number: int, first: int, last: int) -> None:
+    """Give back what ``lock`` took."""
+    if not session.connection.closed:
+        session.rows(f"SELECT count(pg_advisory_unlock({number}, b)) FROM generate_series({first}, {last}) b")
 
 
 def holders(session: Session, number: int, first: int, last: int) -> list[str]:

@@ -150,7 +150,7 @@ def _differs_at_rest(work: Work, link: Link, bucket: int) -> bool:
         try:
             return bool(_different(work, link, {bucket}))
         finally:
-            switching.unlock(link.publisher, number)
+            switching.unlock(link.publisher, number, bucket, bucket)
     return True
 
 

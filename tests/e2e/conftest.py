@@ -67,8 +67,9 @@ _OURS = {
 _OURS |= {"DJANGO_SETTINGS_MODULE", "INSTACART_ENV", "SECRET_KEY", "FIELD_KEY", "JWT_KEY", "DEMO_PASSWORD"}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(installation: Installation) -> Iterator[Browser]:
+    """For one module only: while Playwright is open, this thread has an event loop, and others cannot run theirs."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=_ARGUMENTS)
         yield browser

@@ -122,6 +122,7 @@ def fill_last() -> None:
     fill("shop.labels", LAST)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unlabelled")
 def test_killed_at_any_moment_it_goes_on_and_does_no_row_twice(request: pytest.FixtureRequest):
     where: dict[str, Any] = {"modules": {}, "folder": "."}

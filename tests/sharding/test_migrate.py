@@ -1,6 +1,7 @@
 """``manage.py shard``: the same result as Django's own migrate, on all databases, and nothing half done."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from io import StringIO
 from typing import Any
 
@@ -87,7 +88,10 @@ def test_an_unknown_database_is_refused():
 
 
 def test_status_says_what_answers_and_what_it_lacks():
-    lines = {line.split()[0]: line for line in shard("status")[1:]}
+    _, *found, last = shard("status")
+    lines = {line.split()[0]: line for line in found}
+    assert last.startswith("last migrated: run ")
+    assert f": done, {datetime.now(UTC):%Y-%m-%d} " in last
     assert set(lines) == set(sharding.all_aliases())
     assert lines["default"].split()[1] == "global"
     assert lines[FIRST].split()[1] == "customer:"
@@ -113,7 +117,7 @@ def test_status_goes_on_when_a_server_does_not():
     finally:
         settings_dict["HOST"] = host
     assert f"{LAST:<24}" in out.getvalue()
-    assert len(out.getvalue().splitlines()) == len(sharding.all_aliases()) + 1
+    assert len(out.getvalue().splitlines()) == len(sharding.all_aliases()) + 2
 
 
 def test_databases_are_migrated_in_groups_each_once():

@@ -168,10 +168,11 @@ def move_without_fence(keyspace: str, first: int, last: int, source: str, target
     def unlocked(switch: Any, milliseconds: int) -> Any:
         yield
 
-    with (
-        patch.object(Switch, "_locked", unlocked),
-        patch.object(Switch, "_fence", lambda switch, epoch: switch.link.mark()),
-    ):
+    @contextmanager
+    def unfenced(switch: Any, epoch: int) -> Any:
+        yield switch.link.mark(), switch.old.value("SELECT last_value FROM sharding_id")
+
+    with patch.object(Switch, "_locked", unlocked), patch.object(Switch, "_fenced", unfenced):
         move(keyspace, first, last, source, target)
     from django.db import connections
 

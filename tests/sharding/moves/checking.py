@@ -41,7 +41,7 @@ class Verdict:
 
 
 @contextmanager
-def traffic(world: World, folder: Path, *, writers: int = 3, readers: int = 1) -> Iterator[Verdict]:
+def traffic(world: World, folder: Path, *, writers: int = 2, readers: int = 1) -> Iterator[Verdict]:
     """Writers and readers at work for the block; afterwards the verdict is filled in."""
     world.do(acts.fill_for_traffic)
     wanted = [("writer", n) for n in range(writers)] + [("reader", n) for n in range(readers)]

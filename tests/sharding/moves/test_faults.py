@@ -24,7 +24,7 @@ def move(filled: World) -> int:
 
 
 def test_without_the_fence_the_checker_finds_what_is_lost(shop: World, tmp_path: Path):
-    with checking.traffic(shop, tmp_path) as verdict:
+    with checking.traffic(shop, tmp_path, writers=3) as verdict:
         for source, target in (("a", "b"), ("b", "c"), ("c", "b")):
             shop.do(acts.move_without_fence, "customer", 0, 4999, source, target)
             shop.do(acts.call, "cleanup", shop.do(acts.newest), now=True)

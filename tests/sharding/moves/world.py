@@ -26,7 +26,7 @@ from tests.sharding.moves import acts
 
 Answer = TypeVar("Answer")
 
-LEASE = 0.2
+LEASE = 0.12
 OWNED = {"a": (0, 4999), "b": (5000, 9999)}
 SERVER_OF = {"default": 0, "a": 0, "b": 1, "c": 0}
 

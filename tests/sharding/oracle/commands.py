@@ -98,7 +98,7 @@ def _new(draw: Draw, model: str) -> str:
                 (6, ""),
                 (1, f", replaces_id={order}"),
                 (1, f", id={order} + 7"),
-                (1, f", total={draw.scalar('Order')}"),
+                (2, f", total=Coalesce({draw.scalar()}, 0)"),
                 (1, ", code='c1'"),
             ]
         )
@@ -166,7 +166,7 @@ def _or_create(draw: Draw) -> str:
     value = (
         "'y'"
         if model in ("Tag", "Receipt")
-        else draw.one(draw.value(NUMBER), draw.value(NUMBER), f"Coalesce({draw.scalar(model)}, 0)")
+        else draw.one(draw.value(NUMBER), draw.value(NUMBER), f"Coalesce({draw.scalar(draw.one(model, None))}, 0)")
     )
     extra = {"Order": "'store_id': 1", "Line": f"'order_id': {draw.value('order')}"}.get(model, "")
     other = draw.one("", "", "", f"'customer_id': {draw.value('customer')}")
@@ -187,11 +187,15 @@ def _or_create(draw: Draw) -> str:
 def _save(draw: Draw) -> str:
     model = _writable(draw)
     kind = model.lower()
-    row = f"m.{model}.objects.get(pk={draw.value(kind)})"
+    row = f"m.{model}.objects{draw.one('', '', '.select_for_update()')}.get(pk={draw.value(kind)})"
     column = _number(draw, model)
     change = draw.one(
         *(
-            [f"{column}={draw.value(NUMBER)}", f"{column}=F('{column}') + 1", f"{column}={draw.scalar(model)}"]
+            [
+                f"{column}={draw.value(NUMBER)}",
+                f"{column}=F('{column}') + 1",
+                f"{column}=Coalesce({draw.scalar(draw.one(model, None))}, 0)",
+            ]
             if column
             else []
         ),
@@ -236,7 +240,7 @@ def _related(draw: Draw) -> str:
         f"{order}.tags.clear()",
         f"{tag}.orders.add({order}, {draw.value('order')}, {through})",
         f"{tag}.orders.clear()",
-        f"{customer}.orders.create(store_id=1, total={draw.one(number, draw.scalar('Order'))})",
+        f"{customer}.orders.create(store_id=1, total={draw.one(number, f'Coalesce({draw.scalar()}, 0)')})",
         f"{customer}.orders.get_or_create(total={number}, defaults={{'store_id': 1}})",
         f"{customer}.orders.update_or_create(total={number}, defaults={{'store_id': {number}}})",
         f"{customer}.favourites.update_or_create(product_id={number}, defaults={{'rank': 9}})",

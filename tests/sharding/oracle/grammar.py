@@ -201,6 +201,14 @@ class Draw:
                 (2, lambda: f"Q({prefix}{reference}__pk={value})"),
                 (1, lambda: f"Q({prefix}{reference}__isnull={self.one(True, False)})"),
             ]
+        if prefix and column == "pk":  # the relation itself
+            relation = prefix[:-2]
+            forms += [
+                (4, lambda: f"Q({relation}={value})"),
+                (3, lambda: f"Q({relation}=m.{end}(pk={value}))"),
+                (2, lambda: f"Q({relation}__in={self.values(kind)})"),
+                (1, lambda: f"Q({relation}__in={self.theirs(end)})"),
+            ]
         return self.weighted(forms)()
 
     def _leaf(self, model: str) -> str:
@@ -256,7 +264,7 @@ class Draw:
             return f"Q({target}={self.value(kind)})"
         model = self.any_model(having=kind)
         column = self.chance.choice(TABLES[model].columns[kind])
-        if kind == "order" and self.maybe(0.2):
+        if kind == "order" and self.maybe(0.4):
             model, column = "Order", "replaces_id"  # which may be NULL
         inner = self.inner(model)
         forms = [
@@ -308,13 +316,13 @@ class Draw:
             ]
         )()
 
-    def exists(self, model: str) -> str:
+    def exists(self, model: str, *, tied: bool = True) -> str:
         if self.depth >= 2:
             return self._plain_leaf(model)
-        return f"{self.one('', '', '~')}Q(Exists({self.inner(self.any_model(), model)}))"
+        return f"{self.one('', '', '~')}Q(Exists({self.inner(self.any_model(), model if tied else None)}))"
 
-    def scalar(self, model: str) -> str:
-        """One number from another table, for each row of ``model``."""
+    def scalar(self, model: str | None = None) -> str:
+        """One number from another table, for each row of ``model``, or for all the same."""
         other = self.any_model(having=NUMBER)
         column = self.chance.choice(TABLES[other].columns[NUMBER])
         inner = self.inner(other, model)
@@ -322,11 +330,11 @@ class Draw:
             return f"Subquery({inner}.order_by().values('customer_id').annotate(k=Max('{column}')).values('k'))"
         return f"Subquery({self.ordered(inner, other, '-' + column)}.values('{column}')[:1])"
 
-    def scalar_comparison(self, model: str) -> str:
+    def scalar_comparison(self, model: str, *, tied: bool = True) -> str:
         columns = TABLES[model].columns.get(NUMBER)
         if not columns or self.depth >= 2:
             return self._plain_leaf(model)
-        return f"Q({self.chance.choice(columns)}{self.one('', '__gt', '__lte')}={self.scalar(model)})"
+        return f"Q({self.chance.choice(columns)}{self.one('', '__gt', '__lte')}={self.scalar(model if tied else None)})"
 
     def any_model(self, having: str | None = None) -> str:
         """One of the models, or of those with columns of the kind ``having``."""
@@ -377,7 +385,7 @@ class Draw:
         order = ", ".join(repr(term) for term in table.order)
         columns = [column for kind in table.columns.values() for column in kind]
         by = f", partition_by='{self.chance.choice(columns)}'" if self.maybe(0.6) else ""
-        return f"Window(RowNumber(){by}, order_by=[{order}])"
+        return f"Window(Rank(){by}, order_by=[{order}])"  # rows that a join repeats share their rank
 
     # Querysets.
 
@@ -402,4 +410,6 @@ class Draw:
             text += ".all()"
         if self.maybe(0.04):
             text = f"({text} {self.one('|', '&')} m.{model}.objects.filter({self.naming(model)}))"
+        elif self.maybe(0.01):
+            text = f"({self.ordered(text, model)}[:2] | {self.theirs(model)})"
         return text

@@ -135,7 +135,7 @@ def _names(m: Any) -> dict[str, Any]:
     given = (
         *(models.Avg, models.Case, models.Count, models.Exists, models.F, models.FilteredRelation, models.Max),
         *(models.Min, models.OuterRef, models.Prefetch, models.Q, models.Subquery, models.Sum, models.Value),
-        *(models.When, models.Window, functions.Coalesce, functions.RowNumber, lookups.Exact, lookups.In),
+        *(models.When, models.Window, functions.Coalesce, functions.Rank, lookups.Exact, lookups.In),
         *(RawSQL, Decimal, date, datetime),
     )
     return {

@@ -77,6 +77,12 @@ def _values(draw: Draw, model: str, rows: str) -> tuple[str, bool]:
     return f"list({rows})", False
 
 
+def _distinct_on(draw: Draw, model: str, rows: str) -> tuple[str, bool]:
+    terms = draw.terms(model) or ["-" + TABLES[model].order[0]]
+    first = terms[0].removeprefix("-")
+    return f"list({draw.ordered(rows, model, *terms)}.distinct('{first}'))", True
+
+
 def _grouped(draw: Draw, model: str, rows: str) -> tuple[str, bool]:
     by = draw._column(model)
     much = draw.one("Count('pk')", "Count('customer_id')", f"Max('{draw._column(model)}')", "Min('pk')")
@@ -226,8 +232,8 @@ def _subqueried(draw: Draw, model: str) -> str:
     condition = draw.weighted(
         [
             (5, lambda: draw.in_subquery(target, kind)),
-            (2, lambda: draw.exists(model)),
-            (2, lambda: draw.scalar_comparison(model)),
+            (2, lambda: draw.exists(model, tied=draw.maybe(0.6))),
+            (2, lambda: draw.scalar_comparison(model, tied=draw.maybe(0.6))),
         ]
     )()
     rows = draw.one(draw.theirs(model), draw.theirs(model), f"m.{model}.objects.filter({draw.naming(model)})")
@@ -319,6 +325,7 @@ _ANSWERS: dict[str, tuple[int, Answer]] = {
     "slice": (12, _slice),
     "order by expression": (4, _ordered_by_expression),
     "values": (10, _values),
+    "distinct on": (2, _distinct_on),
     "group": (6, _grouped),
     "aggregate": (8, _aggregate),
     "count": (8, _counted),

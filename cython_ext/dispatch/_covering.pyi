@@ -1,0 +1,1 @@
+from cython_ext.dispatch.covering import stand_by as stand_by
