@@ -65,5 +65,7 @@ def make(found: postgres.Server, names: list[str], *, prepare: str) -> None:
     with psycopg.connect(found.url("postgres"), autocommit=True) as connection:
         for name in copies:
             connection.execute(
-                sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(pattern))
+                sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy").format(
+                    sql.Identifier(name), sql.Identifier(pattern)
+                )
             )

@@ -50,11 +50,9 @@ def narrow(query: Query, ranges: Ranges) -> None:
 def _within(query: Query, ranges: Ranges) -> Any:
     if not ranges:
         return NothingNode()
-    table = str(query.get_initial_alias())
-    assert query.model is not None  # noqa: S101
-    bucket: Any = _bucket(query.model, table)
-    conditions: list[Any] = [Range(bucket, found) for found in ranges]
-    return WhereNode(conditions, connector=OR)
+    bucket: Any = _bucket(query.model, str(query.get_initial_alias()))  # type: ignore[arg-type]
+    children: list[Any] = [Range(bucket, found) for found in ranges]
+    return WhereNode(children, connector=OR)
 
 
 def _bucket(model: type[Model], table: str) -> Func:

@@ -76,7 +76,9 @@ def ask(wanted: Mapping[str, Statement], seconds: float | None, *, is_continuati
 class _Call:
     """One statement on its way through one connection."""
 
-    __slots__ = ("alias", "began", "connection", "cursor", "is_cancelled", "may_reopen", "statement", "talk", "waits")
+    __slots__ = (
+        "alias", "began", "connection", "cursor", "is_cancelled", "may_reopen", "socket", "statement", "talk", "waits",
+    )  # fmt: skip
 
     def __init__(self, alias: str, statement: Statement, *, may_reopen: bool) -> None:
         self.alias = alias
@@ -88,11 +90,9 @@ class _Call:
         self.talk: Any = None
         """psycopg's conversation with the server: told what the socket is ready for, it says what it waits for."""
         self.waits = 0
+        self.socket = -1
+        """Kept, as a connection that is lost does not tell any more."""
         self.began = 0.0
-
-    @property
-    def socket(self) -> int:
-        return int(self.connection.connection.pgconn.socket)
 
 
 class _Round:
@@ -180,6 +180,7 @@ class _Round:
         with call.connection.wrap_database_errors:
             call.talk = call.cursor._execute_gen(sql, params)
             call.waits = int(next(call.talk))
+        call.socket = call.connection.connection.pgconn.socket
         self.selector.register(call.socket, call.waits, partial(self._continue, call))
 
     # Receiving.

@@ -47,7 +47,7 @@ class ReadingQuerySet(QuerySet[Row]):
         """After ``scatter(partial="return")``: the databases whose rows the last answer of this queryset lacks."""
         return tuple(dict.fromkeys(alias for missed in self._missed for alias in missed))
 
-    def _clone(self) -> Self:  # Django's, which its type stubs do not know
+    def _clone(self) -> Self:
         clone: Self = super()._clone()  # type: ignore[misc]
         clone._mark = self._mark
         return clone
@@ -90,12 +90,15 @@ class ReadingQuerySet(QuerySet[Row]):
         if self._mark is None:
             return ask()
         missed: list[list[str]] = []
-        self._missed = missed
         token = noted.set(missed)
         try:
             return ask()
         finally:
             noted.reset(token)
+            self._missed = missed
+            around = noted.get()
+            if around is not None:
+                around += missed
 
     # What asks.
 

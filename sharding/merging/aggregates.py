@@ -41,9 +41,8 @@ def helpers(aggregate: Any) -> list[Aggregate]:
     """What else to ask each database for, to compute ``aggregate`` from. Works before and after it was resolved."""
     if type(aggregate) is not Avg:
         return []
-    average: Any = aggregate
-    *sources, condition = average.get_source_expressions()
-    options: dict[str, Any] = {"filter": condition, "distinct": average.distinct}
+    *sources, condition = aggregate.get_source_expressions()
+    options = {"filter": condition, "distinct": aggregate.distinct}  # type: ignore[attr-defined]
     return [Sum(*sources, **options), Count(*sources, **options)]
 
 

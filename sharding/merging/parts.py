@@ -66,9 +66,7 @@ class PartCompiler(SQLCompiler):
         self.width: int | None = None
         """How many of the columns are the query's own; None where all are."""
         self.answer: Any = ()
-        self._label = query.model._meta.label if query.model is not None else "raw SQL"
         self._grouped_by: Sequence[Any] = ()
-        self._meta_ordering: Any = None
         self._refuse_whole_queries()
 
     @override
@@ -100,6 +98,9 @@ class PartCompiler(SQLCompiler):
     @override
     def pre_sql_setup(self, with_col_aliases: bool = False) -> Any:
         found = super().pre_sql_setup(with_col_aliases)
+        has_more_columns = self.width is not None or self.plan.groups is not None
+        if getattr(self, "qualify", None) is not None and has_more_columns and not self.alone:
+            self.refuse("a condition on a window beside what is not selected", "select what it is ordered by as well")
         if self.plan.groups is not None:
             self.having = None  # what a whole group says is known after merging
         return found
@@ -164,9 +165,9 @@ class PartCompiler(SQLCompiler):
         for expression in by:
             self._check_equality(expression, "GROUP BY")
         positions = tuple(columns.position(expression, formatted=True) for expression in by)
-        terms = () if self._meta_ordering and by else self._terms(columns, order_by)
-        on_groups: Any = self.having
-        condition = None if on_groups is None else having.condition(on_groups, self, columns.position)
+        terms = () if getattr(self, "_meta_ordering", None) and by else self._terms(columns, order_by)
+        having_node: Any = self.having  # set by pre_sql_setup()
+        condition = None if having_node is None else having.condition(having_node, self, columns.position)
         merges: list[Merge] = []
         for position, (expression, _) in enumerate(columns.all):  # grows while more is needed
             if getattr(values.source(expression), "contains_aggregate", False):
@@ -209,7 +210,9 @@ class PartCompiler(SQLCompiler):
             self.refuse(f"{clause} {_name(values.source(expression))}", "read the rows, and compare in Python")
 
     def refuse(self, what: str, instead: str) -> None:
-        raise CrossShardQuery(f"{self._label}: {what} cannot be put together from several databases; {instead}")
+        raise CrossShardQuery(
+            f"{self.query.get_meta().label}: {what} cannot be put together from several databases; {instead}"
+        )
 
 
 class _Columns:
@@ -237,8 +240,7 @@ class _Columns:
     def position(self, expression: Any, *, formatted: bool = False) -> int:
         """Where ``expression`` is among the columns; added where it is not."""
         if isinstance(expression, PositionRef):
-            ordinal: int = expression.ordinal  # type: ignore[attr-defined]
-            return self._starts[ordinal - 1]
+            return self._starts[expression.ordinal - 1]  # type: ignore[attr-defined]
         expression = values.source(expression)
         sql, params = self._sql(expression)
         if formatted:

@@ -61,16 +61,14 @@ def has_equality(expression: Any, connection: Any) -> bool:
 
 def source(expression: Any) -> Any:
     """What a reference to a selected column refers to."""
-    found = expression
     while isinstance(expression, Ref):
-        (found,) = expression.get_source_expressions()
-        expression = found
-    return found
+        expression = expression.source  # type: ignore[attr-defined]
+    return expression
 
 
 def _collation(expression: Any) -> str | None:
     if isinstance(expression, Collate):
-        return str(getattr(expression, "collation", None))
+        return str(expression.collation)  # type: ignore[attr-defined]
     return getattr(expression.target, "db_collation", None) if isinstance(expression, Col) else None
 
 
