@@ -23,8 +23,8 @@ PACE = 1.5
 """Orders an hour that a shopper can expect."""
 RADIUS_MINUTES = 1e6
 MOST_IN_CAR = 4.0
-SECONDS = 0.0025
-ITERATIONS = 150
+SECONDS = 0.002
+ITERATIONS = 300
 
 
 class Day:
@@ -39,6 +39,7 @@ class Day:
         self._given: dict[str, int] = dict.fromkeys(inst.couriers, 0)
         self._promised: dict[str, tuple[Stop, ...]] = {}
         self._counted: set[str] = set()
+        self._known: dict[str, tuple[tuple[Any, ...], Shopper]] = {}
         self._previous: dict[str, tuple[Stop, ...]] = {}
 
     def __call__(self, now: float, open_orders: list[Any], couriers: list[Any]) -> list[Command]:
@@ -92,18 +93,25 @@ class Day:
             an_order=inst.pay_order,
             guarantee=inst.pay_hour * (shift.off - shift.on) / 60,
             expected=PACE * max(0.0, shift.off - max(now, shift.on)) / 60,
+            worth=DOLLAR,
         )
+        state = (view.x, view.y, view.free_at, extra)
+        if not is_inbound and view.id in self._known and self._known[view.id][0] == state:
+            return self._known[view.id][1]
         route = self._promised[view.id] if is_inbound else ()
-        return Shopper(
+        shopper = Shopper(
             shopper_id=view.id,
             at=inst.stores[view.store] if is_inbound else (view.x, view.y),
-            free=view.arrive_at if is_inbound else max(now, view.free_at),
+            free=view.arrive_at if is_inbound else view.free_at,
             off=view.off,
             orders=MOST_IN_CAR,
-            pay=tuple(DOLLAR * dollars for dollars in extra),
+            pay=extra,
             route=route,
             locked=next((i for i, stop in enumerate(route) if stop[0] == "drop"), 0) if route else 0,
         )
+        if not is_inbound:
+            self._known[view.id] = (state, shopper)
+        return shopper
 
     def _commands(self, now: float, made: Plan, views: dict[str, Any]) -> list[Command]:
         out: list[Command] = []

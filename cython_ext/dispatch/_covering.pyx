@@ -1,4 +1,4 @@
-# distutils: extra_compile_args = -ffp-contract=off
+# distutils: extra_compile_args = -ffp-contract=off -fno-math-errno -fno-trapping-math
 """Compiled twin of ``covering.py``: same names, same answers, same errors."""
 
 from libc.math cimport ceil, sqrt

@@ -1,4 +1,4 @@
-# distutils: extra_compile_args = -ffp-contract=off
+# distutils: extra_compile_args = -ffp-contract=off -fno-math-errno -fno-trapping-math
 """Compiled twin of ``reference.py``: same names, same answers, same errors. Other threads run while it searches."""
 
 from libc.math cimport exp, log, sqrt
@@ -8,7 +8,8 @@ from libc.string cimport memcpy
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 from cython_ext.dispatch._routes cimport (
-    MOST_STOPS, NEVER, Data, Mark, Route, Slot, begin, best_insertion, carry_aboard, leg, one_more, walk
+    LOADS, MOST_STOPS, NEVER, Data, Mark, Route, Slot, State, begin, best_insertion, carry_aboard, drop, ending, leg,
+    one_more, pick, resume, walk
 )
 
 from cython_ext.dispatch import checks
@@ -24,6 +25,7 @@ cdef enum:
     FEW_SHOPPERS = 48
     WIDE = 96
     LOOSE_TRIED = 3
+    EXCHANGES = 2
 
 cdef double HOT = 5.0
 cdef double COLD = 0.2
@@ -499,6 +501,120 @@ cdef void undo(Search* s, double before) noexcept nogil:
     s.cost = before
 
 
+# ------------------------------------------------------------------ exchanging tails
+
+cdef int cuts(Search* s, int k, int* at, int* before) noexcept nogil:
+    """Where the route may be cut: the car is empty and nothing behind is promised. ``before``: orders up to there."""
+    cdef Route* r = &s.routes[k]
+    cdef int i, first = s.d.locked[k], in_car = 0, orders = 0, count = 0
+    for i in range(r.n):
+        if s.d.pin[r.at[i].stop >> 1] >= 0 and first <= i:
+            first = i + 1
+    for i in range(r.n + 1):
+        if in_car == 0 and i >= first:
+            at[count] = i
+            before[count] = orders
+            count += 1
+        if i == r.n:
+            break
+        if s.d.pin[r.at[i].stop >> 1] >= 0:
+            continue
+        if r.at[i].stop & 1:
+            orders += 1
+            in_car -= 1
+        else:
+            in_car += 1
+    return count
+
+
+cdef double with_tail(Search* s, int k, int cut, int orders, int other, int begin, double most) noexcept nogil:
+    """Cost of route k when it goes on, from its cut, as the other does from ``begin``; NEVER where a rule refuses."""
+    cdef Data* d = &s.d
+    cdef Route* r = &s.routes[k]
+    cdef Route* o = &s.routes[other]
+    cdef State state
+    cdef int i, q, stop
+    if cut + o.n - begin > MOST_STOPS:
+        return NEVER
+    resume(r, &state, cut)
+    for i in range(begin, o.n):
+        stop = o.at[i].stop
+        if stop & 1:
+            drop(d, &state, stop >> 1)
+            orders += 1
+            if state.cost > most:
+                return NEVER
+            continue
+        if d.needs[stop >> 1] & ~d.skills[k] or not pick(d, &state, k, stop >> 1):
+            return NEVER
+        for q in range(LOADS):
+            if o.at[i + 1].load[q] > d.capacity[LOADS * k + q] + 1e-9:
+                return NEVER
+    return state.cost + ending(d, k, state.leave, orders)
+
+
+cdef void swap_tails(Search* s, int k, int cut, int other, int other_cut) noexcept nogil:
+    cdef Route* r = &s.routes[k]
+    cdef Route* o = &s.routes[other]
+    cdef int kept[MOST_STOPS]
+    cdef int i, count = r.n - cut, n = o.n
+    touch(s, k)
+    touch(s, other)
+    s.cost -= r.cost + o.cost
+    for i in range(count):
+        kept[i] = r.at[cut + i].stop
+        s.where[kept[i] >> 1] = other
+    for i in range(other_cut, n):
+        r.at[cut + i - other_cut].stop = o.at[i].stop
+        s.where[o.at[i].stop >> 1] = k
+    for i in range(count):
+        o.at[other_cut + i].stop = kept[i]
+    r.n = cut + n - other_cut
+    o.n = other_cut + count
+    walk(&s.d, r, cut)
+    walk(&s.d, o, other_cut)
+    s.cost += r.cost + o.cost
+    note_end(s, k)
+    note_end(s, other)
+
+
+cdef void exchange(Search* s, double heat) noexcept nogil:
+    """Let two routes that pass near each other change what they do from a moment on, if it is worth it."""
+    cdef int a = below(s, s.d.n), k = s.where[a], b, other, i, j, count, other_count, best_i = -1, best_j = -1
+    cdef int at[MOST_STOPS + 1]
+    cdef int before[MOST_STOPS + 1]
+    cdef int other_at[MOST_STOPS + 1]
+    cdef int other_before[MOST_STOPS + 1]
+    cdef double one, two, now, best = NEVER
+    if s.alike_n == 0:
+        return
+    b = s.alike[<Py_ssize_t>a * s.alike_n + below(s, s.alike_n)]
+    other = s.where[b] if b >= 0 else -1
+    if k < 0 or other < 0 or k == other:
+        return
+    count = cuts(s, k, at, before)
+    other_count = cuts(s, other, other_at, other_before)
+    now = s.routes[k].cost + s.routes[other].cost
+    for i in range(count):
+        for j in range(other_count):
+            if at[i] == s.routes[k].n and other_at[j] == s.routes[other].n:
+                continue
+            one = with_tail(s, k, at[i], before[i], other, other_at[j], best)
+            if one >= best:
+                continue
+            two = with_tail(s, other, other_at[j], other_before[j], k, at[i], best)
+            if one + two < best:
+                best = one + two
+                best_i = i
+                best_j = j
+    if best_i < 0 or not best < now - heat * log(chance(s) + 1e-300):
+        return
+    s.clock += 1
+    s.touched_n = s.gone_n = 0
+    swap_tails(s, k, at[best_i], other, other_at[best_j])
+    keep(s)
+
+
 cdef void build(Search* s, Keyed* todo, double until) noexcept nogil:
     """Everybody who is in no route yet, by when they are ready."""
     cdef int count = 0, i, k, o
@@ -538,6 +654,8 @@ cdef long improve(Search* s, long iterations, double began, double seconds) noex
                 share = gone if gone > share else share
             heat = HOT * exp(log(COLD / HOT) * share)
         done += 1
+        for i in range(EXCHANGES):
+            exchange(s, heat)
         before = s.cost
         s.clock += 1
         s.touched_n = 0

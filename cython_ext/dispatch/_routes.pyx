@@ -1,4 +1,4 @@
-# distutils: extra_compile_args = -ffp-contract=off
+# distutils: extra_compile_args = -ffp-contract=off -fno-math-errno -fno-trapping-math
 """Compiled twin of ``routes.py``: walking a route, and the best place for one more order."""
 
 

@@ -250,6 +250,12 @@ def requests(draw: st.DrawFn) -> Request:
         )
         for i in range(draw(st.integers(0, 4)))
     ]
+    for one in orders:
+        kind = draw(st.sampled_from(("open", "open", "promised", "aboard"))) if shoppers else "open"
+        if kind != "open" and one.store is not None and not math.isnan(one.ready):
+            k = draw(st.integers(0, len(shoppers) - 1))
+            stops = (("drop", one.order_id),) if kind == "aboard" else (("pick", one.order_id), ("drop", one.order_id))
+            shoppers[k] = replace(shoppers[k], route=(*shoppers[k].route, *stops))
     travel = Plane(draw(st.sampled_from((1.0, 3.0))), is_whole=draw(st.booleans()))
     return request(orders, shoppers, travel=travel, weights=Weights(wait=0.5, busy=0.1), radius_minutes=40.0)
 
@@ -272,8 +278,12 @@ def check_route(asked: Request, who: Shopper, batches: list[Batch]) -> None:
     assert isinstance(asked.travel, Plane)
     assert who.at is not None
     at, clock, store = who.at, max(asked.now, who.free), ""
+    promised = {order_id for _, order_id in who.route}
+    aboard = promised - {order_id for kind, order_id in who.route if kind == "pick"}
+    mine = [visit.order_id for batch in batches for visit in batch.visits]
+    assert promised <= set(mine)
+    car = [orders[order_id] for order_id in sorted(aboard)]
     for batch in batches:
-        car: list[Order] = []
         assert batch.start == pytest.approx(clock)
         for visit in batch.visits:
             one = orders[visit.order_id]
@@ -283,16 +293,18 @@ def check_route(asked: Request, who: Shopper, batches: list[Batch]) -> None:
             minutes = math.ceil(minutes) if asked.travel.is_whole else minutes
             if visit.kind == "pick":
                 assert one not in car
-                assert one.needs <= who.skills
                 assert visit.at >= one.ready
-                assert visit.at <= who.off
-                if batch is batches[0] and not car and visit is batch.visits[0]:
+                if one.order_id not in promised:
+                    assert one.needs <= who.skills
+                    assert visit.at <= who.off
+                if one.order_id not in promised and batch is batches[0] and not car and visit is batch.visits[0]:
                     assert minutes <= asked.radius_minutes + 1e-4
                 service = 0.0 if store == one.store_id and not minutes else asked.half_pick
                 assert visit.at >= clock + minutes + service + one.shop_minutes * who.pace - asked.half_pick - 1e-4
                 car.append(one)
-                assert len(car) <= who.orders
-                assert sum(each.kilograms for each in car) <= who.kilograms + 1e-6
+                if one.order_id not in promised:
+                    assert len(car) <= who.orders
+                    assert sum(each.kilograms for each in car) <= who.kilograms + 1e-6
                 store = one.store_id
             else:
                 car.remove(one)
@@ -314,5 +326,7 @@ def check_all_reasons(asked: Request, made: Plan) -> None:
             assert codes[one.order_id] == "not_a_number"
         elif not asked.shoppers:
             assert codes[one.order_id] == "no_shopper"
-        elif not any(one.needs <= who.skills for who in asked.shoppers):
+        elif not any(
+            one.needs <= who.skills or one.order_id in {order_id for _, order_id in who.route} for who in asked.shoppers
+        ):
             assert codes[one.order_id] == "no_skill"
