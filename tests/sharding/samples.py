@@ -71,6 +71,7 @@ class Owner(ShardedModel):
 
     class Meta:
         app_label = "shop"
+        managed = False
 
     def __str__(self) -> str:
         return self.name
@@ -103,6 +104,7 @@ class Sample(ShardedModel):
 
     class Meta:
         app_label = "shop"
+        managed = False
 
     def __str__(self) -> str:
         return self.kind
@@ -119,6 +121,7 @@ class Detail(ShardedModel):
 
     class Meta:
         app_label = "shop"
+        managed = False
         ordering = ["part", "id"]
 
     def __str__(self) -> str:
