@@ -14,6 +14,7 @@ EVERY_SECONDS = {
     "dispatch.plan_zones": 3,
     "dispatch.sweep": 5,
     "shoppers.sweep": 5,
+    "sharding.look_after_moves": 30,
 }
 """Task name -> seconds. The queue follows from the name (``conf.ROUTES``) or from the task's own ``queue=``."""
 

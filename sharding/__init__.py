@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from sharding.querysets import ShardedQuerySet
     from sharding.replicas import replica_reads
     from sharding.tokens import written
-    from sharding.transactions import atomic, on_commit, reserve_ids, run
+    from sharding.transactions import atomic, on_commit, repeatable, reserve_ids, run
 
 # An app's package is imported while Django's registry is still empty, where a model cannot be defined.
 _LATER = {
@@ -48,6 +48,7 @@ _LATER = {
     "on_commit": "transactions",
     "owned": "copies",
     "replica_reads": "replicas",
+    "repeatable": "transactions",
     "reserve_ids": "transactions",
     "run": "transactions",
     "written": "tokens",
@@ -86,6 +87,7 @@ __all__ = [
     "home_of_id",
     "on_commit",
     "owned",
+    "repeatable",
     "replica_reads",
     "reserve_ids",
     "run",

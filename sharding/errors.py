@@ -28,7 +28,19 @@ class MisplacedRow(ShardingError, IntegrityError):
 
 
 class BucketMoved(ShardingError, OperationalError):
-    """The bucket was moved to another shard meanwhile; ``sharding.run`` tries again there."""
+    """The bucket was moved to another shard than ``alias`` meanwhile; ``sharding.run`` tries again there.
+
+    Of the statement nothing was done, and of its transaction nothing stays.
+    """
+
+    def __init__(self, alias: str, reason: str) -> None:
+        super().__init__(f"{alias}: {reason}")
+        self.alias, self.reason = alias, reason
+
+    @override
+    def __reduce__(self) -> tuple[object, ...]:
+        """Exceptions travel between processes."""
+        return type(self), (self.alias, self.reason)
 
 
 class ShardUnavailable(ShardingError, OperationalError):

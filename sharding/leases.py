@@ -158,17 +158,17 @@ def first_map() -> ShardMap:
     return topology.configured()
 
 
-def moved(alias: str, *, seen_epoch: int) -> None:
+def moved(alias: str, *, seen: ShardMap) -> bool:
     """What to do about a ``BucketMoved`` of ``alias``: get the new map, from the directory or else from the databases.
 
-    ``seen_epoch`` is that of the map which led there.
+    ``seen`` is the map which led there; says whether there is a newer one now.
     """
-    if topology.current().epoch > seen_epoch or refresh(newer_than=seen_epoch) or not options().watch:
-        return
-    connection = connections[alias]
-    if connection.connection is not None and not connection.in_atomic_block:
-        with suppress(_Silent):
-            _lost(connection)
+    if topology.current() is seen and not refresh(newer_than=seen.epoch) and options().watch:
+        connection = connections[alias]
+        if connection.connection is not None and not connection.in_atomic_block:
+            with suppress(_Silent):
+                _lost(connection)
+    return topology.current() is not seen
 
 
 def refresh(*, newer_than: int, seconds: float = 0.5) -> bool:
@@ -203,9 +203,9 @@ def confirm(connection: BaseDatabaseWrapper) -> None:
     except _Silent:
         return  # the statement itself will say what is wrong
     if lost:
-        raise BucketMoved(f"{connection.alias} no longer owns {len(lost)} buckets that the map gives it; try again")
+        raise BucketMoved(connection.alias, f"no longer owns {len(lost)} buckets that the map gives it; try again")
     if is_filled:
-        raise BucketMoved(f"{connection.alias} is being filled with buckets that are not its own yet; try again")
+        raise BucketMoved(connection.alias, "is being filled with buckets that are not its own yet; try again")
     primaries.confirm(connection)
     _confirmed_until[connection.alias] = asked_at + options().lease_seconds
 

@@ -6,7 +6,7 @@ scrape shall speak for.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -41,6 +41,7 @@ _confirmed = Gauge(
     "sharding_map_confirmed_timestamp_seconds", "When the directory last confirmed it.", multiprocess_mode="livemin"
 )
 _moves = Gauge("sharding_move_progress", "From 0 to 1.", ["move"], multiprocess_mode="livemostrecent")
+_known_moves: set[str] = set()
 _lag = Gauge(
     "sharding_replica_lag_seconds", "How far a replica is behind.", ["database"], multiprocess_mode="livemostrecent"
 )
@@ -72,12 +73,15 @@ def shard_map(*, epoch: int, confirmed_at: float) -> None:
     _confirmed.set(confirmed_at)
 
 
-def move(name: str, progress: float | None) -> None:
-    """How far a move has come, from 0 to 1; None once there is nothing more to say about it."""
-    if progress is not None:
-        _moves.labels(name).set(progress)
-    elif not _shared_folder():  # files of several processes only grow
-        _moves.remove(name)
+def moves(progress: Mapping[str, float]) -> None:
+    """How far each move has come, from 0 to 1; what was said about others is taken back."""
+    for name, done in progress.items():
+        _moves.labels(name).set(done)
+    if not _shared_folder():  # files of several processes only grow
+        for name in _known_moves.difference(progress):
+            _moves.remove(name)
+        _known_moves.intersection_update(progress)
+    _known_moves.update(progress)
 
 
 def replica_lag(database: str, seconds: float) -> None:

@@ -79,7 +79,7 @@ def confirm(connection: BaseDatabaseWrapper) -> None:
         if other > timeline:
             shard_map = topology.current()
             topology.use(replace(shard_map, primaries=shard_map.primaries_with(alias, shard_map.address_of(copy))))
-            raise BucketMoved(f"{alias}: the server of {copy} has taken over; try again")
+            raise BucketMoved(alias, f"the server of {copy} has taken over; try again")
 
 
 def standing(cursor: Any) -> tuple[int, bool]:

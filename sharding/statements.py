@@ -39,8 +39,9 @@ def passing(execute: Any, sql: str, params: Any, many: bool, context: dict[str, 
     if transaction.alias not in (None, connection.alias) and transaction.by is not topology.known():
         # Sent there, it would be a statement of its own, done whatever becomes of the transaction.
         raise errors.BucketMoved(
+            connection.alias,
             f"the map changed while a transaction was open on {transaction.alias}, and leads to {connection.alias} "
-            "now; begin again"
+            "now; begin again",
         )
     if not leases.is_fresh(connection.alias):
         leases.confirm(connection)
@@ -57,9 +58,9 @@ def translated(error: Error, alias: str) -> Error | None:
     """The library's own exception for what the database ``alias`` said by triggers and constraints of ours, or None."""
     state = errors.sqlstate(error)
     if state == errors.READ_ONLY and alias in options().replicas:
-        return errors.BucketMoved(f"{alias}: this server is not its primary, or not yet; try again")
+        return errors.BucketMoved(alias, "this server is not its primary, or not yet; try again")
     if state == errors.BUCKET_MOVED:
-        return errors.BucketMoved(*error.args)
+        return errors.BucketMoved(alias, errors.first_line(error))
     if state == errors.IDENTITY_CHANGED:
         return errors.MisplacedRow(*error.args)
     if state == errors.CHECK_VIOLATION:

@@ -4,7 +4,8 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
 from django.db import OperationalError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -17,9 +18,11 @@ from sharding.topology import Home
 Target = Home | ShardedModel | str
 """What names one database: a home, a row, or the alias itself."""
 
+P = ParamSpec("P")
 Answer = TypeVar("Answer")
 
-RETRIED = frozenset({errors.BUCKET_MOVED, errors.SERIALIZATION_FAILURE, errors.DEADLOCK})
+RETRIED = frozenset({errors.SERIALIZATION_FAILURE, errors.DEADLOCK})
+RETRIES = 3
 FIRST_PAUSE = 0.02
 """Seconds; doubled for each further try and spread at random from nothing to twice as much."""
 
@@ -82,7 +85,7 @@ def _outermost(alias: str) -> Iterator[None]:
         here.alias = here.by = None
 
 
-def run(target: Target, fn: Callable[[], Answer], *, retries: int = 3) -> Answer:
+def run(target: Target, fn: Callable[[], Answer], *, retries: int = RETRIES) -> Answer:
     """``fn()`` in a transaction of its own, begun again up to ``retries`` times when it lost a race.
 
     Lost races are a serialization failure, a deadlock, and a bucket that was moved meanwhile; the target's database is
@@ -94,21 +97,43 @@ def run(target: Target, fn: Callable[[], Answer], *, retries: int = 3) -> Answer
         raise CrossShardTransaction(
             f"run() inside an open transaction on {already} could not begin it again; call it outside, or use atomic()"
         )
-    for attempt in range(retries + 1):
-        epoch, alias = topology.current().epoch, alias_of(target)
+
+    def begin() -> Answer:
+        with atomic(target):
+            return fn()
+
+    return _insist(begin, retries)
+
+
+def repeatable(fn: Callable[P, Answer]) -> Callable[P, Answer]:
+    """Decorates a function that opens one transaction, or writes once: begun again as a whole when it lost a race.
+
+    Races are lost as ``run`` loses them. Called inside an open transaction it is just called: what has to begin again
+    is where that one was opened. What the function changes beside the database, it changes again.
+    """
+
+    @wraps(fn)
+    def repeated(*args: P.args, **kwargs: P.kwargs) -> Answer:
+        if open_elsewhere(None) is not None:
+            return fn(*args, **kwargs)
+        return _insist(lambda: fn(*args, **kwargs), RETRIES)
+
+    return repeated
+
+
+def _insist(begin: Callable[[], Answer], retries: int) -> Answer:
+    for attempt in range(retries):
+        seen = topology.current()
         try:
-            with atomic(alias):
-                return fn()
+            return begin()
+        except errors.BucketMoved as error:
+            if leases.moved(error.alias, seen=seen):
+                continue  # there is nothing to wait for
         except OperationalError as error:
-            has_moved = isinstance(error, errors.BucketMoved)
-            if attempt == retries or not (has_moved or errors.sqlstate(error) in RETRIED):
+            if errors.sqlstate(error) not in RETRIED:
                 raise
-            if has_moved:
-                leases.moved(alias, seen_epoch=epoch)
-                if alias_of(target) != alias:
-                    continue  # there is nothing to wait for
         pause(random.uniform(0, 2 * FIRST_PAUSE * 2**attempt))  # noqa: S311  spreads retries, guards nothing
-    raise AssertionError("unreachable")
+    return begin()
 
 
 pause = time.sleep

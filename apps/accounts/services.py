@@ -81,6 +81,7 @@ def check_password(password: str, user: models.User | None = None) -> None:
         raise PasswordTooWeak(" ".join(error.messages)) from error
 
 
+@sharding.repeatable
 def finish_sign_up(*, user_id: int) -> None:
     """Bring the profile of a sign-up to the customer's shard. Repeating it changes nothing."""
     pending = models.PendingProfile.objects.filter(pk=user_id).first()
@@ -125,6 +126,7 @@ def grant_role(*, user_id: int, role: str, store_id: int | None = None) -> None:
         models.StaffRole.objects.get_or_create(user_id=user_id, role=role, store_id=store_id)
 
 
+@sharding.repeatable
 def add_address(*, customer_id: int, address: AddressInput, now: datetime) -> int:
     """Note where the customer wants things brought; return the address's id.
 
@@ -152,6 +154,7 @@ def add_address(*, customer_id: int, address: AddressInput, now: datetime) -> in
         return int(models.Address.objects.create(customer=customer, details=details, created_at=now).pk)
 
 
+@sharding.repeatable
 def remove_address(*, customer_id: int, address_id: int) -> None:
     """Forget an address of this customer; raises ``AddressNotFound``, for somebody else's too."""
     removed, _ = models.Address.objects.filter(customer_id=customer_id, pk=address_id).delete()

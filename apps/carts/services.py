@@ -64,6 +64,7 @@ def set_line(
     return sharding.run(sharding.home("customer", customer_id), change)
 
 
+@sharding.repeatable
 def clear(*, customer_id: int, store_id: int, version: int) -> bool:
     """Empty the cart if it is still at ``version``; False when it has changed since (and stays as it is).
 

@@ -20,6 +20,7 @@ from apps.shoppers.errors import NotAShopper, ShopperOffline, ShopperPaused
 logger = logging.getLogger(__name__)
 
 
+@sharding.repeatable
 def register(*, user_id: int, name: str, zone_id: int, now: datetime, vehicle: domain.Vehicle = "car") -> None:
     """Make the user a shopper of the zone. Repeating it sets name, zone and vehicle anew."""
     with sharding.atomic(sharding.home("shopper", user_id)):
@@ -48,6 +49,7 @@ def resume(*, shopper_id: int) -> None:
     _set_state(shopper_id, "active")
 
 
+@sharding.repeatable
 def go_online(*, shopper_id: int, point: Point, now: datetime) -> None:
     """The shopper is at ``point`` and takes offers. Raises ``NotAShopper``, ``ShopperPaused``."""
     row = _shopper(shopper_id)
@@ -58,6 +60,7 @@ def go_online(*, shopper_id: int, point: Point, now: datetime) -> None:
     _note(row.zone_id, shopper_id, point, now)
 
 
+@sharding.repeatable
 def go_offline(*, shopper_id: int) -> None:
     """No more offers. An accepted batch stays the shopper's. Raises ``NotAShopper``."""
     row = _shopper(shopper_id)
@@ -68,6 +71,7 @@ def go_offline(*, shopper_id: int) -> None:
         logger.warning("shoppers.presence_lost shopper=%s", shopper_id)  # who is offered work is asked of the database
 
 
+@sharding.repeatable
 def report_position(*, shopper_id: int, point: Point, now: datetime, at: datetime | None = None) -> bool:
     """The shopper was at ``point`` at ``at`` (unsaid: now). Redis keeps it, the database once a minute, coarsely.
 
@@ -88,6 +92,7 @@ def report_position(*, shopper_id: int, point: Point, now: datetime, at: datetim
     return True
 
 
+@sharding.repeatable
 def claim(*, shopper_id: int, batch_id: int, store_id: int, expires_at: datetime, now: datetime) -> int | None:
     """Keep the shopper free for a batch until ``expires_at``; the assignment's id.
 
@@ -109,12 +114,14 @@ def claim(*, shopper_id: int, batch_id: int, store_id: int, expires_at: datetime
     return assignment_id
 
 
+@sharding.repeatable
 def mark_offered(*, shopper_id: int, assignment_id: int, offer_id: int) -> bool:
     """The claim has become an offer. False when the claim is over."""
     mine = models.Assignment.objects.filter(pk=assignment_id, shopper_id=shopper_id)
     return bool(mine.filter(state="claimed").update(state="offered", offer_id=offer_id))
 
 
+@sharding.repeatable
 def hold(*, shopper_id: int, batch_id: int, until: datetime, now: datetime) -> bool:
     """Keep a live claim from running out while its offer is being accepted. False when it is over already."""
     mine = models.Assignment.objects.filter(shopper_id=shopper_id, batch_id=batch_id)
@@ -123,6 +130,7 @@ def hold(*, shopper_id: int, batch_id: int, until: datetime, now: datetime) -> b
     return mine.filter(state="accepted").exists()
 
 
+@sharding.repeatable
 def mark_accepted(*, shopper_id: int, batch_id: int, offer_id: int) -> bool:
     """The shopper has the batch. False when that is known, or has been over since.
 
@@ -141,12 +149,14 @@ def mark_accepted(*, shopper_id: int, batch_id: int, offer_id: int) -> bool:
     return True
 
 
+@sharding.repeatable
 def complete(*, shopper_id: int, batch_id: int) -> bool:
     """The batch is done and the shopper free again. False when that is known."""
     mine = models.Assignment.objects.filter(shopper_id=shopper_id, batch_id=batch_id)
     return bool(mine.filter(state__in=(*domain.LIVE, "expired")).update(state="completed"))
 
 
+@sharding.repeatable
 def release(*, shopper_id: int, batch_id: int, offer_id: int | None = None) -> bool:
     """The shopper is not wanted for the batch (any more). False when nothing was live.
 
@@ -173,6 +183,7 @@ def end_abandoned_shifts(*, using: str, now: datetime) -> int:
     return silent.update(is_online=False, online_since=None)
 
 
+@sharding.repeatable
 def earn(
     *, shopper_id: int, batch_id: int, order_id: int | None, kind: domain.EarningKind, amount: Money, now: datetime
 ) -> bool:
@@ -199,6 +210,7 @@ def _shopper(shopper_id: int) -> models.Shopper:
     return row
 
 
+@sharding.repeatable
 def _set_state(shopper_id: int, state: domain.State) -> None:
     if not models.Shopper.objects.filter(pk=shopper_id).update(state=state):
         raise NotAShopper(f"There is no shopper {shopper_id}.")

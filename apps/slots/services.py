@@ -14,6 +14,7 @@ REAPED_AT_ONCE = 500
 _USUAL = Plan()
 
 
+@sharding.repeatable
 def open_windows(
     *, store_id: int, first_day: date, days: int = domain.DAYS_AHEAD, plan: Plan = _USUAL, now: datetime
 ) -> int:
@@ -55,6 +56,7 @@ def open_windows(
     return len(new)
 
 
+@sharding.repeatable
 def hold(*, store_id: int, window_id: int, order_id: int, minutes: int, expires_at: datetime, now: datetime) -> None:
     """Keep ``minutes`` of the window for the order until ``expires_at``, by one guarded UPDATE.
 
@@ -87,6 +89,7 @@ def hold(*, store_id: int, window_id: int, order_id: int, minutes: int, expires_
             raise WindowClosed("This window takes no orders now.")
 
 
+@sharding.repeatable
 def confirm(*, store_id: int, order_id: int) -> None:
     """Keep the order's window for good; repeating it changes nothing. Raises ``HoldNotFound``, ``HoldGone``."""
     with sharding.atomic(sharding.home("store", store_id)):
@@ -96,6 +99,7 @@ def confirm(*, store_id: int, order_id: int) -> None:
             holds.update(state=domain.CONFIRMED)
 
 
+@sharding.repeatable
 def release(*, store_id: int, order_id: int) -> None:
     """Give the order's minutes back; nothing to do for an order that holds none, or twice."""
     with sharding.atomic(sharding.home("store", store_id)):

@@ -123,9 +123,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def _commit(self) -> None:
         if self.connection is not None and not self.connection.closed:
             if self._has_moved():
-                raise BucketMoved(
-                    f"{self.alias}: another server has taken over; its transaction is undone, begin again"
-                )
+                raise BucketMoved(self.alias, "another server has taken over; its transaction is undone, begin again")
             before_commit(self)
         super()._commit()  # type: ignore[misc]  # the stubs leave it out
 

@@ -146,11 +146,11 @@ class Filling:
     def _moving(self, do: Callable[[], Position]) -> Position:
         """``do()``, again with a new map where a bucket moved away meanwhile, and again where a lock was missing."""
         for _ in range(10):
-            epoch = topology.current().epoch
+            seen = topology.current()
             try:
                 return self._patience.insist(do, self._rest)
             except BucketMoved:
-                leases.moved(self._alias, seen_epoch=epoch)
+                leases.moved(self._alias, seen=seen)
                 self._rest(0.05)
         return self._patience.insist(do, self._rest)
 

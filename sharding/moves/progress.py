@@ -157,8 +157,10 @@ MEASURED_FOR = timedelta(hours=1)
 
 def measure() -> None:
     """Set ``sharding_move_progress`` for each move: the part of its phase's steps that are done. 1 query."""
+    found = {}
     lately = Q(changed_at__gt=datetime.now(UTC) - MEASURED_FOR)
     for move in Move.objects.filter(lately | Q(phase__in=steps.STEPS)):
         todo = [step.name for step in steps.STEPS[Phase(move.phase)][0]] if move.phase in steps.STEPS else []
         done = todo.index(move.step) / len(todo) if move.step in todo else 1.0
-        metrics.move(f"{move.keyspace} {move.first}-{move.last} from {move.source} to {move.target}", done)
+        found[f"{move.keyspace} {move.first}-{move.last} from {move.source} to {move.target}"] = done
+    metrics.moves(found)

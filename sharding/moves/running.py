@@ -1,12 +1,13 @@
 """Carries a move from step to step, and remembers in the directory how far it has come."""
 
+import logging
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
 import psycopg
-from django.db import DEFAULT_DB_ALIAS, connections, transaction
+from django.db import DEFAULT_DB_ALIAS, Error, connections, transaction
 
 from sharding import directory, names
 from sharding.conf import options
@@ -18,7 +19,11 @@ from sharding.moves import work as works
 from sharding.moves.verifying import Finding
 from sharding.moves.work import Report, Work, taken
 
+logger = logging.getLogger(__name__)
+
 PATIENCE_SECONDS = 600.0
+LEFT_FOR = timedelta(seconds=15)
+"""A move that was entered, or made its last step, so lately is not taken for abandoned."""
 Phase = Move.Phase
 
 
@@ -113,6 +118,28 @@ def resume_abandoned(*, report: Report = _quietly, patience: float = PATIENCE_SE
         except MoveRefused:
             continue  # somebody is at it
     return found
+
+
+def look_after(*, patience: float) -> None:
+    """What a schedule has to do: go on with moves that nobody has been at for a while, clean up those that are due.
+
+    Repeat it every minute or so; each move gets ``patience`` seconds, and may be interrupted anywhere. One that cannot
+    go on is logged and does not keep the others. 2 queries where there is nothing to do.
+    """
+    left = Move.objects.filter(phase__in=steps.STEPS, changed_at__lt=datetime.now(UTC) - LEFT_FOR)
+    for move in left:
+        _tried(move, run, patience)
+    for move in due_for_cleanup():
+        _tried(move, cleanup, patience)
+
+
+def _tried(move: Move, work: Callable[..., Move], patience: float) -> None:
+    try:
+        work(move.pk, patience=patience)
+    except MoveRefused:
+        pass  # somebody is at it
+    except (ShardingError, Error) as error:
+        logger.warning("sharding.move_stopped move=%s %s", move.pk, first_line(error))
 
 
 def due_for_cleanup() -> list[Move]:

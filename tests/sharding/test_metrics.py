@@ -1,4 +1,5 @@
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -86,15 +87,17 @@ def test_a_database_that_cannot_be_reached_and_one_that_is_left_alone(monkeypatc
 
 def test_what_other_parts_of_the_library_say():
     metrics.shard_map(epoch=7, confirmed_at=1_800_000_000)
-    metrics.move("customer 0-9", 0.25)
+    metrics.moves({"customer 0-9": 0.25, "store 7": 1.0})
     metrics.replica_lag("customer_0_copy", 1.5)
     text = metrics.rendered().decode()
     assert "\nsharding_map_epoch 7.0\n" in text
     assert "\nsharding_map_confirmed_timestamp_seconds 1.8e+09\n" in text
     assert '\nsharding_move_progress{move="customer 0-9"} 0.25\n' in text
     assert '\nsharding_replica_lag_seconds{database="customer_0_copy"} 1.5\n' in text
-    metrics.move("customer 0-9", None)
-    assert "customer 0-9" not in metrics.rendered().decode()
+    metrics.moves({"store 7": 1.0})
+    assert re.findall("sharding_move_progress{.*", metrics.rendered().decode()) == [
+        'sharding_move_progress{move="store 7"} 1.0'
+    ]
 
 
 def test_processes_share_their_figures_and_the_dead_have_no_breakers(tmp_path):

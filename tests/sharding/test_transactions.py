@@ -73,8 +73,23 @@ def pauses(monkeypatch) -> list[float]:
     return seen
 
 
+def run(work):
+    return sharding.run(HERE, work)
+
+
+def repeat(work):
+    @sharding.repeatable
+    def service(*, at: str) -> str:
+        assert at == "noon"
+        with sharding.atomic(HERE):
+            return work()
+
+    return service(at="noon")
+
+
+@pytest.mark.parametrize("begun", [run, repeat])
 @pytest.mark.parametrize("state", ["40SH1", "40001", "40P01"])
-def test_run_begins_again_after_a_lost_race(state, pauses):
+def test_work_begins_again_after_a_lost_race(state, begun, pauses):
     tries = []
 
     def work() -> str:
@@ -84,7 +99,7 @@ def test_run_begins_again_after_a_lost_race(state, pauses):
             fail(HERE.alias, state)
         return "done"
 
-    assert sharding.run(HERE, work) == "done"
+    assert begun(work) == "done"
     assert len(tries) == 3
     assert len(pauses) == 2
     assert 0 <= pauses[0] <= 0.04
@@ -96,12 +111,15 @@ def fail(alias: str, state: str) -> None:
         cursor.execute(f"DO $$ BEGIN RAISE EXCEPTION 'lost' USING ERRCODE = '{state}'; END $$")
 
 
-def test_run_does_not_wait_when_it_is_known_where_the_bucket_went(pauses, monkeypatch):
+@pytest.mark.parametrize("begun", [run, repeat])
+def test_nobody_waits_when_it_is_known_where_the_bucket_went(begun, pauses, monkeypatch):
     shard_map, tries = topology.current(), []
 
-    def learn(alias: str, *, seen_epoch: int) -> None:
+    def learn(alias: str, *, seen: topology.ShardMap) -> bool:
+        assert (alias, seen) == (home, shard_map)
         moved = maps.assigned(shard_map.keyspaces["customer"], ONE, ONE, THERE.alias)
         topology.use(replace(shard_map, keyspaces={**shard_map.keyspaces, "customer": moved}))
+        return True
 
     def work() -> str:
         tries.append(HERE.alias)
@@ -112,7 +130,7 @@ def test_run_does_not_wait_when_it_is_known_where_the_bucket_went(pauses, monkey
     monkeypatch.setattr(leases, "moved", learn)
     home = HERE.alias
     try:
-        assert sharding.run(HERE, work) == "done"
+        assert begun(work) == "done"
     finally:
         topology.use(shard_map)
     assert tries == [home, THERE.alias]
@@ -154,6 +172,41 @@ def test_run_does_not_repeat_what_is_no_lost_race(pauses):
     with pytest.raises(OperationalError):
         sharding.run(HERE, work)
     assert (len(tries), pauses) == (1, [])
+
+
+def test_a_single_write_may_be_repeated_as_well(pauses):
+    Customer.objects.create(id=ONE, name="a")
+    tries = []
+
+    @sharding.repeatable
+    def rename() -> int:
+        tries.append(None)
+        found = Customer.objects.filter(id=ONE).update(name="b")
+        if len(tries) == 1:
+            fail(HERE.alias, "40001")
+        return found
+
+    assert rename() == 1
+    assert (len(tries), Customer.objects.get(id=ONE).name) == (2, "b")
+
+
+def test_inside_a_transaction_it_is_the_whole_that_begins_again(pauses):
+    inner, outer = [], []
+
+    @sharding.repeatable
+    def part() -> None:
+        inner.append(None)
+        if len(inner) < 3:
+            fail(HERE.alias, "40P01")
+
+    def whole() -> None:
+        outer.append(None)
+        Customer.objects.create(id=ONE, name="c")
+        part()
+
+    sharding.run(HERE, whole)
+    assert (len(inner), len(outer), len(pauses)) == (3, 3, 2)
+    assert exists(ONE)
 
 
 def test_run_refuses_to_be_part_of_a_transaction():

@@ -1,6 +1,6 @@
 """Take over a store's feed: every good row, in one transaction, and a note of every bad one."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -46,16 +46,33 @@ def import_items(*, store_id: int, rows: Iterable[FeedItem | RowError], now: dat
     store = stores.store(store_id=store_id)
     good, errors = _sorted_out(rows)
     product_ids = merging.product_ids(retailer_id=store.retailer_id, items=good)
+    merged, run = _kept(store_id, good, errors, product_ids, now)
+    return FeedReport(
+        run_id=run.pk,
+        rows=run.rows,
+        created=run.created,
+        updated=run.updated,
+        unchanged=run.unchanged,
+        errors=tuple(errors),
+        balances={merged.item_ids[item.lookup_code]: item.balance_on_hand for item in good},
+    )
+
+
+@sharding.repeatable
+def _kept(
+    store_id: int, items: Sequence[FeedItem], errors: Sequence[RowError], product_ids: Mapping[str, int], now: datetime
+) -> tuple[merging.Merged, models.FeedRun]:
+    """Items, run and errors in one transaction on the store's shard."""
     with sharding.atomic(sharding.home("store", store_id)):
-        merged = merging.merge(store_id=store_id, items=good, product_ids=product_ids, now=now)
+        merged = merging.merge(store_id=store_id, items=items, product_ids=product_ids, now=now)
         bad_rows = len({error.line for error in errors})
         run = models.FeedRun.objects.create(
             store_id=store_id,
             at=now,
-            rows=len(good) + bad_rows,
+            rows=len(items) + bad_rows,
             created=merged.created,
             updated=merged.updated,
-            unchanged=len(good) - merged.created - merged.updated,
+            unchanged=len(items) - merged.created - merged.updated,
             bad_rows=bad_rows,
         )
         models.FeedRowError.objects.bulk_create(
@@ -69,17 +86,10 @@ def import_items(*, store_id: int, rows: Iterable[FeedItem | RowError], now: dat
             )
             for error in errors[:MAX_KEPT_ERRORS]
         )
-    return FeedReport(
-        run_id=run.pk,
-        rows=run.rows,
-        created=run.created,
-        updated=run.updated,
-        unchanged=run.unchanged,
-        errors=tuple(errors),
-        balances={merged.item_ids[item.lookup_code]: item.balance_on_hand for item in good},
-    )
+    return merged, run
 
 
+@sharding.repeatable
 def put_item(*, store_id: int, item: FeedItem, now: datetime) -> int:
     """Make the store's item with this lookup code what ``item`` says; its id. Repeating it changes nothing.
 

@@ -66,6 +66,7 @@ def expire_offers(*, using: str, now: datetime) -> int:
     return sum(_end(row, OfferStatus.EXPIRED, now, Q(expires_at__lte=now)) for row in rows)
 
 
+@sharding.repeatable
 def _end(offer: models.Offer, outcome: OfferStatus, now: datetime, when: Q) -> bool:
     """End a live offer, open its batch and say so; False when it is not live (any more)."""
     with sharding.atomic(offer) as alias:
@@ -97,6 +98,7 @@ def _is_live(offer: models.Offer, now: datetime) -> bool:
     return offer.status == OfferStatus.SENT and offer.expires_at > now
 
 
+@sharding.repeatable
 def _take(offer: models.Offer, now: datetime) -> bool:
     """Turn the offer into the shopper's batch; False when somebody or something was faster, and nothing changed."""
     try:

@@ -16,6 +16,7 @@ class _Begun(Exception):
     """Picking has begun after all, or an order was canceled, and word of it is on its way."""
 
 
+@sharding.repeatable
 def note_picking(*, store_id: int, store_order_id: int) -> bool:
     """The shopper has begun. False when that is known."""
     with sharding.atomic(sharding.home("store", store_id)):
@@ -44,6 +45,7 @@ def reclaim_stale(*, using: str, now: datetime) -> int:
     return sum(_reclaim(batch_id, store_id) for batch_id, store_id in stale.values_list("pk", "store_id")[:SWEEP])
 
 
+@sharding.repeatable
 def _reclaim(batch_id: int, store_id: int) -> bool:
     try:
         with sharding.atomic(sharding.home("store", store_id)) as alias:
@@ -68,6 +70,7 @@ def _take_back(batch: models.Batch, shopper_id: int) -> None:
         raise _Begun
 
 
+@sharding.repeatable
 def _end_stops(store_id: int, store_order_id: int, state: StopState, now: datetime) -> bool:
     with sharding.atomic(sharding.home("store", store_id)) as alias:
         batch = _locked_batch_of(store_id, store_order_id)

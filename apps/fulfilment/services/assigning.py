@@ -18,6 +18,7 @@ def lock_waiting(*, store_id: int, store_order_ids: Collection[int]) -> frozense
     return frozenset(row.pk for row in waiting.select_for_update(no_key=True))
 
 
+@sharding.repeatable
 def assign(*, store_id: int, store_order_ids: Collection[int], shopper_id: int, now: datetime) -> frozenset[int]:
     """Give the waiting ones among the orders to the shopper; which they were. Canceled and taken ones are not."""
     target = sharding.home("store", store_id)
@@ -33,6 +34,7 @@ def assign(*, store_id: int, store_order_ids: Collection[int], shopper_id: int, 
     return mine
 
 
+@sharding.repeatable
 def unassign(*, store_id: int, store_order_ids: Collection[int], shopper_id: int) -> frozenset[int]:
     """Let those of the shopper's orders wait again on which no picking has begun; which they were."""
     target = sharding.home("store", store_id)

@@ -17,6 +17,7 @@ from apps.fulfilment.types import ProofInput
 from apps.orders import services as orders
 
 
+@sharding.repeatable
 def start_delivery(*, store_order_id: int, shopper_id: int, now: datetime) -> bool:
     """The order leaves the store. False when that is known. Raises what ``stages.advance`` does."""
     target = sharding.home_of_id("store", store_order_id)
@@ -59,6 +60,7 @@ def deliver(*, store_order_id: int, shopper_id: int, proof: ProofInput, now: dat
     return is_kept
 
 
+@sharding.repeatable
 def _hand_over(row: models.StoreOrder, shopper_id: int, kind: str, reference: str, now: datetime) -> bool:
     target = sharding.home_of_id("store", row.pk)
     with sharding.atomic(target):

@@ -12,6 +12,7 @@ from apps.fulfilment.events import CheckedOut, LinePicked, PickingStarted
 from apps.fulfilment.services import stages
 
 
+@sharding.repeatable
 def start_picking(*, store_order_id: int, shopper_id: int, now: datetime) -> bool:
     """The shopper is in the store. False when that is known. Raises what ``stages.advance`` does."""
     target = sharding.home_of_id("store", store_order_id)
@@ -53,6 +54,7 @@ def mark_refund(*, store_order_id: int, line_id: int, shopper_id: int, reason: s
     )
 
 
+@sharding.repeatable
 def check_out(*, store_order_id: int, shopper_id: int, now: datetime) -> bool:
     """Everything is picked, and what the lines say is final. False when that is known.
 
@@ -86,6 +88,7 @@ def check_out(*, store_order_id: int, shopper_id: int, now: datetime) -> bool:
     return is_new
 
 
+@sharding.repeatable
 def _set_line(
     *, store_order_id: int, line_id: int, shopper_id: int, status: LineStatus, found: Decimal, reason: str = ""
 ) -> bool:

@@ -14,6 +14,7 @@ from apps.stores import selectors as stores
 from apps.stores.types import Store
 
 
+@sharding.repeatable
 def project(
     *,
     store_id: int,
@@ -78,6 +79,7 @@ def project(
     return store_order_id
 
 
+@sharding.repeatable
 def cancel(*, store_id: int, order_id: int, customer_id: int, now: datetime) -> bool:
     """Stop all work on an order. False when there is none to stop: it was stopped before, or is on the road.
 

@@ -98,6 +98,7 @@ _LEAVE = """
 """
 
 
+@sharding.repeatable
 def reserve(
     *, store_id: int, order_id: int, quantities: Mapping[int, Decimal], expires_at: datetime, now: datetime
 ) -> None:
@@ -137,6 +138,7 @@ def reserve(
             raise OutOfStock(wanted.keys() - taken)  # and the transaction is undone
 
 
+@sharding.repeatable
 def commit(*, store_id: int, order_id: int) -> None:
     """Keep the order's reservation for good; repeating it changes nothing. 2 statements.
 
@@ -147,6 +149,7 @@ def commit(*, store_id: int, order_id: int) -> None:
             _move(cursor, store_id, order_id, to=domain.COMMITTED)
 
 
+@sharding.repeatable
 def release(*, store_id: int, order_id: int, now: datetime) -> None:
     """Give the order's reservation back to the shelf. 3 statements.
 
@@ -160,6 +163,7 @@ def release(*, store_id: int, order_id: int, now: datetime) -> None:
         _give_back(cursor, _reserved(store_id, found))
 
 
+@sharding.repeatable
 def consume(*, store_id: int, order_id: int, taken: Mapping[int, Decimal], now: datetime) -> None:
     """The order's goods leave the store: ``taken`` (by item id) leaves the stock, the reservation ends as a whole.
 

@@ -34,6 +34,7 @@ _SET = """
 _COUNT_LOCK = 5_122
 
 
+@sharding.repeatable
 def set_on_hand(*, store_id: int, quantities: Mapping[int, Decimal], reason: str, now: datetime) -> None:
     """Make ``quantities`` what lies in the store, by item id in each item's ``cost_unit``; the rest stays.
 

@@ -67,6 +67,7 @@ def standing(order: models.Order) -> Placed:
     return Placed(order_id=order.pk, status=order.status, action_url=action_url, rejected_code=order.rejected_code)
 
 
+@sharding.repeatable
 def secure(*, order_id: int, now: datetime) -> None:
     """Make a confirmed order's stock and window its own, without expiry. Repeating is harmless.
 
@@ -95,6 +96,7 @@ def secure(*, order_id: int, now: datetime) -> None:
         )
 
 
+@sharding.repeatable
 def undo(*, order_id: int, now: datetime) -> None:
     """Release stock and window of an ended order and void its authorisation. Repeating is harmless.
 
@@ -139,9 +141,7 @@ def _complete(order: models.Order, now: datetime) -> None:
     if now >= order.pay_by:
         return _reject(order, "placement_timed_out", now)
     try:
-        quantities = _quantities(order)
-        with sharding.atomic(sharding.home("store", order.store_id)):
-            _hold(order, quantities, now)
+        _hold(order, _quantities(order), now)
         payment = _payment(order, now)
     except (*NOT_TO_BE_HAD, CardDeclined, CardNotFound) as refusal:
         return _reject(order, refusal.code, now)
@@ -167,21 +167,23 @@ def _quantities(order: models.Order) -> dict[int, Decimal]:
     return dict(order.lines.order_by("item_id").values_list("item_id", "quantity"))
 
 
+@sharding.repeatable
 def _hold(order: models.Order, quantities: Mapping[int, Decimal], now: datetime) -> None:
-    """Reserve stock and window, inside the caller's transaction on the store's shard.
+    """Reserve stock and window, in one transaction on the store's shard.
 
     Stock before window, here and wherever they are released: two orders never wait for each other.
     """
-    expires_at = now + domain.HOLD
-    inventory.reserve(store_id=order.store_id, order_id=order.pk, quantities=quantities, expires_at=expires_at, now=now)
-    slots.hold(
-        store_id=order.store_id,
-        window_id=order.window_id,
-        order_id=order.pk,
-        minutes=order.window_minutes,
-        expires_at=expires_at,
-        now=now,
-    )
+    store_id, expires_at = order.store_id, now + domain.HOLD
+    with sharding.atomic(sharding.home("store", store_id)):
+        inventory.reserve(store_id=store_id, order_id=order.pk, quantities=quantities, expires_at=expires_at, now=now)
+        slots.hold(
+            store_id=store_id,
+            window_id=order.window_id,
+            order_id=order.pk,
+            minutes=order.window_minutes,
+            expires_at=expires_at,
+            now=now,
+        )
 
 
 def _payment(order: models.Order, now: datetime) -> Payment:

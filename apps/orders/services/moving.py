@@ -25,6 +25,7 @@ def transition(*, order_id: int, to: str, actor: str, now: datetime, data: Mappi
     return move(order_id=order_id, to=Status(to), actor=actor, now=now, data=data, refused=domain.EARNED)
 
 
+@sharding.repeatable
 def move(
     *,
     order_id: int,

@@ -18,6 +18,7 @@ from apps.pricing.types import DISCOUNT
 OPEN = (Status.PICKING, Status.VERIFYING_REPLACEMENTS)
 
 
+@sharding.repeatable
 def record_line(
     *, order_id: int, line_id: int, status: str, found_quantity: Decimal, actor: str, now: datetime
 ) -> bool:
@@ -50,6 +51,7 @@ def record_line(
     return True
 
 
+@sharding.repeatable
 def finalise(*, order_id: int, now: datetime, lines: Sequence[PickedLine] = (), actor: str = "system") -> bool:
     """Price what was found and move the order to ``checkout``; False when that was done before.
 

@@ -184,6 +184,7 @@ def _checked(request: _Request, now: datetime) -> _Checked:
     return _Checked(store=store, window=window, minutes=minutes, cart=cart, items=items, drop_off=drop_off)
 
 
+@sharding.repeatable
 def _create(request: _Request, checked: _Checked, now: datetime) -> int:
     """Order, lines, estimate, history and event in one transaction, and the cart emptied in it."""
     customer_id = request.customer_id

@@ -14,6 +14,7 @@ STEP = "estimate"
 """Name of the payment made when ordering; one for a larger total or a later tip gets a name of its own."""
 
 
+@sharding.repeatable
 def settle(*, order_id: int, now: datetime) -> Money:
     """Capture the final total of a delivered order, once, and say how much that was.
 

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from django.db.models import F
 
+import sharding
 from apps.payments import gateway, models
 from apps.payments.errors import CardNotFound, CardPageUnfinished, ProviderUnavailable, UnknownObject
 from apps.payments.gateway import SavedCard
@@ -76,6 +77,7 @@ def _stripe_customer(customer_id: int) -> str:
     return models.Wallet.objects.get(pk=customer_id).stripe_customer_id
 
 
+@sharding.repeatable
 def _kept(customer_id: int, card: SavedCard, *, now: datetime) -> int:
     row, _ = models.PaymentMethod.objects.get_or_create(
         customer_id=customer_id,

@@ -53,6 +53,7 @@ def begin(row: models.Payment, target: Status, *, now: datetime, **changes: Any)
     return again(row) if moved else None
 
 
+@sharding.repeatable
 def rekey(row: models.Payment, *, now: datetime) -> models.Payment:
     """A fresh key for the same call; raises ``ProviderUnavailable`` if somebody else is at it."""
     version = row.version + 1

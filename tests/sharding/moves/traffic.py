@@ -49,9 +49,9 @@ class Writer:
 
         follow = leases.moved
 
-        def counted(alias: str, *, seen_epoch: int) -> Any:
+        def counted(alias: str, *, seen: Any) -> Any:
             self.moved += 1
-            return follow(alias, seen_epoch=seen_epoch)
+            return follow(alias, seen=seen)
 
         leases.moved = counted
 
