@@ -14,6 +14,7 @@ ROUTES = {
     "catalog.*": {"queue": "bulk"},
     "analytics.*": {"queue": "bulk"},
     "privacy.*": {"queue": "bulk"},
+    "sharding.*": {"queue": "bulk"},
 }
 """Queue by the first word of a task's name; ``events`` otherwise. A task's own ``queue=`` option goes before this."""
 

@@ -18,7 +18,7 @@ def heartbeat() -> None:
     cache.set(HEARTBEAT_KEY, time.time(), HEARTBEAT_KEPT_S)
 
 
-@shared_task(name="sharding.look_after_moves", queue="bulk")
+@shared_task(name="sharding.look_after_moves")
 def look_after_moves() -> None:
     """Go on with moves of buckets that lost their process, and delete old copies whose time is over.
 

@@ -150,7 +150,7 @@ def test_with_the_directory_away_a_move_is_learnt_from_the_databases(watched, aw
     away()
     hand_over()
     assert eventually(lambda: not leases.is_fresh(HERE))
-    with pytest.raises(BucketMoved, match=f"{HERE} no longer owns 1 buckets that the map gives it"):
+    with pytest.raises(BucketMoved, match=f"{HERE}: no longer owns 1 buckets that the map gives it"):
         Customer.objects.get(pk=ONE)
     assert sharding.alias_for("customer", ONE) == THERE
     assert sharding.alias_for("customer", ONE + 1) == HERE
@@ -175,7 +175,7 @@ def test_with_the_directory_away_rows_on_their_way_in_are_not_taken_for_answers(
         cursor.execute("INSERT INTO sharding_bucket VALUES ('customer', %s, 'importing', 9)", [ONE])
     assert eventually(lambda: not leases.is_fresh(THERE))
     assert topology.keyspace("customer").only(THERE) is None
-    with pytest.raises(BucketMoved, match=f"{THERE} is being filled with buckets that are not its own yet; try again"):
+    with pytest.raises(BucketMoved, match=f"{THERE}: is being filled with buckets that are not its own yet; try again"):
         Customer.objects.using(THERE).count()
     assert topology.keyspace("customer").only(THERE) == topology.keyspace("customer").owned(THERE)
     assert Customer.objects.using(THERE).count() == 0
