@@ -11,6 +11,8 @@ In ``conftest.py``::
     def one_database_at_a_time():
         with sharding.testing.forbid_cross_database_transactions():
             yield
+
+Tests that commit (``transaction=True``) take a second each to empty every database; with ``empty`` a few milliseconds.
 """
 
 from collections.abc import Collection, Iterator
@@ -108,6 +110,28 @@ def _creation(alias: str) -> Any:
 def _use(alias: str, name: str) -> None:
     settings.DATABASES[alias]["NAME"] = name
     connections[alias].settings_dict["NAME"] = name
+
+
+KEPT_TABLES = frozenset({"django_migrations", "django_content_type", "auth_permission"})
+
+
+def empty(alias: str) -> None:
+    """Delete all rows of all models' tables in ``alias``, but for what Django itself writes after migrating.
+
+    Django's ``flush`` makes a new file of every table and then writes those rows anew. Needs a superuser. 2 queries.
+    """
+    connection = connections[alias]
+    tables = [sql.Identifier(name) for name in connection.introspection.django_table_names(only_existing=True)
+              if name not in KEPT_TABLES]  # fmt: skip
+    with connection.cursor() as cursor:
+        looks = [sql.SQL("SELECT {} WHERE EXISTS (SELECT FROM {})").format(name.as_string(), name) for name in tables]
+        cursor.execute(sql.SQL(" UNION ALL ").join(looks))
+        filled = [sql.SQL(name) for (name,) in cursor.fetchall()]
+        if filled:
+            deletions = [sql.SQL("DELETE FROM {};").format(name) for name in filled]
+            cursor.execute(
+                sql.SQL("SET LOCAL session_replication_role = replica; {}").format(sql.SQL("").join(deletions))
+            )
 
 
 @contextmanager

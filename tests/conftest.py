@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from django.test import TransactionTestCase
 from pytest_django.plugin import DjangoDbBlocker
 
 from deploy.local import testservers
@@ -33,6 +34,17 @@ def django_db_setup(
     django_db_keepdb: bool,
 ) -> Iterator[None]:
     with django_db_blocker.unblock(), testing.databases(keep=django_db_keepdb):
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def emptied_quickly() -> Iterator[None]:
+    def empty_all(case: type[TransactionTestCase]) -> None:
+        for alias in case._databases_names(include_mirrors=False):  # type: ignore[attr-defined]
+            testing.empty(alias)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", empty_all)
         yield
 
 

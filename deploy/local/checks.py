@@ -33,8 +33,19 @@ def steps(*, fast: bool) -> list[Check]:
         Check("django check", (*MANAGE, "check", "--fail-level", "WARNING")),
         Check("migrations", (*MANAGE, "makemigrations", "--check", "--dry-run")),
         Check("safe migrations", (*MANAGE, "shard", "lint")),
-        Check("tests", (*PYTEST, "-n", "2", *(("-m", "not e2e and not slow") if fast else ()))),
-        Check("twins: python", (*PYTEST, "-m", "twins"), {"INSTACART_IMPL": "python"}, is_quick=False),
+        Check(
+            "tests",
+            (
+                *PYTEST,
+                "-n",
+                "2",
+                "--dist",
+                "worksteal",
+                "-m",
+                "not twins and not e2e and not slow" if fast else "not twins",
+            ),
+        ),
+        Check("twins: python", (*PYTEST, "-n", "2", "-m", "twins"), {"INSTACART_IMPL": "python"}, is_quick=False),
         Check("twins: cython", (*PYTEST, "-m", "twins"), {"INSTACART_IMPL": "cython"}, is_quick=False),
     ]
     return [check for check in everything if check.is_quick or not fast]

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
-import httpx
 from django.test import Client
 
 import sharding
@@ -20,7 +19,7 @@ from apps.shoppers import services as shoppers
 from apps.stores import selectors as stores
 from tests.accounts.oauth import App
 from tests.orders.factories import MORNING, PASSWORD
-from tests.payments.fixtures import Sandbox
+from tests.payments.fixtures import HTTP, Sandbox
 
 GOOD_CARD, DECLINING_CARD = "4242424242424242", "4000000000000341"
 _numbers = count(1)
@@ -116,7 +115,7 @@ class Customer(Person):
         settings = self.ask(SETTINGS)["paymentSettings"]
         assert settings["apiBase"] == bank.url
         typed = {"type": "card", "card[number]": number, "card[exp_month]": "12", "card[exp_year]": "2040"}
-        made = httpx.post(
+        made = HTTP.post(
             f"{bank.url}/v1/payment_methods",
             data=typed | {"card[cvc]": "123"},
             auth=(settings["publishableKey"] or "pk_test_tests", ""),

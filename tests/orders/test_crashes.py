@@ -170,10 +170,17 @@ def points_of(scenario, provider):
     return points.passed
 
 
+def distinct(names):
+    """Without the points right before a call where one right after another is there: seldom is anything written between."""
+    return [n for n, name in enumerate(names) if n == 0 or not name.startswith("before") or "after" not in names[n - 1]]
+
+
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
-def test_a_kill_at_any_point_leaves_no_half(scenario, provider, capsys):
+def test_a_kill_at_any_point_leaves_no_half(scenario, provider, capsys, request):
     names = points_of(scenario, provider)
-    for number, name in enumerate(names):
+    chosen = range(len(names)) if request.config.getoption("--long") else distinct(names)
+    for number in chosen:
+        name = names[number]
         stage = stage_for(scenario, provider)
         with failpoints(provider, deadly=number) as points, pytest.raises(Killed):
             scenario.act(stage)
@@ -181,7 +188,7 @@ def test_a_kill_at_any_point_leaves_no_half(scenario, provider, capsys):
         recover(scenario, stage)
         check(scenario, stage, f"{scenario.name}, killed at {number} ({name})")
     with capsys.disabled():
-        print(f"\n{scenario.name}: {len(names)} cells", end="")
+        print(f"\n{scenario.name}: {len(chosen)} of {len(names)} cells", end="")
 
 
 @pytest.mark.slow

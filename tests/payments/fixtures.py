@@ -11,7 +11,10 @@ from apps.payments.fake import FakeGateway
 from apps.payments.stripe_gateway import StripeGateway
 from deploy.payments_sandbox.server import Server
 
-__all__ = ["Sandbox", "fake_gateway", "sandbox", "sandbox_server"]
+HTTP = httpx.Client(verify=False, limits=httpx.Limits(max_keepalive_connections=0))  # noqa: S501
+"""Shared, because each client of its own reads all the machine's certificates, though nothing here is encrypted."""
+
+__all__ = ["HTTP", "Sandbox", "fake_gateway", "sandbox", "sandbox_server"]
 
 
 class Sandbox:
@@ -34,10 +37,10 @@ class Sandbox:
         self._post("clock", advance=seconds)
 
     def reset(self) -> None:
-        httpx.post(f"{self.url}/_sandbox/reset", json={}).raise_for_status()
+        HTTP.post(f"{self.url}/_sandbox/reset", json={}).raise_for_status()
 
     def objects(self, kind: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = httpx.get(f"{self.url}/_sandbox/dump").json()["objects"][kind]
+        found: list[dict[str, Any]] = HTTP.get(f"{self.url}/_sandbox/dump").json()["objects"][kind]
         return found
 
     def intents(self) -> list[tuple[str, int, int]]:
@@ -46,16 +49,16 @@ class Sandbox:
 
     def answer_bank(self, url: str, answer: str) -> None:
         """Press ``approve`` or ``deny`` on the page to which a customer is sent."""
-        answered = httpx.post(url, data={"answer": answer})
+        answered = HTTP.post(url, data={"answer": answer})
         assert answered.status_code < 400
 
     def type_card(self, url: str, *, number: str) -> None:
         """Fill in the page on which a customer saves a card."""
-        answered = httpx.post(url, data={"number": number, "expiry": "12/40", "cvc": "123"})
+        answered = HTTP.post(url, data={"number": number, "expiry": "12/40", "cvc": "123"})
         assert answered.status_code < 400
 
     def _post(self, name: str, **values: Any) -> None:
-        httpx.post(f"{self.url}/_sandbox/{name}", json=values).raise_for_status()
+        HTTP.post(f"{self.url}/_sandbox/{name}", json=values).raise_for_status()
 
 
 @pytest.fixture(scope="session")

@@ -127,6 +127,7 @@ def test_a_commit_that_waits_for_a_standby_is_not_cancelled_into_a_yes(server, d
     execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
     execute("SELECT pg_reload_conf()")
     until(lambda: execute("SHOW synchronous_standby_names") == [("nobody",)])
+    execute("CHECKPOINT")  # it is the checkpointer that tells the others, once it has read the setting
     try:
         with at_most(DEADLINE), pytest.raises(sharding.DeadlineExceeded, match="unknown"):
             with transaction.atomic(ALIAS):
