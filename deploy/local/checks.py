@@ -13,6 +13,8 @@ from deploy.local.layout import ROOT
 PROGRAMS = Path(sys.executable).parent
 PACKAGES = ("apps", "sharding", "cython_ext", "celery_app", "instacart", "deploy", "bench")
 PYTEST = (sys.executable, "-m", "pytest")
+SIDE_BY_SIDE = ("-n", "3", "--dist", "worksteal")
+"""One more than a small machine has processors: many tests wait, for a browser or for a server that must not answer."""
 MANAGE = (sys.executable, "manage.py")
 
 
@@ -45,7 +47,7 @@ def steps(*, fast: bool) -> list[Check]:
                 "not twins and not e2e and not slow" if fast else "not twins",
             ),
         ),
-        Check("twins: python", (*PYTEST, "-n", "2", "-m", "twins"), {"INSTACART_IMPL": "python"}, is_quick=False),
+        Check("twins: python", (*PYTEST, *SIDE_BY_SIDE, "-m", "twins"), {"INSTACART_IMPL": "python"}, is_quick=False),
         Check("twins: cython", (*PYTEST, "-m", "twins"), {"INSTACART_IMPL": "cython"}, is_quick=False),
     ]
     return [check for check in everything if check.is_quick or not fast]

@@ -171,7 +171,7 @@ def points_of(scenario, provider):
 
 
 def distinct(names):
-    """Without the points right before a call where one right after another is there: seldom is anything written between."""
+    """Without those before a call that come right after another: seldom is anything written between."""
     return [n for n, name in enumerate(names) if n == 0 or not name.startswith("before") or "after" not in names[n - 1]]
 
 
