@@ -13,8 +13,7 @@ from deploy.local.layout import ROOT
 PROGRAMS = Path(sys.executable).parent
 PACKAGES = ("apps", "sharding", "cython_ext", "celery_app", "instacart", "deploy", "bench")
 PYTEST = (sys.executable, "-m", "pytest")
-SIDE_BY_SIDE = ("-n", "3", "--dist", "worksteal")
-"""One more than a small machine has processors: many tests wait, for a browser or for a server that must not answer."""
+SIDE_BY_SIDE = ("-n", "2", "--dist", "loadgroup")
 MANAGE = (sys.executable, "manage.py")
 
 

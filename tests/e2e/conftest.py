@@ -76,7 +76,10 @@ def browser(installation: Installation) -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(params=[(390, 844), (1280, 900)], ids=["phone", "desktop"])
+PHONE, DESKTOP = (390, 844), (1280, 900)
+
+
+@pytest.fixture(params=[PHONE, DESKTOP], ids=["phone", "desktop"])
 def page(request: pytest.FixtureRequest, browser: Browser, installation: Installation) -> Iterator[Page]:
     """A page of a visitor who has never been here; a script error fails the test."""
     width, height = request.param

@@ -6,7 +6,9 @@ import uuid
 import pytest
 from playwright.sync_api import Page, expect
 
-pytestmark = pytest.mark.e2e
+from tests.e2e.conftest import DESKTOP, PHONE
+
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("browser")]  # one installation for all of them
 
 DELIVERED_WITHIN_MS = 150_000
 PICKED_WITHIN_MS = 30_000
@@ -65,19 +67,25 @@ def sign_in_as(page: Page, role: str) -> None:
     page.locator(f"form[action$='/demo/sign-in/{role}/'] button").click()
 
 
+@pytest.mark.parametrize("page", [PHONE], indirect=True)
 def test_an_order_is_placed_watched_and_delivered_without_reloading(page: Page) -> None:
     sign_up(page)
     add_address(page)
     fill_cart(page)
     check_out(page)
-    page.evaluate("window.neverReloaded = true")
-    expect(page.locator("[data-state]")).to_have_attribute("data-state", "open")
+    desk = page.context.new_page()
+    desk.set_viewport_size({"width": DESKTOP[0], "height": DESKTOP[1]})
+    desk.goto(page.url)
+    for watched in (page, desk):
+        watched.evaluate("window.neverReloaded = true")
+        expect(watched.locator("[data-state]")).to_have_attribute("data-state", "open")
     expect(page.get_by_role("heading", level=1)).to_have_text(
         re.compile("Shopping|Checking|On the way|Delivered"), timeout=PICKED_WITHIN_MS
     )
-    expect(page.get_by_role("heading", level=1)).to_have_text("Delivered", timeout=DELIVERED_WITHIN_MS)
-    expect(page.get_by_role("heading", name="Receipt")).to_be_visible()
-    assert page.evaluate("window.neverReloaded") is True
+    for watched in (page, desk):
+        expect(watched.get_by_role("heading", level=1)).to_have_text("Delivered", timeout=DELIVERED_WITHIN_MS)
+        expect(watched.get_by_role("heading", name="Receipt")).to_be_visible()
+        assert watched.evaluate("window.neverReloaded") is True
 
     rows = page.locator("aside table").first.locator("tbody tr td.num").all_inner_texts()
     total = page.locator("aside table").first.locator("tfoot td.num").inner_text()
