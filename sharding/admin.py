@@ -11,9 +11,9 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from typing_extensions import override
 
-from sharding import breakers, doctor, migrating, topology
+from sharding import breakers, doctor, migrating, moves, topology
 from sharding.ids import BUCKETS
-from sharding.models import MapVersion
+from sharding.models import MapVersion, Move
 
 LINE = mark_safe("<br>")
 
@@ -97,6 +97,53 @@ class MapVersionAdmin(ReadOnly):
             for first, last, alias in keyspace["ranges"]
         ]
         return format_html_join(LINE, "<code>{}</code> {}", lines)
+
+
+@admin.register(Move)
+class MoveAdmin(ReadOnly):
+    """Buckets on their way. ``manage.py shard`` moves them, and gives up or goes on."""
+
+    list_display = ("pk", "buckets", "source", "target", "phase", "step", "done", "note", "changed_at")
+    list_filter = ("phase", "keyspace")
+    ordering = ("-id",)
+    fields = (
+        "buckets", "source", "target", "phase", "now", "waits_for", "what_to_do",
+        "started_at", "stepped_at", "switched_at", "changed_at",
+    )  # fmt: skip
+    readonly_fields = ("buckets", "now", "waits_for", "what_to_do")
+
+    @override
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Move | None:
+        move: Move | None = super().get_object(request, object_id, from_field)
+        if move is not None:
+            move.seen = moves.status_of(move)  # type: ignore[attr-defined]  # for the columns below, once a page
+        return move
+
+    @admin.display(description="Buckets", ordering="first")
+    def buckets(self, move: Move) -> str:
+        return f"{move.keyspace} {move.first}-{move.last}"
+
+    @admin.display(description="Of this phase")
+    def done(self, move: Move) -> str:
+        return f"{moves.part_done(move):.0%}"
+
+    @admin.display(description="At this moment")
+    def now(self, move: Any) -> str:
+        return f"{move.seen.told}. {move.seen.note}".strip()
+
+    @admin.display(description="Waits for")
+    def waits_for(self, move: Any) -> str | SafeString:
+        return format_html_join(LINE, "{}", ((who,) for who in move.seen.waits_for)) or "nobody"
+
+    @admin.display(description="What can be done")
+    def what_to_do(self, move: Any) -> str | SafeString:
+        commands = {
+            f"manage.py shard move --resume {move.pk}": move.seen.is_abandoned,
+            f"manage.py shard rollback {move.pk}": move.phase in (Move.Phase.MOVING, Move.Phase.KEPT),
+            f"manage.py shard cleanup --now {move.pk}": move.phase == Move.Phase.KEPT,
+        }
+        offered = [(command,) for command, is_possible in commands.items() if is_possible]
+        return format_html_join(LINE, "<code>{}</code>", offered) or "nothing: it is over, or somebody is at it"
 
 
 def _rows(keyspace: topology.Keyspace) -> list[Row]:

@@ -88,7 +88,7 @@ def show(out: OutputWrapper, *, as_json: bool, finished: bool, **_: Any) -> None
         out.write(json.dumps([asdict(one) for one in found], cls=DjangoJSONEncoder))
         return
     for one in found:
-        out.write(f"{one.id}: {one.keyspace} {one.first}-{one.last}, {one.source} to {one.target}: {_progress(one)}")
+        out.write(f"{one.id}: {one.keyspace} {one.first}-{one.last}, {one.source} to {one.target}: {one.told}")
         if one.is_abandoned:
             out.write(f"    nobody is at it: shard move --resume {one.id}, or shard rollback {one.id}")
         for line in (one.note, *(f"waits for {who}" for who in one.waits_for)):
@@ -96,23 +96,6 @@ def show(out: OutputWrapper, *, as_json: bool, finished: bool, **_: Any) -> None
                 out.write(f"    {line}")
     if not found:
         out.write("no moves")
-
-
-def _progress(one: moves.Status) -> str:
-    parts = [f"{one.phase} {one.step}".strip()]
-    if one.step:
-        parts.append(f"for {one.seconds:.0f} s")
-    if one.step == "copy":
-        parts.append(f"{one.copied:,} of about {one.expected:,} rows")
-    if one.rate is not None and one.eta_seconds is not None:
-        parts.append(f"{one.rate:,.0f}/s, {one.eta_seconds:.0f} s to go")
-    if one.kept_bytes is not None:
-        parts.append(f"{one.kept_bytes / 1e6:.1f} MB not applied yet")
-    if one.failures:
-        parts.append(f"applying failed {one.failures} times, the server's log says why")
-    if one.undone_until is not None:
-        parts.append(f"can be undone until {one.undone_until:%Y-%m-%d %H:%M:%S} UTC")
-    return ", ".join(parts)
 
 
 def _add_show(parser: ArgumentParser) -> None:

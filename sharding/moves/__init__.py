@@ -6,7 +6,7 @@ it and ``cleanup`` ends the time in which that is possible. ``plan`` says what t
 """
 
 from sharding.moves.planning import Plan, Proposal, plan
-from sharding.moves.progress import Status, status
+from sharding.moves.progress import Status, part_done, status, status_of
 from sharding.moves.running import (
     cleanup,
     compare,
@@ -29,6 +29,7 @@ __all__ = [
     "compare",
     "due_for_cleanup",
     "look_after",
+    "part_done",
     "plan",
     "refuse_migrating",
     "resume_abandoned",
@@ -36,5 +37,6 @@ __all__ = [
     "run",
     "start",
     "status",
+    "status_of",
     "verify",
 ]

@@ -51,14 +51,33 @@ class Status:
         """Under way, and nobody is at it."""
         return self.runner is None and self.phase in steps.STEPS
 
+    @property
+    def told(self) -> str:
+        """In one line, for people."""
+        parts = [f"{self.phase} {self.step}".strip()]
+        if self.step:
+            parts.append(f"for {self.seconds:.0f} s")
+        if self.step == "copy":
+            parts.append(f"{self.copied:,} of about {self.expected:,} rows")
+        if self.rate is not None and self.eta_seconds is not None:
+            parts.append(f"{self.rate:,.0f}/s, {self.eta_seconds:.0f} s to go")
+        if self.kept_bytes is not None:
+            parts.append(f"{self.kept_bytes / 1e6:.1f} MB not applied yet")
+        if self.failures:
+            parts.append(f"applying failed {self.failures} times, the server's log says why")
+        if self.undone_until is not None:
+            parts.append(f"can be undone until {self.undone_until:%Y-%m-%d %H:%M:%S} UTC")
+        return ", ".join(parts)
+
 
 def status(*, also_finished: bool = False) -> list[Status]:
     """Every move that is not over, in the order of their beginning."""
     found = Move.objects.all() if also_finished else Move.objects.exclude(phase__in=(Phase.DONE, Phase.UNDONE))
-    return [_status(move) for move in found]
+    return [status_of(move) for move in found]
 
 
-def _status(move: Move) -> Status:
+def status_of(move: Move) -> Status:
+    """One move, asking its two databases unless it is over. About ten queries."""
     seen = _Seen()
     if not move.is_over:
         try:
@@ -157,10 +176,12 @@ MEASURED_FOR = timedelta(hours=1)
 
 def measure() -> None:
     """Set ``sharding_move_progress`` for each move: the part of its phase's steps that are done. 1 query."""
-    found = {}
     lately = Q(changed_at__gt=datetime.now(UTC) - MEASURED_FOR)
-    for move in Move.objects.filter(lately | Q(phase__in=steps.STEPS)):
-        todo = [step.name for step in steps.STEPS[Phase(move.phase)][0]] if move.phase in steps.STEPS else []
-        done = todo.index(move.step) / len(todo) if move.step in todo else 1.0
-        found[f"{move.keyspace} {move.first}-{move.last} from {move.source} to {move.target}"] = done
-    metrics.moves(found)
+    measured = Move.objects.filter(lately | Q(phase__in=steps.STEPS))
+    metrics.moves({str(move).partition(" of ")[2]: part_done(move) for move in measured})
+
+
+def part_done(move: Move) -> float:
+    """The part of its phase's steps that are done, from 0 to 1. Asks nobody."""
+    todo = [step.name for step in steps.STEPS[Phase(move.phase)][0]] if move.phase in steps.STEPS else []
+    return todo.index(move.step) / len(todo) if move.step in todo else 1.0

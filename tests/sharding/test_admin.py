@@ -8,7 +8,7 @@ from django.test import Client
 
 import sharding
 from sharding import directory, maps, topology
-from sharding.models import MapVersion
+from sharding.models import MapVersion, Move
 from tests.accounts.factories import make_staff
 
 pytestmark = pytest.mark.django_db(databases="__all__", transaction=True)
@@ -67,7 +67,24 @@ def test_nobody_changes_a_map_here(staff):
     assert list(MapVersion.objects.values_list("epoch", "reason")) == [(2, "move 1: switch"), (1, "the configured map")]
 
 
+def test_a_move_shows_how_far_it_is_and_what_can_be_done(staff):
+    begun = Move.objects.create(keyspace="customer", first=5, last=9, source=FIRST, target=LAST, tag="a", step="copy")
+    over = Move.objects.create(keyspace="customer", first=1, last=1, source=FIRST, target=LAST, tag="b", phase="done")
+    listed = staff.get("/admin/sharding/move/").content.decode()
+    assert "customer 5-9" in listed
+    assert "100%" in listed
+    page = staff.get(f"/admin/sharding/move/{begun.pk}/change/").content.decode()
+    assert "moving copy, for 0 s, 0 of about 0 rows" in page
+    assert f"manage.py shard move --resume {begun.pk}" in page  # nobody is at it
+    assert f"manage.py shard rollback {begun.pk}" in page
+    assert "shard cleanup" not in page
+    page = staff.get(f"/admin/sharding/move/{over.pk}/change/").content.decode()
+    assert "nothing: it is over" in page
+    assert staff.post(f"/admin/sharding/move/{begun.pk}/delete/", {"post": "yes"}).status_code == 403
+    assert Move.objects.count() == 2
+
+
 def test_the_pages_are_for_staff():
-    for url in (OVERVIEW, "/admin/sharding/mapversion/"):
+    for url in (OVERVIEW, "/admin/sharding/mapversion/", "/admin/sharding/move/"):
         answer = Client().get(url)
         assert (answer.status_code, answer.headers["Location"].split("?")[0]) == (302, "/admin/login/")
