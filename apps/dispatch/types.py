@@ -1,4 +1,5 @@
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from apps.common.geo import Point
@@ -21,7 +22,9 @@ class PlanReport:
     offers_lost: int = 0
     """Planned, but somebody else was faster: with the shopper or with an order."""
     out_of_reach: int = 0
-    """Batches for which no shopper is near enough, or none that may be asked (again)."""
+    """Batches that were refused, and for which no shopper is near enough, or none that may be asked (again)."""
+    held: Mapping[str, int] = field(default_factory=dict)
+    """Orders that are in no batch, by the code of the reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,22 +2,26 @@
 
 import logging
 import uuid
-from collections.abc import Collection, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.core.cache import cache
 from django.db import IntegrityError
 
 import sharding
 from apps.dispatch import domain, models
-from apps.dispatch.domain import BatchStatus, Job, Match, OfferStatus, StopState
+from apps.dispatch.domain import BatchStatus, Job, Match, OfferStatus, StopState, zone_plan
+from apps.dispatch.domain.zone_plan import Proposal, Zone
 from apps.dispatch.types import PlanReport
 from apps.fulfilment import selectors as fulfilment
 from apps.fulfilment import services as fulfilment_services
 from apps.fulfilment.types import WaitingOrder
 from apps.shoppers import selectors as shoppers
 from apps.shoppers import services as shopper_services
+from apps.shoppers.types import AvailableShopper
 from apps.stores import selectors as stores
 from apps.stores.types import Store
 
@@ -29,7 +33,10 @@ class _Taken(Exception):
 
 
 def plan(*, zone_id: int, now: datetime) -> PlanReport:
-    """Offer the zone's due orders to its free shoppers.
+    """Offer the zone's orders to its free shoppers: those for which somebody has to leave now; the others are held.
+
+    Batches that were refused are offered as they are, to whoever is nearest and may be asked; the rest of the zone is
+    planned by the engine for ``DISPATCH_PLAN_SECONDS``, from where its last plan was.
 
     The number of questions asked does not grow with the orders. Planners may overlap, or die
     anywhere: each offer first claims the shopper on their own shard, until a time that passes by
@@ -40,17 +47,24 @@ def plan(*, zone_id: int, now: datetime) -> PlanReport:
             return PlanReport(zone_id=zone_id, is_skipped=True)
         zone_stores = {store.id: store for store in stores.stores_of_zone(zone_id=zone_id)}
         waiting = fulfilment.waiting(store_ids=zone_stores.keys(), now=now) if zone_stores else ()
-        jobs = _jobs(zone_stores, waiting, now)
-        free = shoppers.available(zone_id=zone_id, now=now) if jobs else ()
-        found = domain.matches(jobs, free, now=now)
+        batch_of = _batches_of(zone_stores, waiting)
+        refused = _refused(zone_stores, {order.id: order for order in waiting}, batch_of, now)
+        loose = [order for order in waiting if order.id not in batch_of]
+        free = shoppers.available(zone_id=zone_id, now=now) if refused or loose else ()
+        again = domain.matches(refused, free, now=now)
+        asked = {match.shopper_id for match in again}
+        proposal = _propose(zone_id, zone_stores, loose, [one for one in free if one.shopper_id not in asked], now)
+        found = again + proposal.matches
         sent = sum(_offer(match, zone_stores[match.job.route.store_id], now) for match in found)
+    held = Counter(held.code for held in proposal.held.values())
     return PlanReport(
         zone_id=zone_id,
         waiting_orders=len(waiting),
         free_shoppers=len(free),
         offers_sent=sent,
         offers_lost=len(found) - sent,
-        out_of_reach=len(jobs) - len(found),
+        out_of_reach=len(refused) - len(again),
+        held=dict(sorted(held.items())),
     )
 
 
@@ -70,28 +84,42 @@ def _lease(zone_id: int, now: datetime) -> Iterator[bool]:
         leases.filter(holder=mine).update(expires_at=now)
 
 
-def _jobs(zone_stores: dict[int, Store], waiting: Collection[WaitingOrder], now: datetime) -> list[Job]:
-    """What needs a shopper: batches that were refused, and routes of orders in no batch yet. 3 queries a shard."""
-    early = timedelta(minutes=settings.DISPATCH_EARLY_MINUTES)
-    by_id = {order.id: order for order in waiting}
+def _propose(
+    zone_id: int,
+    zone_stores: dict[int, Store],
+    loose: Sequence[WaitingOrder],
+    free: Sequence[AvailableShopper],
+    now: datetime,
+) -> Proposal:
+    """What the engine finds, beginning with its last plan. That is in the cache: without it, it only begins anew."""
+    key = f"dispatch:routes:{zone_id}"
+    proposal = zone_plan.propose(
+        loose,
+        free,
+        zone=Zone(
+            stores={store.id: store.point for store in zone_stores.values()},
+            now=now,
+            early=timedelta(minutes=settings.DISPATCH_EARLY_MINUTES),
+        ),
+        until_next=domain.PLAN_EVERY + timedelta(seconds=settings.DISPATCH_OFFER_SECONDS),
+        previous=cache.get(key) or {},
+        seconds=settings.DISPATCH_PLAN_SECONDS,
+    )
+    cache.set(key, proposal.routes, timeout=domain.KEEP_ROUTES.total_seconds())
+    return proposal
+
+
+def _batches_of(zone_stores: dict[int, Store], waiting: Collection[WaitingOrder]) -> dict[int, int]:
+    """The batches of those waiting orders that are in one. 1 query a shard."""
     stops = models.BatchStop.objects.filter(store_id__in=zone_stores.keys(), kind="drop", state=StopState.PENDING)
-    batch_of = dict(stops.filter(store_order_id__in=by_id).values_list("store_order_id", "batch_id")) if by_id else {}
-    loose: dict[int, list[WaitingOrder]] = {}
-    for order in waiting:
-        store = zone_stores[order.store_id]
-        if order.id not in batch_of and domain.is_due(order, store=store.point, now=now, early=early):
-            loose.setdefault(order.store_id, []).append(order)
-    fresh = [
-        Job(route=route)
-        for store_id, orders in loose.items()
-        for route in domain.routes(store_id, zone_stores[store_id].point, orders, now=now)
-    ]
-    return _refused(zone_stores, by_id, batch_of, now) + fresh
+    wanted = [order.id for order in waiting]
+    return dict(stops.filter(store_order_id__in=wanted).values_list("store_order_id", "batch_id")) if wanted else {}
 
 
 def _refused(
     zone_stores: dict[int, Store], waiting: dict[int, WaitingOrder], batch_of: dict[int, int], now: datetime
 ) -> list[Job]:
+    """Batches that nobody has been found for yet. 2 queries a shard."""
     if not batch_of:
         return []
     batch_ids = set(batch_of.values())
@@ -111,6 +139,7 @@ def _refused(
             excluded=domain.excluded(asked.get(batch.pk, []), now=now),
         )
         for batch in open_batches
+        if all(order.drop for order in members[batch.pk])
     ]
 
 
@@ -151,8 +180,7 @@ def _offer(match: Match, store: Store, now: datetime) -> bool:
 
 
 def _make_batch(batch_id: int, match: Match, store: Store, now: datetime) -> None:
-    orders = match.job.route.orders
-    _keep_waiting(store.id, {order.id for order in orders})
+    _keep_waiting(store.id, {order.id for order in match.job.route.orders})
     models.Batch.objects.create(
         id=batch_id,
         store_id=store.id,
@@ -168,13 +196,11 @@ def _make_batch(batch_id: int, match: Match, store: Store, now: datetime) -> Non
             batch_id=batch_id,
             store_id=store.id,
             sequence=sequence,
-            kind=kind,
-            store_order_id=order.id,
-            order_id=order.order_id,
+            kind=step.kind,
+            store_order_id=step.order.id,
+            order_id=step.order.order_id,
         )
-        for sequence, (kind, order) in enumerate(
-            [("pick", order) for order in orders] + [("drop", order) for order in orders]
-        )
+        for sequence, step in enumerate(match.job.route.steps)
     )
 
 
