@@ -22,6 +22,8 @@ class Batch(ShardedModel):
     pay_cents = models.BigIntegerField()
     currency = models.CharField(max_length=3)
     distance_m = models.PositiveIntegerField()
+    why = models.JSONField(null=True)
+    """``domain.reasons``; nothing rests on it."""
     created_at = models.DateTimeField(db_default=Now())
     acknowledged_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)

@@ -92,6 +92,34 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Alternative:
+    """What an order would have cost with this shopper, everything else as planned; None: with nobody."""
+
+    shopper_id: int | None
+    cost: float
+    """In the planner's own unit, about a minute of driving."""
+    is_chosen: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Why:
+    """How a batch was chosen, as the planner saw it when it made it; to whom it went in the end may be another."""
+
+    leave_by: datetime
+    """Until then nothing was lost by waiting for a better batch."""
+    minutes: float
+    """From setting out to the last door behind them."""
+    drive_minutes: float
+    late_minutes: float
+    """Over all orders, beyond what nobody could have avoided any more."""
+    cut_orders: int
+    """Orders of another store that the trip would have taken too. The minutes are still those of the whole trip."""
+    alternatives: Mapping[int, tuple[Alternative, ...]]
+    """By store order id, the cheapest first; 5 at most, the chosen one and nobody among them. Empty when a turn had so
+    many batches to make that there was no time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
     offer_id: int
     batch_id: int

@@ -116,6 +116,23 @@ def test_doors_far_apart_become_two_batches():
     assert models.Batch.objects.filter(store_id=store.id).count() == 2
 
 
+def test_why_a_batch_was_chosen_is_kept_with_it():
+    store = make_store()
+    other = make_shopper(store.zone_id, point=near(store, 3_000))
+    nearest = make_shopper(store.zone_id, point=near(store, 500))
+    order_id = make_waiting_store_order(store=store, drop=near(store, 2_000))
+    plan(store)
+    (offer,) = selectors.offers_of(shopper_id=nearest, now=NOW)
+    with counted() as queries:
+        why = selectors.why(batch_id=offer.batch_id)
+    assert queries.total == 1
+    assert why.drive_minutes == pytest.approx(2_500 * 76 / 60_000, abs=0.02)
+    weighed = [(each.shopper_id, each.is_chosen) for each in why.alternatives[order_id]]
+    assert weighed == [(nearest, True), (other, False), (None, False)]
+    assert why.alternatives.keys() == {order_id}
+    assert selectors.why(batch_id=offer.batch_id + 1) is None
+
+
 def test_what_one_shopper_declined_goes_to_the_next_as_it_is():
     offered = make_offer(orders=2)
     store = offered.store

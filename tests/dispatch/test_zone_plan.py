@@ -1,5 +1,6 @@
 """From waiting orders to offers, without a database."""
 
+import json
 import time
 from datetime import UTC, datetime, timedelta
 from itertools import count, pairwise
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from apps.common.geo import Point
 from apps.common.money import Money
-from apps.dispatch.domain import zone_plan
+from apps.dispatch.domain import reasons, zone_plan
 from apps.dispatch.domain.zone_plan import Zone
 from apps.fulfilment.types import WaitingOrder
 from apps.shoppers.types import AvailableShopper
@@ -129,6 +130,25 @@ def test_an_impossible_window_makes_an_order_urgent_not_hopeless(minutes):
     assert batches(propose([hopeless], shoppers(0))) == [[hopeless.id]]
 
 
+def test_what_was_weighed_is_told_with_its_cost():
+    one = order(metres=2_000)
+    (match,) = propose([one], shoppers(3_000, 1_000, 5_000, 9_000, 8_000, 7_000)).matches
+    why = match.why
+    assert match.shopper_id == 2
+    drive = (1_000 + 2_000) * 76 / 60_000
+    assert why.drive_minutes == pytest.approx(drive, abs=0.02)
+    # 6.85 minutes in the store and 1.9 for two lines and three units, 4.35 at the door
+    assert why.minutes == pytest.approx(drive + 6.85 + 1.9 + 4.35, abs=0.02)
+    assert (why.late_minutes, why.cut_orders, why.leave_by) == (0, 0, NOW)
+    (weighed,) = why.alternatives.values()
+    assert [(each.shopper_id, each.is_chosen) for each in weighed] == [(2, True), (1, False), (3, False), (None, False)]
+    assert weighed[-1].cost == 1_000
+    costs = [each.cost for each in weighed]
+    # 2 km farther are 2.53 minutes more to drive, half of that for the shopper's time, a tenth for who waits
+    assert costs[1] - costs[0] == pytest.approx(2 * 76 / 60 * 1.6, abs=0.02)
+    assert reasons.from_json(json.loads(json.dumps(reasons.to_json(why)))) == why
+
+
 def test_what_has_no_place_is_held_with_the_reason():
     no_door, no_store, fine = order(drop=None), order(store_id=19), order()
     proposal = propose([no_door, no_store, fine], shoppers(0))
@@ -167,6 +187,9 @@ def test_five_thousand_orders_get_an_answer_each():
     assert sorted([*offered, *proposal.held]) == [one.id for one in orders]
     assert set(codes(proposal).values()) <= {"backlog", "next_trip", "other_store", "waits"}
     assert list(codes(proposal).values()).count("backlog") == 4_000
+    assert [bool(match.why.alternatives) for match in proposal.matches] == [
+        n < 40 for n in range(len(proposal.matches))
+    ]
     assert took < 5
 
 

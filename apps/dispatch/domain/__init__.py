@@ -14,6 +14,7 @@ from math import floor
 from typing import Final, Literal
 
 from apps.common.geo import Point
+from apps.dispatch.types import Why
 from apps.fulfilment.types import WaitingOrder
 from apps.shoppers.types import AvailableShopper
 from cython_ext import geo
@@ -152,9 +153,12 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
+    """``why`` is None for a batch that was made before."""
+
     job: Job
     shopper_id: int
     approach_m: float
+    why: Why | None = None
 
     @property
     def distance_m(self) -> int:

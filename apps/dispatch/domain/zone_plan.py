@@ -14,13 +14,13 @@ Nothing here raises for bad data: who cannot be planned is held, with a code and
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from apps.common.geo import Point
 from apps.dispatch import domain
-from apps.dispatch.domain import Job, Match, Route, Step
+from apps.dispatch.domain import Job, Match, Route, Step, reasons
 from apps.fulfilment.types import WaitingOrder
 from apps.shoppers.types import AvailableShopper
 from cython_ext.dispatch import engine
@@ -220,7 +220,10 @@ def _take_over(
                 for order in kept:
                     _hold(made.held, order, "too_far", "Nobody free is near enough to its store yet.")
             else:
-                made.matches.append(match)
+                is_weighed = len(made.matches) < reasons.MOST_BATCHES
+                ids = frozenset(str(order.id) for order in kept)
+                why = reasons.explained(plan, batch, ids, now=zone.now, is_weighed=is_weighed)
+                made.matches.append(replace(match, why=why))
     return cut
 
 

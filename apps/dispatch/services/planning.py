@@ -13,7 +13,7 @@ from django.db import IntegrityError
 
 import sharding
 from apps.dispatch import domain, models
-from apps.dispatch.domain import BatchStatus, Job, Match, OfferStatus, StopState, zone_plan
+from apps.dispatch.domain import BatchStatus, Job, Match, OfferStatus, StopState, reasons, zone_plan
 from apps.dispatch.domain.zone_plan import Proposal, Zone
 from apps.dispatch.types import PlanReport
 from apps.fulfilment import selectors as fulfilment
@@ -190,6 +190,7 @@ def _make_batch(batch_id: int, match: Match, store: Store, now: datetime) -> Non
         currency=store.currency,
         distance_m=round(match.job.route.route_m),
         created_at=now,
+        why=reasons.to_json(match.why) if match.why else None,
     )
     models.BatchStop.objects.bulk_create(
         models.BatchStop(
