@@ -16,6 +16,8 @@ class PlanReport:
     zone_id: int
     is_skipped: bool = False
     """Another planner is at work on the zone."""
+    is_deposed: bool = False
+    """It took too long: another planner has taken the zone over, and the rest of the offers were not made."""
     waiting_orders: int = 0
     free_shoppers: int = 0
     offers_sent: int = 0

@@ -252,6 +252,66 @@ def test_a_planner_that_is_at_work_keeps_others_out_for_ten_seconds_at_most():
     assert plan(store, NOW + timedelta(seconds=10)).is_skipped is False  # given back at once
 
 
+def claim_and_then(monkeypatch, happens):
+    """Let something happen after the first claim, once."""
+    claim, waiting = shopper_services.claim, [happens]
+
+    def claimed(**fields):
+        assignment_id = claim(**fields)
+        if waiting:
+            waiting.pop()()
+        return assignment_id
+
+    monkeypatch.setattr(shopper_services, "claim", claimed)
+
+
+def test_a_planner_whose_lease_was_taken_over_makes_no_more_offers(monkeypatch):
+    stores = [make_store(zone="Slow") for _ in range(2)]
+    people = [make_shopper(stores[0].zone_id, point=store.point) for store in stores]
+    orders = [make_waiting_store_order(store=store, drop=near(store)) for store in stores]
+    successors = []
+
+    def take_over():
+        for shopper_id in people:
+            shopper_services.go_offline(shopper_id=shopper_id)
+        successors.append(plan(stores[0], NOW + timedelta(seconds=10)))
+
+    claim_and_then(monkeypatch, take_over)
+    deposed = plan(stores[0])
+    assert (deposed.is_deposed, deposed.offers_sent, deposed.offers_lost) == (True, 0, 2)
+    assert [(successor.is_deposed, successor.held) for successor in successors] == [(False, {"no_shopper": 2})]
+    assert [offers(store) for store in stores] == [[], []]
+    assert [shoppers.live_assignment(shopper_id=shopper_id) for shopper_id in people] == [None, None]
+    later = NOW + timedelta(seconds=13)
+    for shopper_id in people:
+        shopper_services.go_online(shopper_id=shopper_id, point=stores[0].point, now=later)
+    report = plan(stores[0], later)
+    assert (report.is_deposed, report.offers_sent, report.held) == (False, 2, {})
+    stops = models.BatchStop.objects.filter(store_id__in=[store.id for store in stores], kind="drop")
+    assert sorted(stops.values_list("store_order_id", flat=True)) == sorted(orders)
+
+
+def test_a_planner_that_only_overran_its_lease_goes_on_alone(monkeypatch):
+    store = make_store()
+    shopper = make_shopper(store.zone_id, point=store.point)
+    make_waiting_store_order(store=store, drop=near(store))
+    leases = models.PlannerLease.objects.filter(zone_id=store.zone_id)
+    claim_and_then(monkeypatch, lambda: leases.update(expires_at=NOW))
+    assert plan(store).is_deposed is False
+    assert offers(store) == [(shopper, "sent")]
+
+
+def test_each_lease_has_a_larger_number_also_after_the_last_was_lost():
+    store = make_store()
+    numbers = []
+    for is_lost in (False, False, True, False):
+        if is_lost:
+            models.PlannerLease.objects.filter(zone_id=store.zone_id).delete()
+        plan(store)
+        numbers.append(models.PlannerLease.objects.get(zone_id=store.zone_id).token)
+    assert numbers == sorted(set(numbers))
+
+
 def test_a_plan_asks_the_same_number_of_questions_however_much_waits():
     stores = [make_store() for _ in range(2)]
 

@@ -1,10 +1,8 @@
 """A zone's waiting orders, its free shoppers, and the offers that follow."""
 
 import logging
-import uuid
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -15,6 +13,7 @@ import sharding
 from apps.dispatch import domain, models
 from apps.dispatch.domain import BatchStatus, Job, Match, OfferStatus, StopState, reasons, zone_plan
 from apps.dispatch.domain.zone_plan import Proposal, Zone
+from apps.dispatch.services import leasing
 from apps.dispatch.types import PlanReport
 from apps.fulfilment import selectors as fulfilment
 from apps.fulfilment import services as fulfilment_services
@@ -40,12 +39,15 @@ def plan(*, zone_id: int, now: datetime) -> PlanReport:
 
     The number of questions asked does not grow with the orders. Planners may overlap, or die
     anywhere: each offer first claims the shopper on their own shard, until a time that passes by
-    itself, and then makes batch, stops and offer in one transaction that unique indexes guard.
+    itself, and then makes batch, stops and offer in one transaction that unique indexes guard, and that
+    refuses a planner whose lease was taken over meanwhile.
     """
-    with _lease(zone_id, now) as is_mine:
-        if not is_mine:
+    with leasing.lease(zone_id, now) as lease:
+        if lease is None:
             return PlanReport(zone_id=zone_id, is_skipped=True)
         zone_stores = {store.id: store for store in stores.stores_of_zone(zone_id=zone_id)}
+        if lease.is_inherited:
+            leasing.depose_others(store_ids=zone_stores.keys(), token=lease.token)
         waiting = fulfilment.waiting(store_ids=zone_stores.keys(), now=now) if zone_stores else ()
         batch_of = _batches_of(zone_stores, waiting)
         refused = _refused(zone_stores, {order.id: order for order in waiting}, batch_of, now)
@@ -55,10 +57,11 @@ def plan(*, zone_id: int, now: datetime) -> PlanReport:
         asked = {match.shopper_id for match in again}
         proposal = _propose(zone_id, zone_stores, loose, [one for one in free if one.shopper_id not in asked], now)
         found = again + proposal.matches
-        sent = sum(_offer(match, zone_stores[match.job.route.store_id], now) for match in found)
+        sent, is_deposed = _send(found, zone_stores, lease.token, now)
     held = Counter(held.code for held in proposal.held.values())
     return PlanReport(
         zone_id=zone_id,
+        is_deposed=is_deposed,
         waiting_orders=len(waiting),
         free_shoppers=len(free),
         offers_sent=sent,
@@ -66,22 +69,6 @@ def plan(*, zone_id: int, now: datetime) -> PlanReport:
         out_of_reach=len(refused) - len(again),
         held=dict(sorted(held.items())),
     )
-
-
-@contextmanager
-def _lease(zone_id: int, now: datetime) -> Iterator[bool]:
-    """Whether the zone is ours to plan for the block, ``domain.LEASE`` at most."""
-    mine = uuid.uuid4()
-    leases = models.PlannerLease.objects.filter(zone_id=zone_id)
-    taken = leases.filter(expires_at__lte=now).update(holder=mine, expires_at=now + domain.LEASE)
-    if not taken and not leases.exists():
-        first = models.PlannerLease(zone_id=zone_id, holder=mine, expires_at=now + domain.LEASE)
-        models.PlannerLease.objects.bulk_create([first], ignore_conflicts=True)  # of many planners of a new zone, one
-        taken = leases.filter(holder=mine).count()
-    try:
-        yield bool(taken)
-    finally:
-        leases.filter(holder=mine).update(expires_at=now)
 
 
 def _propose(
@@ -143,8 +130,23 @@ def _refused(
     ]
 
 
-def _offer(match: Match, store: Store, now: datetime) -> bool:
-    """Claim the shopper, then make the offer. False when either was taken meanwhile; nothing is left behind."""
+def _send(found: Sequence[Match], zone_stores: dict[int, Store], token: int, now: datetime) -> tuple[int, bool]:
+    """How many offers were made, and whether another planner has taken the zone over before all were."""
+    sent = 0
+    for match in found:
+        try:
+            sent += _offer(match, zone_stores[match.job.route.store_id], token, now)
+        except leasing.Deposed:
+            logger.warning("dispatch.deposed token=%s: %s of %s offers made", token, sent, len(found))
+            return sent, True
+    return sent, False
+
+
+def _offer(match: Match, store: Store, token: int, now: datetime) -> bool:
+    """Claim the shopper, then make the offer. False when either was taken meanwhile; nothing is left behind.
+
+    Raises ``Deposed``, and leaves nothing behind either.
+    """
     target = sharding.home("store", store.id)
     batch_id = match.job.batch_id or sharding.reserve_ids(target, 1)[0]
     expires_at = now + timedelta(seconds=settings.DISPATCH_OFFER_SECONDS)
@@ -159,6 +161,7 @@ def _offer(match: Match, store: Store, now: datetime) -> bool:
         return False
     try:
         with sharding.atomic(target):
+            leasing.check(store_id=store.id, token=token)
             if match.job.batch_id is None:
                 _make_batch(batch_id, match, store, now)
             else:
@@ -171,6 +174,9 @@ def _offer(match: Match, store: Store, now: datetime) -> bool:
                 sent_at=now,
                 expires_at=expires_at,
             )
+    except leasing.Deposed:
+        shopper_services.release(shopper_id=match.shopper_id, batch_id=batch_id)
+        raise
     except (_Taken, IntegrityError) as error:
         logger.info("dispatch.offer_lost batch=%s %s", batch_id, type(error).__name__)
         shopper_services.release(shopper_id=match.shopper_id, batch_id=batch_id)
