@@ -115,7 +115,7 @@ class Why:
     late_minutes: float
     """Over all orders, beyond what nobody could have avoided any more."""
     cut_orders: int
-    """Orders of another store that the trip would have taken too. The minutes are still those of the whole trip."""
+    """Orders that the trip would have gone on to take. The minutes are still those of the whole trip."""
     alternatives: Mapping[int, tuple[Alternative, ...]]
     """By store order id, the cheapest first; 5 at most, the chosen one and nobody among them. Empty when a turn had so
     many batches to make that there was no time."""

@@ -7,7 +7,7 @@ import pytest
 from apps.common.geo import Point
 from apps.common.money import Money
 from apps.dispatch import domain
-from apps.dispatch.domain import Job, OfferStatus, Step
+from apps.dispatch.domain import Job, OfferStatus
 from apps.fulfilment.types import WaitingOrder
 from apps.shoppers.types import AvailableShopper
 
@@ -69,12 +69,6 @@ def test_a_batch_that_is_offered_again_goes_the_shortest_way_that_makes_nobody_l
     direct_s = domain.APPROACH_S + domain.picking_s([far, near]) + domain.travel_s(3_000)
     hurried = replace(far, window_ends_at=NOW + timedelta(seconds=direct_s + 30))
     assert [order.id for order in domain.route(17, STORE, [hurried, near], now=NOW).orders] == [far.id, near.id]
-
-
-def test_going_back_to_the_store_between_two_doors_is_counted():
-    first, second = order(drop=north(1_000)), order(drop=north(-2_000))
-    steps = [Step(kind, one) for one in (first, second) for kind in ("pick", "drop")]
-    assert domain.route_m(STORE, steps) == pytest.approx(1_000 + 1_000 + 2_000, rel=0.001)
 
 
 def test_the_nearest_shopper_is_asked_the_urgent_order_chooses_first():

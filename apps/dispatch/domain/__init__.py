@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from itertools import permutations
+from itertools import pairwise, permutations
 from math import floor
 from typing import Final, Literal
 
@@ -117,7 +117,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """Orders of one store, taken and handed over in this sequence. ``route_m`` runs from the store to the last door."""
+    """Orders of one store, all taken, then handed over, in this sequence. ``route_m`` is from it to the last door."""
 
     store_id: int
     store: Point
@@ -220,14 +220,10 @@ def door(order: WaitingOrder) -> Point:
     return order.drop
 
 
-def route_m(store: Point, steps: Iterable[Step]) -> float:
-    """Metres from the store through all steps, back to it where something is taken between two doors."""
-    place, metres = store, 0.0
-    for step in steps:
-        there = store if step.kind == "pick" else door(step.order)
-        metres += distance_m(place, there)
-        place = there
-    return metres
+def route_m(store: Point, orders: Iterable[WaitingOrder]) -> float:
+    """Metres from the store through the doors."""
+    places = [store, *map(door, orders)]
+    return sum(distance_m(here, there) for here, there in pairwise(places))
 
 
 def distance_m(here: Point, there: Point) -> float:
@@ -242,7 +238,7 @@ def _driven(store_id: int, store: Point, sequence: Sequence[WaitingOrder], *, no
         at += AT_DOOR_S
         place = door(order)
     steps = tuple(Step(kind, order) for kind in _KINDS for order in sequence)
-    return Route(store_id=store_id, store=store, steps=steps, route_m=route_m(store, steps), slack_s=slack_s)
+    return Route(store_id=store_id, store=store, steps=steps, route_m=route_m(store, sequence), slack_s=slack_s)
 
 
 def _distances_m(here: Point, points: Sequence[Point]) -> Sequence[float]:

@@ -8,7 +8,7 @@ from apps.dispatch.types import Alternative, Why
 from cython_ext.dispatch import engine
 from cython_ext.dispatch.types import Batch, Plan
 
-MOST_BATCHES: Final = 40
+MOST_BATCHES: Final = 20
 """A turn; with more of them the zone has no time to weigh alternatives that nobody may look at."""
 MOST_SHOPPERS: Final = 3
 """With the chosen one and leaving the order out, five alternatives at most."""

@@ -3,9 +3,10 @@
 *Clock.* The engine's minutes are counted from ``now``, which is 0; its ids are ours as strings.
 
 *One store a batch.* Batches live with their store, but shoppers belong to the zone: planning store by store would
-have to share them out first, blindly. So the whole zone is planned at once. Where a trip takes from two stores its
-shopper is asked for the part of the first, and the rest is planned again in the same turn with those who have nothing
-to do. A part of a trip is never later than in the whole.
+have to share them out first, blindly. So the whole zone is planned at once. A batch is what its shopper leaves the
+first store with; where the engine would go on to another store, or back for more with something in the car, that is
+cut off and planned again in the same turn with those who have nothing to do. A part of a trip is never later than in
+the whole.
 
 *No flutter.* Nothing is promised before ``leave_by``: until then an order stays free for a better batch. What was
 found last time is where the search begins, so that a plan changes only for something better.
@@ -16,6 +17,7 @@ Nothing here raises for bad data: who cannot be planned is held, with a code and
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Final
 
 from apps.common.geo import Point
@@ -44,7 +46,7 @@ MOST_ORDERS: Final = 1_000
 PER_SHOPPER: Final = 12
 """Orders that are planned at once: more than the zone can begin before the backlog is looked at again."""
 
-ROUNDS: Final = 400
+ROUNDS: Final = 2_000
 SHARES: Final = (0.6, 0.25, 0.15)
 """Of the time for searching: the whole zone, then what was cut off from trips, and from theirs."""
 
@@ -97,7 +99,9 @@ def propose(
         left = _take_over(plan, {str(order.id): order for order in left}, people, zone, until_next, made)
         people = {shopper_id: shopper for shopper_id, shopper in people.items() if shopper_id not in plan.routes}
     for order in left:
-        _hold(made.held, order, "other_store", "Its trip takes from another store first; it is planned anew next time.")
+        _hold(
+            made.held, order, "cut_off", "Its trip would have taken another batch first; it is planned anew next time."
+        )
     return made
 
 
@@ -228,19 +232,20 @@ def _take_over(
 
 
 def _match(batch: Batch, orders: Mapping[str, WaitingOrder], shopper: AvailableShopper, zone: Zone) -> Match:
-    """The part of a trip that is its first store's."""
+    """The part of a trip that is taken from the first store at once."""
     store_id = orders[batch.visits[0].order_id].store_id
     store = zone.stores[store_id]
-    visits = [visit for visit in batch.visits if orders[visit.order_id].store_id == store_id]
-    steps = tuple(Step(visit.kind, orders[visit.order_id]) for visit in visits)
+    first = takewhile(lambda visit: visit.kind == "pick" and orders[visit.order_id].store_id == store_id, batch.visits)
+    ids = {visit.order_id for visit in first}
+    visits = [visit for visit in batch.visits if visit.order_id in ids]
     slacks = [
         zone.minutes(orders[visit.order_id].window_ends_at) - visit.at for visit in visits if visit.kind == "drop"
     ]
     route = Route(
         store_id=store_id,
         store=store,
-        steps=steps,
-        route_m=domain.route_m(store, steps),
+        steps=tuple(Step(visit.kind, orders[visit.order_id]) for visit in visits),
+        route_m=domain.route_m(store, [orders[visit.order_id] for visit in visits if visit.kind == "drop"]),
         slack_s=60 * min(slacks),
     )
     approach_m = domain.distance_m(store, shopper.point)
