@@ -1,12 +1,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal
 
 from apps.common.geo import Point
 from apps.common.money import Money
-from apps.fulfilment.types import StoreOrder
+from apps.fulfilment.types import Standing, StoreOrder
 from apps.orders.types import DropOff
-from apps.stores.types import Store
+from apps.shoppers.types import AvailableShopper
+from apps.stores.types import Store, Zone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +121,33 @@ class Why:
     alternatives: Mapping[int, tuple[Alternative, ...]]
     """By store order id, the cheapest first; 5 at most, the chosen one and nobody among them. Empty when a turn had so
     many batches to make that there was no time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZoneBatch:
+    """A batch as it stood at some moment: ``open`` (nobody is asked), ``offered`` to, or ``taken`` by, the shopper."""
+
+    id: int
+    store_id: int
+    state: Literal["open", "offered", "taken"]
+    shopper_id: int | None
+    pay: Money
+    created_at: datetime
+    orders: tuple[Standing, ...]
+    """In the order of their drops; those dropped later are missing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZonePicture:
+    """A zone at some moment, for the people who run it. ``loose`` orders are in no batch."""
+
+    zone: Zone
+    at: datetime
+    stores: tuple[Store, ...]
+    batches: tuple[ZoneBatch, ...]
+    loose: tuple[Standing, ...]
+    idle: tuple[AvailableShopper, ...] | None
+    """Who could be offered work; None for a moment that is past, as positions are not kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
