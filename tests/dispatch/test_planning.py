@@ -252,6 +252,16 @@ def test_a_planner_that_is_at_work_keeps_others_out_for_ten_seconds_at_most():
     assert plan(store, NOW + timedelta(seconds=10)).is_skipped is False  # given back at once
 
 
+def test_a_plan_is_remembered_for_the_next_turn(settings):
+    settings.DISPATCH_EARLY_MINUTES = 0
+    store = make_store()
+    shopper = make_shopper(store.zone_id, point=store.point)
+    order_id = make_waiting_store_order(store=store, window_starts_at=NOW + timedelta(minutes=30))
+    assert plan(store).held == {"hold": 1}
+    trip = (("pick", str(order_id)), ("drop", str(order_id)))
+    assert cache.get(f"dispatch:routes:{store.zone_id}") == {str(shopper): trip}
+
+
 def claim_and_then(monkeypatch, happens):
     """Let something happen after the first claim, once."""
     claim, waiting = shopper_services.claim, [happens]

@@ -56,7 +56,7 @@ def plan(*, zone_id: int, now: datetime) -> PlanReport:
         again = domain.matches(refused, free, now=now)
         asked = {match.shopper_id for match in again}
         proposal = _propose(zone_id, zone_stores, loose, [one for one in free if one.shopper_id not in asked], now)
-        found = again + proposal.matches
+        found = sorted(again + proposal.matches, key=lambda match: match.job.route.slack_s)
         sent, is_deposed = _send(found, zone_stores, lease.token, now)
     held = Counter(held.code for held in proposal.held.values())
     return PlanReport(
