@@ -256,8 +256,10 @@ STRIPE_API_BASE = env.stripe_api_base
 STRIPE_TIMEOUT_SECONDS = 2.0  # while somebody waits for a page
 STRIPE_WORKER_TIMEOUT_SECONDS = 10.0
 
-# How long a shopper may think about an offer, and how early work on a delivery window may begin (apps.dispatch).
+# How long a shopper may think about an offer, how long a zone's planner may search for better trips each turn, and how
+# early work on a delivery window may begin (apps.dispatch).
 DISPATCH_OFFER_SECONDS = 60
+DISPATCH_PLAN_SECONDS = 0.05
 DISPATCH_EARLY_MINUTES = 8 * 24 * 60 if env.demo else 15  # nobody who tries the demo waits for tomorrow's window
 
 OUTBOX_NUDGE = True

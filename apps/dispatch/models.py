@@ -22,6 +22,8 @@ class Batch(ShardedModel):
     pay_cents = models.BigIntegerField()
     currency = models.CharField(max_length=3)
     distance_m = models.PositiveIntegerField()
+    why = models.JSONField(null=True)
+    """``domain.reasons``; nothing rests on it."""
     created_at = models.DateTimeField(db_default=Now())
     acknowledged_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
@@ -126,11 +128,29 @@ class Offer(ShardedModel):
         return f"batch {self.batch_id} to shopper {self.shopper_id}: {self.status}"
 
 
+class StoreFence(ShardedModel):
+    """The last planner's lease that made offers of the store: none with a smaller ``token`` makes any more."""
+
+    store_id = models.BigIntegerField(primary_key=True)
+    token = models.BigIntegerField()
+
+    sharding: ClassVar = ShardKey("store", field="store_id")
+    decides_money_or_stock = True
+
+    @override
+    def __str__(self) -> str:
+        return f"store {self.store_id}: {self.token}"
+
+
 class PlannerLease(models.Model):
-    """Which planner has a zone for itself, and until when. Saves work; correctness never rests on it."""
+    """Which planner has a zone for itself, and until when; without ``holder`` it was given back.
+
+    ``token`` grows with each lease, ``services.leasing`` says what for.
+    """
 
     zone_id = models.BigIntegerField(primary_key=True)
-    holder = models.UUIDField()
+    holder = models.UUIDField(null=True)
+    token = models.BigIntegerField(db_default=0)
     expires_at = models.DateTimeField()
 
     @override

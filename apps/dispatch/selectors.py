@@ -6,8 +6,8 @@ from django.db.models import Q
 from apps.common.geo import Point
 from apps.common.money import Money
 from apps.dispatch import domain, models
-from apps.dispatch.domain import OfferStatus, StopState
-from apps.dispatch.types import Batch, BatchOrder, CurrentBatch, Offer, Stop, ZoneBatch, ZonePicture
+from apps.dispatch.domain import OfferStatus, StopState, reasons
+from apps.dispatch.types import Batch, BatchOrder, CurrentBatch, Offer, Stop, Why, ZoneBatch, ZonePicture
 from apps.fulfilment import selectors as fulfilment
 from apps.fulfilment.types import Standing, StoreOrder
 from apps.orders import selectors as orders
@@ -99,6 +99,12 @@ def batch_of_order(*, store_id: int, order_id: int) -> Batch | None:
         created_at=batch.created_at,
         stops=_stops(rows, in_batch, store.point),
     )
+
+
+def why(*, batch_id: int) -> Why | None:
+    """How the planner chose the batch; None for one it left no word of, or that does not exist. 1 query."""
+    kept = models.Batch.objects.filter(pk=batch_id).values_list("why", flat=True).first()
+    return reasons.from_json(kept) if kept else None
 
 
 _LOOKED_BACK = timedelta(days=1)

@@ -4,19 +4,17 @@ from celery import shared_task
 
 import sharding
 from apps.common import clock, databases
-from apps.dispatch import services
+from apps.dispatch import domain, services
 from apps.stores import selectors as stores
 
 logger = logging.getLogger(__name__)
-
-PLAN_EVERY_S = 3
 
 
 @shared_task(name="dispatch.plan_zones")
 def plan_zones() -> None:
     """Plan each zone in a task of its own: a zone in trouble delays no other. A run that nobody took is dropped."""
     for zone in stores.zones():
-        plan_zone.apply_async(args=[zone.id], expires=PLAN_EVERY_S)
+        plan_zone.apply_async(args=[zone.id], expires=domain.PLAN_EVERY.total_seconds())
 
 
 @shared_task(name="dispatch.plan_zone")

@@ -1,4 +1,5 @@
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -17,13 +18,17 @@ class PlanReport:
     zone_id: int
     is_skipped: bool = False
     """Another planner is at work on the zone."""
+    is_deposed: bool = False
+    """It took too long: another planner has taken the zone over, and the rest of the offers were not made."""
     waiting_orders: int = 0
     free_shoppers: int = 0
     offers_sent: int = 0
     offers_lost: int = 0
     """Planned, but somebody else was faster: with the shopper or with an order."""
     out_of_reach: int = 0
-    """Batches for which no shopper is near enough, or none that may be asked (again)."""
+    """Batches that were refused, and for which no shopper is near enough, or none that may be asked (again)."""
+    held: Mapping[str, int] = field(default_factory=dict)
+    """Orders that are in no batch, by the code of the reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +93,34 @@ class Batch:
     distance_m: int
     created_at: datetime
     stops: tuple[Stop, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alternative:
+    """What an order would have cost with this shopper, everything else as planned; None: with nobody."""
+
+    shopper_id: int | None
+    cost: float
+    """In the planner's own unit, about a minute of driving."""
+    is_chosen: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Why:
+    """How a batch was chosen, as the planner saw it when it made it; to whom it went in the end may be another."""
+
+    leave_by: datetime
+    """Until then nothing was lost by waiting for a better batch."""
+    minutes: float
+    """From setting out to the last door behind them."""
+    drive_minutes: float
+    late_minutes: float
+    """Over all orders, beyond what nobody could have avoided any more."""
+    cut_orders: int
+    """Orders that the trip would have gone on to take. The minutes are still those of the whole trip."""
+    alternatives: Mapping[int, tuple[Alternative, ...]]
+    """By store order id, the cheapest first; 5 at most, the chosen one and nobody among them. Empty when a turn had so
+    many batches to make that there was no time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

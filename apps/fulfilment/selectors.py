@@ -48,7 +48,7 @@ def waiting(*, store_ids: Collection[int], now: datetime) -> tuple[WaitingOrder,
             id=row.pk,
             store_id=row.store_id,
             order_id=row.order_id,
-            drop=Point(row.drop_lat, row.drop_lng),
+            drop=_place(row.drop_lat, row.drop_lng),
             line_count=row.line_count,
             unit_count=row.unit_count,
             window_starts_at=row.window_starts_at,
@@ -58,6 +58,14 @@ def waiting(*, store_ids: Collection[int], now: datetime) -> tuple[WaitingOrder,
         )
         for row in sorted(rows, key=lambda row: (row.window_ends_at, row.pk))
     )
+
+
+def _place(lat: float, lng: float) -> Point | None:
+    """One bad row must not keep a zone from being planned."""
+    try:
+        return Point(lat, lng)
+    except ValueError:
+        return None
 
 
 _STAGES = (

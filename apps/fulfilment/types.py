@@ -69,12 +69,12 @@ class Standing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitingOrder:
-    """What a planner needs to know of an order that no shopper has yet."""
+    """What a planner needs to know of an order that no shopper has yet. ``drop`` is None if the row's is no place."""
 
     id: int
     store_id: int
     order_id: int
-    drop: Point
+    drop: Point | None
     line_count: int
     unit_count: int
     window_starts_at: datetime

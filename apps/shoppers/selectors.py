@@ -43,7 +43,7 @@ def available(*, zone_id: int, now: datetime) -> tuple[AvailableShopper, ...]:
     places = _places(zone_id=zone_id, now=now)
     if not places:
         return ()
-    idle: set[int] = set()
+    idle: dict[int, str] = {}
     living = _by_shard(places)
 
     def look(alias: str) -> None:
@@ -51,13 +51,14 @@ def available(*, zone_id: int, now: datetime) -> tuple[AvailableShopper, ...]:
         online = models.Shopper.objects.using(alias).filter(
             pk__in=shopper_ids, zone_id=zone_id, is_online=True, state="active"
         )
-        found = set(online.values_list("pk", flat=True))
+        found = dict(online.values_list("pk", "vehicle"))
         busy = models.Assignment.objects.using(alias).filter(shopper_id__in=shopper_ids, state__in=domain.LIVE)
         ran_out = Q(state__in=domain.EXPIRING, expires_at__lte=now)
-        idle.update(found - set(busy.exclude(ran_out).values_list("shopper_id", flat=True)))
+        working = set(busy.exclude(ran_out).values_list("shopper_id", flat=True))
+        idle.update((shopper_id, vehicle) for shopper_id, vehicle in found.items() if shopper_id not in working)
 
     databases.for_each(living, look)
-    return tuple(AvailableShopper(shopper_id=found, point=places[found]) for found in sorted(idle))
+    return tuple(AvailableShopper(shopper_id=found, point=places[found], vehicle=idle[found]) for found in sorted(idle))
 
 
 def live_assignment(*, shopper_id: int) -> Assignment | None:

@@ -22,6 +22,7 @@ class AvailableShopper:
 
     shopper_id: int
     point: Point
+    vehicle: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,8 +3,6 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from apps.common.geo import Point
 from apps.common.money import Money
@@ -39,17 +37,12 @@ def order(*, drop=None, minutes=120, lines=2, units=3, waited_s=0, **changes):
     return WaitingOrder(**(usual | changes))
 
 
-def routes(*orders):
-    found = domain.routes(17, STORE, orders, now=NOW)
-    return [[order.id for order in route.orders] for route in found]
-
-
 def job(*orders, **changes):
     return Job(route=domain.route(17, STORE, orders or [order()], now=NOW), **changes)
 
 
 def shopper(number, metres):
-    return AvailableShopper(shopper_id=number, point=north(metres))
+    return AvailableShopper(shopper_id=number, point=north(metres), vehicle="car")
 
 
 def test_a_drive_takes_what_was_measured():
@@ -63,47 +56,19 @@ def test_what_a_batch_pays():
     assert domain.PAY.cents(orders=1, lines=1, units=1, route_m=0) == 520
 
 
-def test_neighbours_go_together_nearest_door_first():
+def test_a_batch_that_is_offered_again_goes_the_shortest_way_that_makes_nobody_late():
     far, near = order(drop=north(3_000)), order(drop=north(2_000))
-    assert routes(far, near) == [[near.id, far.id]]
-    (route,) = domain.routes(17, STORE, [far, near], now=NOW)
-    assert route.route_m == pytest.approx(3_000, rel=0.001)
-
-
-def test_doors_far_apart_stay_apart():
-    one, two = order(drop=north(2_000)), order(drop=north(4_600))
-    assert routes(one, two) == [[two.id], [one.id]]  # the longer way is the more urgent
-
-
-def test_more_than_one_can_carry_stays_apart():
-    one, two = order(units=40), order(units=21)
-    assert len(routes(one, two)) == 2
-    assert len(routes(one, replace(two, unit_count=20))) == 1
-
-
-def test_of_three_the_two_nearest_go_together():
-    urgent = order(drop=north(2_000), minutes=60)
-    far, near = order(drop=north(4_000)), order(drop=north(2_100))
-    assert routes(urgent, far, near) == [[urgent.id, near.id], [far.id]]
-
-
-def test_nobody_is_made_late_for_company():
-    alone_s = domain.APPROACH_S + domain.picking_s([order()]) + domain.travel_s(2_000)
-    tight = order(minutes=(alone_s + 30) / 60)
-    assert routes(tight, order()) == [[tight.id], [next(_numbers) - 1]]
-
-
-def test_who_is_late_already_travels_alone():
-    late, other = order(minutes=1), order()
-    assert routes(late, other) == [[late.id], [other.id]]
-
-
-@given(st.lists(st.builds(order, drop=st.floats(0, 9_000).map(north), minutes=st.integers(1, 240)), max_size=7))
-def test_every_order_is_in_exactly_one_route_and_no_pair_is_late(orders):
-    found = domain.routes(17, STORE, orders, now=NOW)
-    assert sorted(order.id for route in found for order in route.orders) == sorted(order.id for order in orders)
-    for route in found:
-        assert len(route.orders) == 1 or route.slack_s >= 0
+    again = domain.route(17, STORE, [far, near], now=NOW)
+    assert [(step.kind, step.order.id) for step in again.steps] == [
+        ("pick", near.id),
+        ("pick", far.id),
+        ("drop", near.id),
+        ("drop", far.id),
+    ]
+    assert again.route_m == pytest.approx(3_000, rel=0.001)
+    direct_s = domain.APPROACH_S + domain.picking_s([far, near]) + domain.travel_s(3_000)
+    hurried = replace(far, window_ends_at=NOW + timedelta(seconds=direct_s + 30))
+    assert [order.id for order in domain.route(17, STORE, [hurried, near], now=NOW).orders] == [far.id, near.id]
 
 
 def test_the_nearest_shopper_is_asked_the_urgent_order_chooses_first():
@@ -124,10 +89,13 @@ def test_fifteen_minutes_is_as_far_as_it_reaches():
 
 
 def test_refusals_and_waiting_widen_the_circle():
-    assert domain.reach_s(job(), now=NOW) == 15 * 60
-    assert domain.reach_s(job(refusals=2), now=NOW) == 25 * 60
-    assert domain.reach_s(job(order(waited_s=239)), now=NOW) == 20 * 60
-    assert domain.reach_s(job(order(waited_s=240)), now=NOW) == 25 * 60
+    def reach_s(refusals=0, waited_s=0):
+        return domain.reach_s([order(), order(waited_s=waited_s)], refusals=refusals, now=NOW)
+
+    assert reach_s() == 15 * 60
+    assert reach_s(refusals=2) == 25 * 60
+    assert reach_s(waited_s=239) == 20 * 60
+    assert reach_s(waited_s=240) == 25 * 60
 
 
 def test_the_excluded_are_passed_over():
@@ -149,13 +117,3 @@ def test_the_excluded_are_passed_over():
 def test_who_is_not_asked_again_yet(outcome, minutes, is_excluded):
     asked = [(1, outcome, NOW - timedelta(minutes=minutes))]
     assert domain.excluded(asked, now=NOW) == ({1} if is_excluded else set())
-
-
-def test_work_begins_so_that_somebody_arrives_as_the_window_opens():
-    later = order(window_starts_at=NOW + timedelta(hours=1))
-    way = timedelta(seconds=domain.APPROACH_S + domain.picking_s([later]) + domain.travel_s(2_000))
-    due_at = later.window_starts_at - way - timedelta(minutes=15)
-    early = timedelta(minutes=15)
-    second = timedelta(seconds=1)
-    assert domain.is_due(later, store=STORE, now=due_at + second, early=early)
-    assert not domain.is_due(later, store=STORE, now=due_at - second, early=early)

@@ -1,6 +1,8 @@
 """Many at once for one batch: one wins, nothing is doubled, nothing is left behind."""
 
+import time
 from datetime import timedelta
+from threading import Event
 
 import pytest
 from django.db import connections
@@ -9,6 +11,7 @@ import sharding
 from apps.common.models import OutboxMessage
 from apps.dispatch import models, services
 from apps.dispatch.errors import OfferGone
+from apps.dispatch.services import planning
 from apps.dispatch.types import Accepted
 from apps.fulfilment import selectors as fulfilment
 from apps.fulfilment import services as fulfilment_services
@@ -135,6 +138,35 @@ def test_ten_planners_at_once_offer_each_order_and_each_shopper_once():
     assert len(dict(asked)) == len(asked) == len({batch_id for _, batch_id in asked}) == 6
     live = shopper_models.Assignment.objects.filter(shopper_id__in=people, state__in=["claimed", "offered"])
     assert {(row.shopper_id, row.batch_id) for row in live} == set(asked)
+
+
+def test_who_takes_a_zone_over_waits_for_the_offer_that_is_being_made_and_sees_it(monkeypatch):
+    store = make_store(zone="Contested")
+    shopper = make_shopper(store.zone_id, point=store.point)
+    make_waiting_store_order(store=store)
+    make_batch, is_inside, has_begun = planning._make_batch, Event(), Event()
+
+    def slowly(*details):
+        is_inside.set()
+        assert has_begun.wait(5)
+        time.sleep(0.2)  # the successor has to wait for the store's number by now
+        make_batch(*details)
+
+    monkeypatch.setattr(planning, "_make_batch", slowly)
+
+    def plan(i):
+        if i == 0:
+            return services.plan(zone_id=store.zone_id, now=NOW)
+        assert is_inside.wait(5)
+        has_begun.set()
+        return services.plan(zone_id=store.zone_id, now=NOW + timedelta(seconds=10))
+
+    first, successor = answers_at_once(plan, 2)
+
+    assert (first.offers_sent, first.is_deposed) == (1, False)
+    assert (successor.offers_sent, successor.held, successor.is_skipped) == (0, {}, False)
+    ordered, asked = _planned([store])
+    assert (len(ordered), [shopper_id for shopper_id, _ in asked]) == (1, [shopper])
 
 
 def _planned(stores):

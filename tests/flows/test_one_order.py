@@ -113,6 +113,8 @@ def test_an_order_over_three_keyspaces(bank, here, there):
         (work, "shoppers_assignment"): 1,
         (work, "shoppers_earning"): 2,
         ("default", "dispatch_plannerlease"): 1,
+        ("store_0", "dispatch_storefence"): 1,  # the zone's first lease is made known to each of its stores
+        ("store_1", "dispatch_storefence"): 1,
     }
     assert (
         invariants.violations(now=MORNING, intents=invariants.sandbox_intents(bank), acknowledged=[int(order_id)]) == []

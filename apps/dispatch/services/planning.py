@@ -1,23 +1,26 @@
 """A zone's waiting orders, its free shoppers, and the offers that follow."""
 
 import logging
-import uuid
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.core.cache import cache
 from django.db import IntegrityError
 
 import sharding
 from apps.dispatch import domain, models
-from apps.dispatch.domain import BatchStatus, Job, Match, OfferStatus, StopState
+from apps.dispatch.domain import BatchStatus, Job, Match, OfferStatus, StopState, reasons, zone_plan
+from apps.dispatch.domain.zone_plan import Proposal, Zone
+from apps.dispatch.services import leasing
 from apps.dispatch.types import PlanReport
 from apps.fulfilment import selectors as fulfilment
 from apps.fulfilment import services as fulfilment_services
 from apps.fulfilment.types import WaitingOrder
 from apps.shoppers import selectors as shoppers
 from apps.shoppers import services as shopper_services
+from apps.shoppers.types import AvailableShopper
 from apps.stores import selectors as stores
 from apps.stores.types import Store
 
@@ -29,69 +32,81 @@ class _Taken(Exception):
 
 
 def plan(*, zone_id: int, now: datetime) -> PlanReport:
-    """Offer the zone's due orders to its free shoppers.
+    """Offer the zone's orders to its free shoppers: those for which somebody has to leave now; the others are held.
+
+    Batches that were refused are offered as they are, to whoever is nearest and may be asked; the rest of the zone is
+    planned by the engine for ``DISPATCH_PLAN_SECONDS``, from where its last plan was.
 
     The number of questions asked does not grow with the orders. Planners may overlap, or die
     anywhere: each offer first claims the shopper on their own shard, until a time that passes by
-    itself, and then makes batch, stops and offer in one transaction that unique indexes guard.
+    itself, and then makes batch, stops and offer in one transaction that unique indexes guard, and that
+    refuses a planner whose lease was taken over meanwhile.
     """
-    with _lease(zone_id, now) as is_mine:
-        if not is_mine:
+    with leasing.lease(zone_id, now) as lease:
+        if lease is None:
             return PlanReport(zone_id=zone_id, is_skipped=True)
         zone_stores = {store.id: store for store in stores.stores_of_zone(zone_id=zone_id)}
+        if lease.is_inherited:
+            leasing.depose_others(store_ids=zone_stores.keys(), token=lease.token)
         waiting = fulfilment.waiting(store_ids=zone_stores.keys(), now=now) if zone_stores else ()
-        jobs = _jobs(zone_stores, waiting, now)
-        free = shoppers.available(zone_id=zone_id, now=now) if jobs else ()
-        found = domain.matches(jobs, free, now=now)
-        sent = sum(_offer(match, zone_stores[match.job.route.store_id], now) for match in found)
+        batch_of = _batches_of(zone_stores, waiting)
+        refused = _refused(zone_stores, {order.id: order for order in waiting}, batch_of, now)
+        loose = [order for order in waiting if order.id not in batch_of]
+        free = shoppers.available(zone_id=zone_id, now=now) if refused or loose else ()
+        again = domain.matches(refused, free, now=now)
+        asked = {match.shopper_id for match in again}
+        proposal = _propose(zone_id, zone_stores, loose, [one for one in free if one.shopper_id not in asked], now)
+        found = sorted(again + proposal.matches, key=lambda match: match.job.route.slack_s)
+        sent, is_deposed = _send(found, zone_stores, lease.token, now)
+    held = Counter(held.code for held in proposal.held.values())
     return PlanReport(
         zone_id=zone_id,
+        is_deposed=is_deposed,
         waiting_orders=len(waiting),
         free_shoppers=len(free),
         offers_sent=sent,
         offers_lost=len(found) - sent,
-        out_of_reach=len(jobs) - len(found),
+        out_of_reach=len(refused) - len(again),
+        held=dict(sorted(held.items())),
     )
 
 
-@contextmanager
-def _lease(zone_id: int, now: datetime) -> Iterator[bool]:
-    """Whether the zone is ours to plan for the block, ``domain.LEASE`` at most."""
-    mine = uuid.uuid4()
-    leases = models.PlannerLease.objects.filter(zone_id=zone_id)
-    taken = leases.filter(expires_at__lte=now).update(holder=mine, expires_at=now + domain.LEASE)
-    if not taken and not leases.exists():
-        first = models.PlannerLease(zone_id=zone_id, holder=mine, expires_at=now + domain.LEASE)
-        models.PlannerLease.objects.bulk_create([first], ignore_conflicts=True)  # of many planners of a new zone, one
-        taken = leases.filter(holder=mine).count()
-    try:
-        yield bool(taken)
-    finally:
-        leases.filter(holder=mine).update(expires_at=now)
+def _propose(
+    zone_id: int,
+    zone_stores: dict[int, Store],
+    loose: Sequence[WaitingOrder],
+    free: Sequence[AvailableShopper],
+    now: datetime,
+) -> Proposal:
+    """What the engine finds, beginning with its last plan. That is in the cache: without it, it only begins anew."""
+    key = f"dispatch:routes:{zone_id}"
+    proposal = zone_plan.propose(
+        loose,
+        free,
+        zone=Zone(
+            stores={store.id: store.point for store in zone_stores.values()},
+            now=now,
+            early=timedelta(minutes=settings.DISPATCH_EARLY_MINUTES),
+        ),
+        until_next=domain.PLAN_EVERY + timedelta(seconds=settings.DISPATCH_OFFER_SECONDS),
+        previous=cache.get(key) or {},
+        seconds=settings.DISPATCH_PLAN_SECONDS,
+    )
+    cache.set(key, proposal.routes, timeout=domain.KEEP_ROUTES.total_seconds())
+    return proposal
 
 
-def _jobs(zone_stores: dict[int, Store], waiting: Collection[WaitingOrder], now: datetime) -> list[Job]:
-    """What needs a shopper: batches that were refused, and routes of orders in no batch yet. 3 queries a shard."""
-    early = timedelta(minutes=settings.DISPATCH_EARLY_MINUTES)
-    by_id = {order.id: order for order in waiting}
+def _batches_of(zone_stores: dict[int, Store], waiting: Collection[WaitingOrder]) -> dict[int, int]:
+    """The batches of those waiting orders that are in one. 1 query a shard."""
     stops = models.BatchStop.objects.filter(store_id__in=zone_stores.keys(), kind="drop", state=StopState.PENDING)
-    batch_of = dict(stops.filter(store_order_id__in=by_id).values_list("store_order_id", "batch_id")) if by_id else {}
-    loose: dict[int, list[WaitingOrder]] = {}
-    for order in waiting:
-        store = zone_stores[order.store_id]
-        if order.id not in batch_of and domain.is_due(order, store=store.point, now=now, early=early):
-            loose.setdefault(order.store_id, []).append(order)
-    fresh = [
-        Job(route=route)
-        for store_id, orders in loose.items()
-        for route in domain.routes(store_id, zone_stores[store_id].point, orders, now=now)
-    ]
-    return _refused(zone_stores, by_id, batch_of, now) + fresh
+    wanted = [order.id for order in waiting]
+    return dict(stops.filter(store_order_id__in=wanted).values_list("store_order_id", "batch_id")) if wanted else {}
 
 
 def _refused(
     zone_stores: dict[int, Store], waiting: dict[int, WaitingOrder], batch_of: dict[int, int], now: datetime
 ) -> list[Job]:
+    """Batches that nobody has been found for yet. 2 queries a shard."""
     if not batch_of:
         return []
     batch_ids = set(batch_of.values())
@@ -111,11 +126,27 @@ def _refused(
             excluded=domain.excluded(asked.get(batch.pk, []), now=now),
         )
         for batch in open_batches
+        if all(order.drop for order in members[batch.pk])
     ]
 
 
-def _offer(match: Match, store: Store, now: datetime) -> bool:
-    """Claim the shopper, then make the offer. False when either was taken meanwhile; nothing is left behind."""
+def _send(found: Sequence[Match], zone_stores: dict[int, Store], token: int, now: datetime) -> tuple[int, bool]:
+    """How many offers were made, and whether another planner has taken the zone over before all were."""
+    sent = 0
+    for match in found:
+        try:
+            sent += _offer(match, zone_stores[match.job.route.store_id], token, now)
+        except leasing.Deposed:
+            logger.warning("dispatch.deposed token=%s: %s of %s offers made", token, sent, len(found))
+            return sent, True
+    return sent, False
+
+
+def _offer(match: Match, store: Store, token: int, now: datetime) -> bool:
+    """Claim the shopper, then make the offer. False when either was taken meanwhile; nothing is left behind.
+
+    Raises ``Deposed``, and leaves nothing behind either.
+    """
     target = sharding.home("store", store.id)
     batch_id = match.job.batch_id or sharding.reserve_ids(target, 1)[0]
     expires_at = now + timedelta(seconds=settings.DISPATCH_OFFER_SECONDS)
@@ -130,6 +161,7 @@ def _offer(match: Match, store: Store, now: datetime) -> bool:
         return False
     try:
         with sharding.atomic(target):
+            leasing.check(store_id=store.id, token=token)
             if match.job.batch_id is None:
                 _make_batch(batch_id, match, store, now)
             else:
@@ -142,6 +174,9 @@ def _offer(match: Match, store: Store, now: datetime) -> bool:
                 sent_at=now,
                 expires_at=expires_at,
             )
+    except leasing.Deposed:
+        shopper_services.release(shopper_id=match.shopper_id, batch_id=batch_id)
+        raise
     except (_Taken, IntegrityError) as error:
         logger.info("dispatch.offer_lost batch=%s %s", batch_id, type(error).__name__)
         shopper_services.release(shopper_id=match.shopper_id, batch_id=batch_id)
@@ -151,8 +186,7 @@ def _offer(match: Match, store: Store, now: datetime) -> bool:
 
 
 def _make_batch(batch_id: int, match: Match, store: Store, now: datetime) -> None:
-    orders = match.job.route.orders
-    _keep_waiting(store.id, {order.id for order in orders})
+    _keep_waiting(store.id, {order.id for order in match.job.route.orders})
     models.Batch.objects.create(
         id=batch_id,
         store_id=store.id,
@@ -162,19 +196,18 @@ def _make_batch(batch_id: int, match: Match, store: Store, now: datetime) -> Non
         currency=store.currency,
         distance_m=round(match.job.route.route_m),
         created_at=now,
+        why=reasons.to_json(match.why) if match.why else None,
     )
     models.BatchStop.objects.bulk_create(
         models.BatchStop(
             batch_id=batch_id,
             store_id=store.id,
             sequence=sequence,
-            kind=kind,
-            store_order_id=order.id,
-            order_id=order.order_id,
+            kind=step.kind,
+            store_order_id=step.order.id,
+            order_id=step.order.order_id,
         )
-        for sequence, (kind, order) in enumerate(
-            [("pick", order) for order in orders] + [("drop", order) for order in orders]
-        )
+        for sequence, step in enumerate(match.job.route.steps)
     )
 
 

@@ -1,19 +1,20 @@
-"""Which orders go together, who is asked, and what it pays. Plain numbers, no database.
+"""What a batch is, what it pays, and who is asked again. Plain numbers, no database.
 
 Everything is counted in seconds and metres on straight lines; a drive takes ``travel_s``, which was
-fitted to trips in a real city grid.
+fitted to trips in a real city grid. Which orders go together is the engine's to say: ``zone_plan``.
 """
 
 from array import array
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from itertools import permutations
+from itertools import pairwise, permutations
 from math import floor
-from typing import Final
+from typing import Final, Literal
 
 from apps.common.geo import Point
+from apps.dispatch.types import Why
 from apps.fulfilment.types import WaitingOrder
 from apps.shoppers.types import AvailableShopper
 from cython_ext import geo
@@ -58,10 +59,10 @@ PER_UNIT_S: Final = 8.0
 AT_DOOR_S: Final = 150.0
 
 # Putting orders together.
-MAX_ORDERS: Final = 2
+MAX_ORDERS: Final = 3
 MAX_UNITS: Final = 60
-NEAR_M: Final = 2_500.0
-"""Doors farther apart are no batch."""
+UNITS_IN: Final[Mapping[str, int]] = {"car": MAX_UNITS, "bike": 24, "foot": 12}
+"""What each vehicle holds; an order of more than a car holds goes alone, by car."""
 
 # Asking shoppers.
 REACH_S: Final = 15 * 60.0
@@ -82,6 +83,9 @@ ACCEPTING_FOR: Final = timedelta(minutes=5)
 """How long the shopper stays theirs while word of the acceptance travels between shards."""
 START_WITHIN: Final = timedelta(minutes=30)
 """An accepted batch that is not begun by then is offered to others."""
+PLAN_EVERY: Final = timedelta(seconds=3)
+KEEP_ROUTES: Final = timedelta(minutes=2)
+"""A plan older than that is no help to the next."""
 LEASE: Final = timedelta(seconds=10)
 """How long a planner has its zone for itself; one that died blocks it no longer than that."""
 
@@ -102,18 +106,30 @@ class PayRule:
 
 
 PAY: Final = PayRule()
+_KINDS: Final[tuple[Literal["pick"], Literal["drop"]]] = ("pick", "drop")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    kind: Literal["pick", "drop"]
+    order: WaitingOrder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """Orders of one store in the order of their doors. ``route_m`` runs from the store to the last of them."""
+    """Orders of one store, all taken, then handed over, in this sequence. ``route_m`` is from it to the last door."""
 
     store_id: int
     store: Point
-    orders: tuple[WaitingOrder, ...]
+    steps: tuple[Step, ...]
     route_m: float
     slack_s: float
     """By how much the tightest order would be early, if somebody were sent now. Negative: late."""
+
+    @property
+    def orders(self) -> tuple[WaitingOrder, ...]:
+        """In the sequence of their doors."""
+        return tuple(step.order for step in self.steps if step.kind == "drop")
 
     @property
     def pay_cents(self) -> int:
@@ -137,9 +153,12 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
+    """``why`` is None for a batch that was made before."""
+
     job: Job
     shopper_id: int
     approach_m: float
+    why: Why | None = None
 
     @property
     def distance_m(self) -> int:
@@ -156,38 +175,10 @@ def picking_s(orders: Collection[WaitingOrder]) -> float:
     return IN_STORE_S + PER_LINE_S * lines + PER_UNIT_S * units
 
 
-def is_due(order: WaitingOrder, *, store: Point, now: datetime, early: timedelta) -> bool:
-    """Whether it is time to send somebody: ``early`` before they would arrive as the window opens, or later."""
-    way_s = APPROACH_S + picking_s([order]) + travel_s(_distance_m(store, order.drop))
-    return now >= order.window_starts_at - timedelta(seconds=way_s) - early
-
-
 def route(store_id: int, store: Point, orders: Sequence[WaitingOrder], *, now: datetime) -> Route:
     """The orders by the shortest sequence of doors that makes nobody late; where all do, the least late one."""
     sequences = (_driven(store_id, store, sequence, now=now) for sequence in permutations(orders))
     return max(sequences, key=lambda found: (min(found.slack_s, 0.0), -found.route_m))
-
-
-def routes(store_id: int, store: Point, orders: Sequence[WaitingOrder], *, now: datetime) -> list[Route]:
-    """Every order of a store in one route: two together where that makes neither late, else alone.
-
-    The most urgent order chooses first, and takes the neighbour that lengthens its way the least.
-    """
-    alone = {order.id: route(store_id, store, [order], now=now) for order in orders}
-    by_urgency = sorted(orders, key=lambda order: (alone[order.id].slack_s, order.id))
-    found: list[Route] = []
-    taken: set[int] = set()
-    for order in by_urgency:
-        if order.id in taken:
-            continue
-        taken.add(order.id)
-        neighbours = _near(order, [other for other in by_urgency if other.id not in taken])
-        pairs = [route(store_id, store, [order, other], now=now) for other in neighbours if _fit(order, other)]
-        in_time = [pair for pair in pairs if pair.slack_s >= 0]
-        best = min(in_time, key=lambda pair: pair.route_m, default=alone[order.id])
-        taken |= {member.id for member in best.orders}
-        found.append(best)
-    return found
 
 
 def matches(jobs: Sequence[Job], shoppers: Sequence[AvailableShopper], *, now: datetime) -> list[Match]:
@@ -198,7 +189,8 @@ def matches(jobs: Sequence[Job], shoppers: Sequence[AvailableShopper], *, now: d
         candidates = [shopper_id for shopper_id in free if shopper_id not in job.excluded]
         distances = _distances_m(job.route.store, [free[shopper_id] for shopper_id in candidates])
         nearest = min(zip(distances, candidates, strict=True), default=None)
-        if nearest is None or travel_s(nearest[0]) > reach_s(job, now=now):
+        reach = reach_s(job.route.orders, refusals=job.refusals, now=now)
+        if nearest is None or travel_s(nearest[0]) > reach:
             continue
         approach_m, shopper_id = nearest
         del free[shopper_id]
@@ -206,10 +198,10 @@ def matches(jobs: Sequence[Job], shoppers: Sequence[AvailableShopper], *, now: d
     return found
 
 
-def reach_s(job: Job, *, now: datetime) -> float:
-    """How long a drive to the store may be: the longer it is refused and waited for, the longer."""
-    waited = now - min(order.projected_at for order in job.route.orders)
-    return REACH_S + WIDER_S * (job.refusals + max(0, waited // WIDEN_EVERY))
+def reach_s(orders: Collection[WaitingOrder], *, refusals: int, now: datetime) -> float:
+    """How long a drive to the store may be: the longer they are refused and wait, the longer."""
+    waited = now - min(order.projected_at for order in orders)
+    return REACH_S + WIDER_S * (refusals + max(0, waited // WIDEN_EVERY))
 
 
 def excluded(asked: Collection[tuple[int, OfferStatus, datetime]], *, now: datetime) -> frozenset[int]:
@@ -221,29 +213,32 @@ def excluded(asked: Collection[tuple[int, OfferStatus, datetime]], *, now: datet
     )
 
 
+def door(order: WaitingOrder) -> Point:
+    """Raises ValueError for an order without a position: hold it before it comes this far."""
+    if order.drop is None:
+        raise ValueError(f"order {order.order_id} has no position; hold it until its address is located")
+    return order.drop
+
+
+def route_m(store: Point, orders: Iterable[WaitingOrder]) -> float:
+    """Metres from the store through the doors."""
+    places = [store, *map(door, orders)]
+    return sum(distance_m(here, there) for here, there in pairwise(places))
+
+
+def distance_m(here: Point, there: Point) -> float:
+    return _distances_m(here, [there])[0]
+
+
 def _driven(store_id: int, store: Point, sequence: Sequence[WaitingOrder], *, now: datetime) -> Route:
-    at, place, route_m, slack_s = APPROACH_S + picking_s(sequence), store, 0.0, float("inf")
+    at, place, slack_s = APPROACH_S + picking_s(sequence), store, float("inf")
     for order in sequence:
-        leg_m = _distance_m(place, order.drop)
-        at += travel_s(leg_m)
+        at += travel_s(distance_m(place, door(order)))
         slack_s = min(slack_s, (order.window_ends_at - now).total_seconds() - at)
         at += AT_DOOR_S
-        route_m += leg_m
-        place = order.drop
-    return Route(store_id=store_id, store=store, orders=tuple(sequence), route_m=route_m, slack_s=slack_s)
-
-
-def _near(order: WaitingOrder, others: Sequence[WaitingOrder]) -> list[WaitingOrder]:
-    distances = _distances_m(order.drop, [other.drop for other in others])
-    return [other for other, distance in zip(others, distances, strict=True) if distance <= NEAR_M]
-
-
-def _fit(order: WaitingOrder, other: WaitingOrder) -> bool:
-    return order.unit_count + other.unit_count <= MAX_UNITS
-
-
-def _distance_m(here: Point, there: Point) -> float:
-    return _distances_m(here, [there])[0]
+        place = door(order)
+    steps = tuple(Step(kind, order) for kind in _KINDS for order in sequence)
+    return Route(store_id=store_id, store=store, steps=steps, route_m=route_m(store, sequence), slack_s=slack_s)
 
 
 def _distances_m(here: Point, points: Sequence[Point]) -> Sequence[float]:
