@@ -7,12 +7,10 @@ long it had to wait, and the rows say what the old primary took when it came bac
 
 import itertools
 import statistics
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from typing import Any
+from contextlib import AbstractContextManager, ExitStack
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 
@@ -20,30 +18,18 @@ from bench import _shop
 from bench.report import Figure, Report
 from deploy.local import faults, postgres
 
+if TYPE_CHECKING:
+    from tests.sharding.load import Call, Callers
+
 VICTIM, OTHER, COPY = "customer_0", "customer_1", "customer_0_copy"
 KEY = 7
 """A customer of the first shard."""
-CALLERS, PAUSE = 4, 0.005
+PAUSE = 0.005
 ANSWERED, SETTLED, NOTICED = 2.2, 5.0, 1.1
 TELLING_SECONDS = 20.0
 """In less, what else happens on the machine moves a 99th percentile by more than that."""
 DETECTED = 2
 """Seconds that it may take to see that a primary is dead: counted, and not measured here."""
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    ended: float
-    seconds: float
-    ok: bool
-
-
-@dataclass(slots=True)
-class Calls:
-    done: list[Call] = field(default_factory=list)
-
-    def during(self, began: float, ended: float) -> list[Call]:
-        return [call for call in self.done if began <= call.ended <= ended]
 
 
 def main(*, quick: bool) -> Report:
@@ -139,7 +125,7 @@ def _microseconds_a_query(connection: Any) -> float:
 def _fault(fault: str, victim: postgres.Server, seconds: float) -> Iterator[Figure]:
     from sharding import breakers
 
-    with _callers(_ask(VICTIM)) as victims, _callers(_ask(OTHER)) as others:
+    with _callers(_ask(VICTIM), 4) as victims, _callers(_ask(OTHER), 4) as others:
         time.sleep(1)
         calm = time.monotonic()
         time.sleep(seconds)
@@ -153,14 +139,14 @@ def _fault(fault: str, victim: postgres.Server, seconds: float) -> Iterator[Figu
         closed = _when(lambda: breakers.state(VICTIM) == "closed", 30)
         time.sleep(1)
         over = time.monotonic()
-    slowest = max(call.seconds for call in victims.during(began, over))
-    before, during = _p99(others.during(calm, began)), _p99(others.during(began, ends))
+    slowest = max(call.seconds for call in victims.between(began, over))
+    before, during = others.p99(calm, began), others.p99(began, ends)
     yield Figure(name=f"{fault}: slowest answer to its callers", value=slowest, unit="s", at_most=ANSWERED)
     yield Figure(name=f"{fault}: until it is left alone", value=opened - began, unit="s", at_most=SETTLED)
     yield Figure(name=f"{fault}: until it is asked again, once back", value=closed - back, unit="s", at_most=SETTLED)
-    failed = sum(not call.ok for call in victims.during(closed + 0.1, over))
+    failed = sum(not call.ok for call in victims.between(closed + 0.1, over))
     yield Figure(name=f"{fault}: failures after that", value=failed, unit="", at_most=0)
-    failed = sum(not call.ok for call in others.during(calm, over))
+    failed = sum(not call.ok for call in others.between(calm, over))
     yield Figure(name=f"{fault}: failures of the other server's", value=failed, unit="", at_most=0)
     yield Figure(name=f"{fault}: their p99 before", value=before * 1000, unit="ms")
     noticed = None if seconds < TELLING_SECONDS else NOTICED
@@ -178,34 +164,10 @@ def _ask(alias: str) -> Callable[[], object]:
     return ask
 
 
-@contextmanager
-def _callers(ask: Callable[[], object], count: int = CALLERS) -> Iterator[Calls]:
-    from django.db import OperationalError, connections
+def _callers(ask: Callable[[], object], count: int) -> "AbstractContextManager[Callers]":
+    from tests.sharding.load import callers
 
-    found = Calls()
-    over = threading.Event()
-
-    def work() -> None:
-        while not over.wait(PAUSE):
-            began = time.monotonic()
-            try:
-                ask()
-                ok = True
-            except OperationalError:
-                ok = False
-            ended = time.monotonic()
-            found.done.append(Call(ended, ended - began, ok))
-        connections.close_all()
-
-    threads = [threading.Thread(target=work) for _ in range(count)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield found
-    finally:
-        over.set()
-        for thread in threads:
-            thread.join()
+    return callers(ask, count=count, pause=PAUSE)
 
 
 def _when(holds: Callable[[], bool], seconds: float) -> float:
@@ -214,11 +176,6 @@ def _when(holds: Callable[[], bool], seconds: float) -> float:
     while not holds() and time.monotonic() < until:
         time.sleep(0.005)
     return time.monotonic()
-
-
-def _p99(calls: list[Call]) -> float:
-    times = sorted(call.seconds for call in calls)
-    return times[int(len(times) * 0.99)]
 
 
 # A replica takes over
@@ -233,7 +190,7 @@ def _promotions(victim: postgres.Server, copy: postgres.Server) -> Iterator[Figu
         acknowledged, began = len(placed), time.monotonic()
         promotion.promote(VICTIM, COPY)
         _when(lambda: len(placed) > acknowledged + 20, 20)
-    wait = _longest_gap(writers.during(began - 1, time.monotonic()))
+    wait = _longest_gap(writers.between(began - 1, time.monotonic()))
     lost = len(set(placed) - _rows(copy))
     yield Figure(name="planned promotion: longest wait for a write", value=wait, unit="s", at_most=SETTLED)
     yield Figure(name="planned promotion: acknowledged rows lost", value=lost, unit="", at_most=0)
@@ -278,6 +235,6 @@ def _rows(server: postgres.Server) -> set[int]:
         return {id for (id,) in connection.execute("SELECT id FROM shop_order")}
 
 
-def _longest_gap(calls: list[Call]) -> float:
+def _longest_gap(calls: "list[Call]") -> float:
     good = sorted(call.ended for call in calls if call.ok)
     return max(later - earlier for earlier, later in itertools.pairwise(good))

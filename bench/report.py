@@ -24,7 +24,7 @@ class Figure:
 
     def goal(self) -> str:
         bounds = [("≥", self.at_least), ("≤", self.at_most)]
-        return " ".join(f"{sign} {bound:g}" for sign, bound in bounds if bound is not None)
+        return " ".join(f"{sign} {bound:,.10g}" for sign, bound in bounds if bound is not None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

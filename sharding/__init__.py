@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from sharding.copies import owned
     from sharding.fields import ShardAutoField, ShardForeignKey, ShardOneToOneField, ShardRef
     from sharding.keys import EveryDatabase, ShardKey
-    from sharding.models import ShardedManager, ShardedModel
     from sharding.querysets import ShardedQuerySet
     from sharding.replicas import replica_reads
+    from sharding.sharded import ShardedManager, ShardedModel
     from sharding.tokens import written
     from sharding.transactions import atomic, on_commit, repeatable, reserve_ids, run
 
@@ -41,8 +41,8 @@ _LATER = {
     "BackfillJob": "backfilling",
     "EveryDatabase": "keys",
     "ShardKey": "keys",
-    "ShardedManager": "models",
-    "ShardedModel": "models",
+    "ShardedManager": "sharded",
+    "ShardedModel": "sharded",
     "ShardedQuerySet": "querysets",
     "atomic": "transactions",
     "on_commit": "transactions",

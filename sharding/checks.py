@@ -23,8 +23,8 @@ from django.db.models import (
 from sharding import keys, schema, topology
 from sharding.errors import ShardingError
 from sharding.fields import ShardAutoField
-from sharding.models import ShardedModel
 from sharding.querysets import ShardedQuerySet
+from sharding.sharded import ShardedModel
 
 Configs = Sequence[AppConfig] | None
 

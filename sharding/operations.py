@@ -63,27 +63,14 @@ class AddUnique(NotInTransactionMixin, AddConstraint):
             )
 
 
-class AddForeignKey(NotInTransactionMixin, AlterField):
-    """Give a column that holds ids its foreign key: ``field`` is the ForeignKey as it shall be from now on.
-
-    The column is there already, as a ``ForeignKey(db_constraint=False)`` or a number of the same type. The constraint
-    holds for new rows at once, and for the old ones once all have been looked at, with nobody kept waiting.
-    """
+class _ChangeInPlace(NotInTransactionMixin, AlterField):
+    """Another promise about a column that is there and stays as it is."""
 
     atomic = False
-
-    def __init__(self, model_name: str, name: str, field: AnyField) -> None:
-        if not (isinstance(field, ForeignKey) and field.db_constraint):  # type: ignore[attr-defined]
-            raise TypeError("AddForeignKey is for a ForeignKey with db_constraint")
-        super().__init__(model_name, name, field)
 
     @override
     def deconstruct(self) -> Any:
         return (self.__class__.__name__, [], {"model_name": self.model_name, "name": self.name, "field": self.field})
-
-    @override
-    def describe(self) -> str:
-        return f"Add the foreign key of field {self.name} on {self.model_name}"
 
     @override
     def database_forwards(
@@ -93,14 +80,37 @@ class AddForeignKey(NotInTransactionMixin, AlterField):
         model = to_state.apps.get_model(app_label, self.model_name)
         if not self.allow_migrate_model(schema_editor.connection.alias, model):
             return
-        field = model._meta.get_field(self.name)
-        old = from_state.apps.get_model(app_label, self.model_name)._meta.get_field(self.name)
-        if old.column != field.column or old.db_type(schema_editor.connection) != field.db_type(
-            schema_editor.connection
-        ):
-            raise ValueError(f"{self.model_name}.{self.name}: AddForeignKey changes neither column nor type")
-        statement = schema_editor._create_fk_sql(model, field, "_fk_%(to_table)s_%(to_column)s")
-        quoted, table = str(statement.parts["name"]), model._meta.db_table
+        field: Any = model._meta.get_field(self.name)
+        old: Any = from_state.apps.get_model(app_label, self.model_name)._meta.get_field(self.name)
+        kinds = {(one.column, one.db_type(schema_editor.connection)) for one in (old, field)}
+        if len(kinds) > 1:
+            raise ValueError(f"{self.model_name}.{self.name}: {type(self).__name__} changes neither column nor type")
+        self._change(schema_editor, model._meta.db_table, field)
+
+    def _change(self, schema_editor: Any, table: str, field: Any) -> None:
+        raise NotImplementedError
+
+
+class AddForeignKey(_ChangeInPlace):
+    """Give a column that holds ids its foreign key: ``field`` is the ForeignKey as it shall be from now on.
+
+    The column is there already, as a ``ForeignKey(db_constraint=False)`` or a number of the same type. The constraint
+    holds for new rows at once, and for the old ones once all have been looked at, with nobody kept waiting.
+    """
+
+    def __init__(self, model_name: str, name: str, field: AnyField) -> None:
+        if not (isinstance(field, ForeignKey) and field.db_constraint):  # type: ignore[attr-defined]
+            raise TypeError("AddForeignKey is for a ForeignKey with db_constraint")
+        super().__init__(model_name, name, field)
+
+    @override
+    def describe(self) -> str:
+        return f"Add the foreign key of field {self.name} on {self.model_name}"
+
+    @override
+    def _change(self, schema_editor: Any, table: str, field: Any) -> None:
+        statement = schema_editor._create_fk_sql(field.model, field, "_fk_%(to_table)s_%(to_column)s")
+        quoted = str(statement.parts["name"])
         is_valid = _constraint(schema_editor, table, quoted.strip('"'))
         if is_valid is None:
             schema_editor.execute(f"{statement} NOT VALID", params=None)
@@ -110,13 +120,11 @@ class AddForeignKey(NotInTransactionMixin, AlterField):
             )
 
 
-class SetNotNull(NotInTransactionMixin, AlterField):
+class SetNotNull(_ChangeInPlace):
     """Make a column NOT NULL: ``field`` is as before, without ``null=True``. Rows with NULL are the database's error.
 
     A CHECK is added and validated first, which keeps nobody waiting; PostgreSQL then believes it (12 and newer).
     """
-
-    atomic = False
 
     def __init__(self, model_name: str, name: str, field: AnyField) -> None:
         if field.null:
@@ -124,30 +132,14 @@ class SetNotNull(NotInTransactionMixin, AlterField):
         super().__init__(model_name, name, field)
 
     @override
-    def deconstruct(self) -> Any:
-        return (self.__class__.__name__, [], {"model_name": self.model_name, "name": self.name, "field": self.field})
-
-    @override
     def describe(self) -> str:
         return f"Make field {self.name} on {self.model_name} not null"
 
     @override
-    def database_forwards(
-        self, app_label: str, schema_editor: Any, from_state: ProjectState, to_state: ProjectState
-    ) -> None:
-        self._ensure_not_in_transaction(schema_editor)
-        model = to_state.apps.get_model(app_label, self.model_name)
-        if not self.allow_migrate_model(schema_editor.connection.alias, model):
-            return
-        field = model._meta.get_field(self.name)
-        old = from_state.apps.get_model(app_label, self.model_name)._meta.get_field(self.name)
-        if old.column != field.column or old.db_type(schema_editor.connection) != field.db_type(
-            schema_editor.connection
-        ):
-            raise ValueError(f"{self.model_name}.{self.name}: SetNotNull changes neither column nor type")
-        name = schema_editor._create_index_name(model._meta.db_table, [field.column], suffix="_filled")
-        table, column, check = (schema_editor.quote_name(one) for one in (model._meta.db_table, field.column, name))
-        is_valid = _constraint(schema_editor, model._meta.db_table, name)
+    def _change(self, schema_editor: Any, table: str, field: Any) -> None:
+        name = schema_editor._create_index_name(table, [field.column], suffix="_filled")
+        is_valid = _constraint(schema_editor, table, name)
+        table, column, check = (schema_editor.quote_name(one) for one in (table, field.column, name))
         if is_valid is None:
             schema_editor.execute(
                 f"ALTER TABLE {table} ADD CONSTRAINT {check} CHECK ({column} IS NOT NULL) NOT VALID", params=None

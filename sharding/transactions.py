@@ -9,13 +9,13 @@ from typing import ParamSpec, TypeVar
 
 from django.db import OperationalError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Model
 
 from sharding import errors, keys, leases, names, statements, topology
 from sharding.errors import CrossShardTransaction, ShardingError
-from sharding.models import ShardedModel
 from sharding.topology import Home
 
-Target = Home | ShardedModel | str
+Target = Home | Model | str
 """What names one database: a home, a row, or the alias itself."""
 
 P = ParamSpec("P")
@@ -31,7 +31,7 @@ def alias_of(target: Target) -> str:
     """The database that ``target`` names."""
     if isinstance(target, Home):
         return target.alias
-    if isinstance(target, ShardedModel):
+    if isinstance(target, Model):
         return keys.alias_of_row(target)
     if isinstance(target, str):
         return target
@@ -144,7 +144,7 @@ def on_commit(target: Target, fn: Callable[[], object]) -> None:
     connections[alias_of(target)].on_commit(fn)
 
 
-def reserve_ids(target: Home | ShardedModel, n: int) -> list[int]:
+def reserve_ids(target: Home | Model, n: int) -> list[int]:
     """``n`` new ids for rows of the target's key, ascending, from one query to its shard.
 
     Outside of a transaction it follows a bucket that was moved; inside one it raises ``BucketMoved``.

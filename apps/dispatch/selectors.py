@@ -1,12 +1,15 @@
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from django.db.models import Q
 
 from apps.common.geo import Point
 from apps.common.money import Money
 from apps.dispatch import domain, models
 from apps.dispatch.domain import OfferStatus, StopState
-from apps.dispatch.types import Batch, BatchOrder, CurrentBatch, Offer, Stop
+from apps.dispatch.types import Batch, BatchOrder, CurrentBatch, Offer, Stop, ZoneBatch, ZonePicture
 from apps.fulfilment import selectors as fulfilment
-from apps.fulfilment.types import StoreOrder
+from apps.fulfilment.types import Standing, StoreOrder
 from apps.orders import selectors as orders
 from apps.shoppers import selectors as shoppers
 from apps.stores import selectors as stores
@@ -95,6 +98,70 @@ def batch_of_order(*, store_id: int, order_id: int) -> Batch | None:
         distance_m=batch.distance_m,
         created_at=batch.created_at,
         stops=_stops(rows, in_batch, store.point),
+    )
+
+
+_LOOKED_BACK = timedelta(days=1)
+"""A batch that was made earlier than this is over."""
+
+
+def zone_picture(*, zone_id: int, at: datetime, now: datetime) -> ZonePicture | None:
+    """The zone as it stood at ``at``; None when there is no such zone. 2 queries, and 4 for each shard of its stores.
+
+    The state now costs those of ``shoppers.available`` more.
+    """
+    zone = next((zone for zone in stores.zones() if zone.id == zone_id), None)
+    if zone is None:
+        return None
+    zone_stores = stores.stores_of_zone(zone_id=zone_id)
+    store_ids = {store.id for store in zone_stores}
+    orders = {order.id: order for order in fulfilment.standing(store_ids=store_ids, at=at)} if store_ids else {}
+    batches = _batches_at(store_ids, orders, at) if store_ids else ()
+    in_batch = {order.id for batch in batches for order in batch.orders}
+    return ZonePicture(
+        zone=zone,
+        at=at,
+        stores=zone_stores,
+        batches=batches,
+        loose=tuple(order for order in orders.values() if order.id not in in_batch),
+        idle=shoppers.available(zone_id=zone_id, now=now) if at >= now else None,
+    )
+
+
+def _batches_at(store_ids: set[int], orders: Mapping[int, Standing], at: datetime) -> tuple[ZoneBatch, ...]:
+    rows = models.Batch.objects.filter(
+        Q(ended_at__isnull=True) | Q(ended_at__gt=at),
+        store_id__in=store_ids,
+        created_at__range=(at - _LOOKED_BACK, at),
+    )
+    batches = {row.pk: row for row in rows}
+    if not batches:
+        return ()
+    drops: dict[int, list[Standing]] = {}
+    stops = models.BatchStop.objects.filter(batch_id__in=batches, kind="drop").exclude(state=StopState.DROPPED)
+    for stop in sorted(stops, key=lambda stop: stop.sequence):
+        if stop.store_order_id in orders:
+            drops.setdefault(stop.batch_id, []).append(orders[stop.store_order_id])
+    asked = models.Offer.objects.filter(
+        Q(ended_at__isnull=True) | Q(ended_at__gt=at), batch_id__in=batches, sent_at__lte=at
+    )
+    offered = dict(asked.values_list("batch_id", "shopper_id"))
+    return tuple(
+        _batch_at(batch, tuple(drops.get(batch.pk, ())), offered.get(batch.pk), at)
+        for batch in sorted(batches.values(), key=lambda batch: batch.pk)
+    )
+
+
+def _batch_at(batch: models.Batch, orders: tuple[Standing, ...], asked: int | None, at: datetime) -> ZoneBatch:
+    is_taken = batch.acknowledged_at is not None and batch.acknowledged_at <= at
+    return ZoneBatch(
+        id=batch.pk,
+        store_id=batch.store_id,
+        state="taken" if is_taken else "open" if asked is None else "offered",
+        shopper_id=batch.shopper_id if is_taken else asked,
+        pay=Money(batch.pay_cents, batch.currency),
+        created_at=batch.created_at,
+        orders=orders,
     )
 
 

@@ -1,11 +1,13 @@
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from apps.common.geo import Point
 from apps.common.money import Money
-from apps.fulfilment.types import StoreOrder
+from apps.fulfilment.types import Standing, StoreOrder
 from apps.orders.types import DropOff
-from apps.stores.types import Store
+from apps.shoppers.types import AvailableShopper
+from apps.stores.types import Store, Zone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +88,33 @@ class Batch:
     distance_m: int
     created_at: datetime
     stops: tuple[Stop, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZoneBatch:
+    """A batch as it stood at some moment: ``open`` (nobody is asked), ``offered`` to, or ``taken`` by, the shopper."""
+
+    id: int
+    store_id: int
+    state: Literal["open", "offered", "taken"]
+    shopper_id: int | None
+    pay: Money
+    created_at: datetime
+    orders: tuple[Standing, ...]
+    """In the order of their drops; those dropped later are missing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZonePicture:
+    """A zone at some moment, for the people who run it. ``loose`` orders are in no batch."""
+
+    zone: Zone
+    at: datetime
+    stores: tuple[Store, ...]
+    batches: tuple[ZoneBatch, ...]
+    loose: tuple[Standing, ...]
+    idle: tuple[AvailableShopper, ...] | None
+    """Who could be offered work; None for a moment that is past, as positions are not kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,12 +1,14 @@
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
+
+from django.db.models import Q
 
 from apps.common.geo import Point
 from apps.common.money import Money
 from apps.fulfilment import domain, models
 from apps.fulfilment.domain import Status
 from apps.fulfilment.errors import StoreOrderNotFound
-from apps.fulfilment.types import PickLine, StoreOrder, WaitingOrder
+from apps.fulfilment.types import PickLine, Standing, StoreOrder, WaitingOrder
 
 
 def store_order(*, store_order_id: int, shopper_id: int) -> StoreOrder:
@@ -55,6 +57,47 @@ def waiting(*, store_ids: Collection[int], now: datetime) -> tuple[WaitingOrder,
             projected_at=row.projected_at,
         )
         for row in sorted(rows, key=lambda row: (row.window_ends_at, row.pk))
+    )
+
+
+_STAGES = (
+    ("delivery_started_at", Status.DELIVERING),
+    ("picked_at", Status.CHECKOUT),
+    ("picking_started_at", Status.PICKING),
+    ("assigned_at", Status.ASSIGNED),
+)
+_LOOKED_BACK = timedelta(days=8)
+"""Orders are placed at most a week ahead: what came to its store earlier than this is over."""
+
+
+def standing(*, store_ids: Collection[int], at: datetime) -> tuple[Standing, ...]:
+    """Orders that these stores had to hand over at ``at``, and how far each had come, by id. 1 query for each shard.
+
+    A shopper who gave an order back before it was picked is forgotten: it counts as having waited all the time.
+    """
+    there = models.StoreOrder.objects.filter(
+        Q(delivered_at__isnull=True) | Q(delivered_at__gt=at),
+        Q(canceled_at__isnull=True) | Q(canceled_at__gt=at),
+        store_id__in=store_ids,
+        projected_at__range=(at - _LOOKED_BACK, at),
+    )
+    found = (_standing(row, at) for row in there)
+    return tuple(sorted(found, key=lambda order: order.id))
+
+
+def _standing(row: models.StoreOrder, at: datetime) -> Standing:
+    reached = (stage for column, stage in _STAGES if (since := getattr(row, column)) is not None and since <= at)
+    stage = next(reached, Status.WAITING)
+    return Standing(
+        id=row.pk,
+        store_id=row.store_id,
+        order_id=row.order_id,
+        shopper_id=None if stage == Status.WAITING else row.shopper_id,
+        stage=stage,
+        drop=Point(row.drop_lat, row.drop_lng),
+        line_count=row.line_count,
+        window_starts_at=row.window_starts_at,
+        window_ends_at=row.window_ends_at,
     )
 
 

@@ -53,6 +53,21 @@ class StoreOrder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How an order stood at some moment; ``stage`` is one of the statuses."""
+
+    id: int
+    store_id: int
+    order_id: int
+    shopper_id: int | None
+    stage: str
+    drop: Point
+    line_count: int
+    window_starts_at: datetime
+    window_ends_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WaitingOrder:
     """What a planner needs to know of an order that no shopper has yet."""
 

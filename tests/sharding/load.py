@@ -6,9 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from django.db import connections
-
-from sharding import ShardUnavailable
+from django.db import OperationalError, connections
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +15,10 @@ class Call:
     seconds: float
     ok: bool
 
+    @property
+    def ended(self) -> float:
+        return self.began + self.seconds
+
 
 @dataclass(slots=True)
 class Callers:
@@ -24,7 +26,7 @@ class Callers:
 
     def between(self, began: float, ended: float) -> list[Call]:
         """What was answered in that time, by ``time.monotonic()``."""
-        return [call for call in self.calls if began <= call.began + call.seconds <= ended]
+        return [call for call in self.calls if began <= call.ended <= ended]
 
     def p99(self, began: float, ended: float) -> float:
         """Seconds."""
@@ -42,7 +44,7 @@ class Callers:
 def callers(ask: Callable[[], object], *, count: int, pause: float) -> Iterator[Callers]:
     """``count`` threads that call ``ask`` and rest for ``pause`` seconds, until the block ends.
 
-    A ``ShardUnavailable`` is a failed call; anything else that ``ask`` raises ends its thread, which pytest reports.
+    An ``OperationalError`` is a failed call; anything else that ``ask`` raises ends its thread, which pytest reports.
     """
     found = Callers()
     over = threading.Event()
@@ -54,7 +56,7 @@ def callers(ask: Callable[[], object], *, count: int, pause: float) -> Iterator[
                 try:
                     ask()
                     ok = True
-                except ShardUnavailable:
+                except OperationalError:
                     ok = False
                 found.calls.append(Call(began, time.monotonic() - began, ok))
         finally:

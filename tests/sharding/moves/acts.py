@@ -303,6 +303,12 @@ def newest() -> int:
     return int(Move.objects.latest("pk").pk)
 
 
+def look_after() -> None:
+    from sharding import moves
+
+    moves.look_after(patience=2.0)
+
+
 def command(*arguments: str) -> str:
     """What ``manage.py shard …`` writes; with what it fails, after ``CommandError:``."""
     from io import StringIO

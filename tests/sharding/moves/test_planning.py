@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from sharding.moves.planning import MOST_BUCKETS, By, Plan, Weights, propose
 from sharding.topology import Keyspace
 from tests.sharding.moves import acts
@@ -94,6 +96,27 @@ def test_a_schedule_takes_up_what_nobody_is_at(shop: World):
     assert f"nobody is at it: shard move --resume {move}, or shard rollback {move}" in shop.do(acts.command, "moves")
     assert shop.do(acts.command, "move", "--resume").splitlines()[-1].endswith(": kept")
     assert shop.do(acts.command, "move", "--resume") == ""
+
+
+@pytest.mark.changes_tables
+def test_looked_after_a_move_comes_to_its_end_and_one_that_cannot_be_is_given_up(shop: World):
+    older = "UPDATE sharding_move SET changed_at = changed_at - interval '1 minute'"
+    stuck = shop.do(acts.start, "customer", 20, 29, "a", "c")
+    shop.run("a", "ALTER TABLE shop_order ADD COLUMN odd int")  # and not at the target
+    with_column = shop.do(acts.start, "customer", 0, 9, "a", "b")
+    shop.do(acts.look_after)
+    assert phases(shop) == {stuck: "moving", with_column: "moving"}  # somebody may just be at it
+    shop.run("default", older)
+    shop.run("b", "ALTER TABLE shop_order ADD COLUMN odd int")
+    shop.do(acts.look_after)
+    assert phases(shop) == {stuck: "undone", with_column: "kept"}
+    shop.run("default", "UPDATE sharding_move SET switched_at = switched_at - interval '1 day'")
+    shop.do(acts.look_after)
+    assert phases(shop) == {stuck: "undone", with_column: "done"}
+
+
+def phases(shop: World) -> dict[int, str]:
+    return dict(shop.rows("default", "SELECT id, phase FROM sharding_move"))
 
 
 def test_verify_fails_with_what_it_found(shop: World):
