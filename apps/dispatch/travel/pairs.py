@@ -19,9 +19,13 @@ DECIMALS: Final = 3
 _SCALE: Final = 10**DECIMALS
 _WIDTH: Final = 1_000_000
 """More than there are steps around the globe."""
+MOST_KEPT: Final = 1_000
+"""Cells of arrival in a row: shoppers who move through a town pass thousands in an hour, and every plan reads them."""
 
 Rows = dict[int, dict[int, float]]
 """Minutes by cell of departure and cell of arrival; NaN where there is no way."""
+_Columns = tuple["array[int]", "array[float]", "array[int]"]
+"""Cells of arrival, minutes, and until when (Unix seconds) each is known; and the same as they are stored."""
 _Packed = tuple[bytes, bytes, bytes]
 
 
@@ -50,25 +54,22 @@ class Remembered:
     def rows(self, cells: Collection[int]) -> Rows:
         """What is known of these cells as departures; every one of them has a row. One round trip."""
         now = self.clock()
-        return {
-            a: {b: minutes for b, (minutes, until) in row.items() if until > now}
-            for a, row in self._unpacked(cells).items()
-        }
+        return {a: _living(*columns, now) for a, columns in self._columns(cells).items()}
 
     def learn(self, found: Mapping[tuple[int, int], float]) -> None:
         """Add to what is known. Of two who add to one cell at once, one may be forgotten: it is asked for again."""
         now = self.clock()
-        rows = self._unpacked({a for a, _ in found})
-        for row in rows.values():
-            for b in [b for b, (_, until) in row.items() if until <= now]:
-                del row[b]
-        for (a, b), minutes in found.items():
-            rows[a][b] = (minutes, int(now) + self.seconds)
-        cache.set_many({self._key(a): _pack(row) for a, row in rows.items()}, timeout=self.seconds)
+        rows: dict[int, dict[int, tuple[float, int]]] = {}
+        for a, (cells, minutes, untils) in self._columns({a for a, _ in found}).items():
+            known = zip(cells, minutes, untils, strict=True)
+            rows[a] = {b: (m, until) for b, m, until in known if until > now and (a, b) not in found}
+        for (a, b), m in found.items():
+            rows[a][b] = (m, int(now) + self.seconds)
+        cache.set_many({self._key(a): _packed(row) for a, row in rows.items()}, timeout=self.seconds)
 
-    def _unpacked(self, cells: Collection[int]) -> dict[int, dict[int, tuple[float, int]]]:
+    def _columns(self, cells: Collection[int]) -> dict[int, _Columns]:
         stored = cache.get_many([self._key(a) for a in cells])
-        return {a: _unpack(stored.get(self._key(a), (b"", b"", b""))) for a in cells}
+        return {a: _unpacked(stored.get(self._key(a), (b"", b"", b""))) for a in cells}
 
     def _key(self, a: int) -> str:
         return f"dispatch:travel:1:{self.provider}:{self.hour}:{a}"
@@ -97,11 +98,22 @@ def blocks(wanted: Mapping[int, frozenset[int]], side: int) -> list[tuple[list[i
     ]
 
 
-def _pack(row: Mapping[int, tuple[float, int]]) -> _Packed:
-    minutes = array("f", [minutes for minutes, _ in row.values()])
-    return array("q", row).tobytes(), minutes.tobytes(), array("q", [until for _, until in row.values()]).tobytes()
+def _living(cells: "array[int]", minutes: "array[float]", untils: "array[int]", now: float) -> dict[int, float]:
+    if not untils or min(untils) > now:
+        return dict(zip(cells, minutes, strict=True))
+    return {b: m for b, m, until in zip(cells, minutes, untils, strict=True) if until > now}
 
 
-def _unpack(packed: _Packed) -> dict[int, tuple[float, int]]:
-    cells, minutes, untils = array("q", packed[0]), array("f", packed[1]), array("q", packed[2])
-    return dict(zip(cells, zip(minutes, untils, strict=True), strict=True))
+def _packed(row: Mapping[int, tuple[float, int]]) -> _Packed:
+    """The latest ``MOST_KEPT``, which are the last to have come into ``row``."""
+    kept = list(row.items())[-MOST_KEPT:]
+    minutes = array("f", [m for _, (m, _) in kept])
+    return (
+        array("q", [b for b, _ in kept]).tobytes(),
+        minutes.tobytes(),
+        array("q", [u for _, (_, u) in kept]).tobytes(),
+    )
+
+
+def _unpacked(packed: _Packed) -> _Columns:
+    return array("q", packed[0]), array("f", packed[1]), array("q", packed[2])

@@ -115,6 +115,37 @@ def test_known_times_are_of_an_hour_and_pass(roads):
     assert len(planner.lacked) == 1
 
 
+def test_of_the_cells_a_shopper_passes_the_latest_are_kept(monkeypatch, roads):
+    monkeypatch.setattr(pairs, "MOST_KEPT", 5)
+    known = Planner("osrm", roads).known()
+    for first in range(0, 12, 3):
+        known.learn({(1, b): float(b) for b in range(first, first + 3)})
+    known.learn({(1, 8): 80.0})
+    assert known.rows([1]) == {1: {7: 7.0, 9: 9.0, 10: 10.0, 11: 11.0, 8: 80.0}}
+
+
+def test_each_time_passes_by_itself(roads):
+    planner = Planner("osrm", roads)
+    planner.known().learn({(1, 2): 3.0})
+    planner.at += planner.known_for - 1
+    planner.known().learn({(1, 4): 5.0})
+    assert planner.known().rows([1, 2]) == {1: {2: 3.0, 4: 5.0}, 2: {}}
+    planner.at += 1
+    assert planner.known().rows([1, 2]) == {1: {4: 5.0}, 2: {}}
+
+
+def test_without_a_cache_planning_goes_on(settings, monkeypatch):
+    sent = []
+    monkeypatch.setattr(tasks.current_app, "send_task", lambda *args, **options: sent.append(args))
+    settings.TRAVEL_TIMES, settings.TRAVEL_URL = "osrm", "http://127.0.0.1:1"
+    nobody = settings.CACHES["default"] | {"LOCATION": "redis://127.0.0.1:1/0"}
+    settings.CACHES = {"default": nobody}
+    started = time.monotonic()
+    assert source.of_zone(7).grid(places(3), NOON) == Roads().grid(places(3), NOON)
+    assert time.monotonic() - started < 0.5
+    assert sent == []
+
+
 @every_provider
 def test_pairs_without_a_way_have_the_fall_back_and_are_not_asked_again(name, roads):
     planner, asked = Planner(name, roads), places(3)
