@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from apps.dispatch.travel import circuit, configured, filling, pairs, source, tasks
 from apps.dispatch.travel.client import Client, Limits, Unanswered
 from apps.dispatch.travel.providers import Google, Osrm, Valhalla
+from cython_ext.dispatch import engine
 from cython_ext.dispatch.travel import Roads
+from cython_ext.dispatch.types import Order, Request, Shopper
 from tests.dispatch.travel.conftest import RoadServer, seconds
 
 NOON = 12 * 60.0
@@ -103,6 +105,24 @@ def test_only_what_is_new_is_asked(name, roads):
     roads.asked.clear()
     planner.learn([*known, *places(1, first=6)])
     assert sorted(roads.sizes()) == [(1, 7), (6, 1)]
+
+
+def test_the_engine_plans_by_the_roads_that_are_known(roads):
+    store, door, near, far = places(4)
+    roads.behaviour.seconds = lambda a, b: 240 if (a, b) == (near, store) else 120
+    planner = Planner("valhalla", roads)
+    travel = source.KnownRoads(Roads(), lambda cells, hour: planner.fill(cells, hour), planner.known)
+    asked = Request(
+        now=NOON,
+        travel=travel,
+        orders=[Order(order_id="o", store_id="s", store=store, door=door, placed=NOON, ready=NOON, due=NOON + 60)],
+        shoppers=[
+            Shopper(shopper_id=name, at=at, free=NOON, off=NOON + 300) for name, at in (("near", near), ("far", far))
+        ],
+    )
+    engine.plan(asked, iterations=50)
+    [batch] = engine.plan(asked, iterations=50).batches
+    assert (batch.shopper_id, batch.drive) == ("far", 4.0)  # two minutes to the store, two to the door
 
 
 def test_known_times_are_of_an_hour_and_pass(roads):
