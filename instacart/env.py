@@ -17,6 +17,8 @@ BUCKETS = 10_000
 KEYSPACES = ("customer", "store", "shopper")
 """Keyspaces that are split over shards. Everything else lives in the database ``default``."""
 
+TRAVEL_SOURCES = ("roads", "valhalla", "osrm", "google")
+
 Ranges = tuple[tuple[int, int, str], ...]
 """``(first bucket, last bucket, database alias)``, without gaps from 0 to 9999."""
 
@@ -51,6 +53,12 @@ class Env:
     stripe_webhook_secret: str = field(repr=False)
     stripe_api_base: str | None
     """Address of the payments sandbox, or None for Stripe itself."""
+    travel_times: str
+    """Where travel times come from: one of ``TRAVEL_SOURCES``."""
+    travel_url: str = field(repr=False)
+    """Address of the road server, without a slash at the end; empty: the source's own, where it has one."""
+    travel_key: str = field(repr=False)
+    """Google's key."""
     public_url: str
     """Where people reach the pages, without a slash at the end."""
     websocket_url: str
@@ -96,6 +104,9 @@ class Env:
             stripe_publishable_key=given["STRIPE_PUBLISHABLE_KEY"],
             stripe_webhook_secret=given["STRIPE_WEBHOOK_SECRET"],
             stripe_api_base=environ.get("STRIPE_API_BASE") or None,
+            travel_times=environ.get("TRAVEL_TIMES") or "roads",
+            travel_url=(environ.get("TRAVEL_URL") or "").rstrip("/"),
+            travel_key=environ.get("TRAVEL_KEY") or "",
             public_url=given["PUBLIC_URL"].rstrip("/"),
             websocket_url=given["WEBSOCKET_URL"].rstrip("/"),
             allowed_hosts=tuple(given["ALLOWED_HOSTS"].split(",")),
@@ -107,6 +118,7 @@ class Env:
             log_level=environ.get("LOG_LEVEL") or "INFO",
         )
         _refuse_mixed_payments(env)
+        _check_travel(env)
         return env
 
 
@@ -247,6 +259,18 @@ def _refuse_mixed_payments(env: Env) -> None:
         raise SettingMissing("STRIPE_API_BASE must not be set together with a live Stripe key")
     if env.production:
         raise SettingMissing("STRIPE_API_BASE must not be set in production: payments would go to a stand-in")
+
+
+def _check_travel(env: Env) -> None:
+    """None of the messages repeats an address or a key: either may be, or hold, a secret."""
+    if env.travel_times not in TRAVEL_SOURCES:
+        raise SettingMissing(f"TRAVEL_TIMES is {env.travel_times!r}; it is one of {', '.join(TRAVEL_SOURCES)}")
+    if env.travel_times in ("valhalla", "osrm") and not env.travel_url:
+        raise SettingMissing(f"TRAVEL_TIMES={env.travel_times} needs TRAVEL_URL, such as http://127.0.0.1:8002")
+    if env.travel_url and not re.fullmatch(r"https?://[\w.-]+(:[0-9]{1,5})?(/[\w./-]*)?", env.travel_url, re.ASCII):
+        raise SettingMissing("TRAVEL_URL is not of the form http://host:port or https://host; it takes no password")
+    if env.travel_times == "google" and not re.fullmatch(r"[!-~]+", env.travel_key):
+        raise SettingMissing("TRAVEL_TIMES=google needs TRAVEL_KEY, a key for the Routes API without white space")
 
 
 def django_database(url: str) -> dict[str, object]:

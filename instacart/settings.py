@@ -262,6 +262,16 @@ DISPATCH_OFFER_SECONDS = 60
 DISPATCH_PLAN_SECONDS = 0.05
 DISPATCH_EARLY_MINUTES = 8 * 24 * 60 if env.demo else 15  # nobody who tries the demo waits for tomorrow's window
 
+# Travel times (apps.dispatch.travel): roads, valhalla, osrm or google. Planners never wait for a road server.
+TRAVEL_TIMES = env.travel_times
+TRAVEL_URL = env.travel_url
+TRAVEL_KEY = env.travel_key
+TRAVEL_CONNECT_SECONDS = 1.0
+TRAVEL_READ_SECONDS = 5.0
+TRAVEL_FILL_SECONDS = 10.0  # one task, all of its requests
+TRAVEL_FILL_PAIRS = 10_000  # one task; Google counts and charges every pair
+TRAVEL_KEEP_SECONDS = 3600
+
 OUTBOX_NUDGE = True
 CELERY = celery_conf.settings(broker_url=env.redis_url)
 

@@ -302,3 +302,36 @@ def test_the_readme_lists_every_variable():
     )
     assert sorted(name for name, _ in rows) == sorted(names)
     assert sorted(name for name, needed in rows if needed == "yes") == sorted(REQUIRED)
+
+
+@pytest.mark.parametrize(
+    ("environ", "message"),
+    [
+        ({"TRAVEL_TIMES": "crow"}, "TRAVEL_TIMES is 'crow'; it is one of roads, valhalla, osrm, google"),
+        ({"TRAVEL_TIMES": "osrm"}, "TRAVEL_TIMES=osrm needs TRAVEL_URL, such as http://127.0.0.1:8002"),
+        ({"TRAVEL_TIMES": "valhalla"}, "TRAVEL_TIMES=valhalla needs TRAVEL_URL, such as http://127.0.0.1:8002"),
+        *(
+            (
+                {"TRAVEL_TIMES": "osrm", "TRAVEL_URL": url},
+                "TRAVEL_URL is not of the form http://host:port or https://host; it takes no password",
+            )
+            for url in ("k3roads", "ftp://roads", "http://u:k3@roads", "http://roads:port", "http://roads?key=k3")
+        ),
+        *(
+            (
+                {"TRAVEL_TIMES": "google", "TRAVEL_KEY": key},
+                "TRAVEL_TIMES=google needs TRAVEL_KEY, a key for the Routes API without white space",
+            )
+            for key in ("", "k3 key", "k3key\n")
+        ),
+    ],
+)
+def test_travel_times_without_what_they_need_do_not_start(environ, message):
+    assert refusal(environ) == message  # exactly: no address and no key in it
+
+
+def test_travel_times():
+    assert Env.read({}).travel_times == "roads"
+    env = Env.read({"TRAVEL_TIMES": "valhalla", "TRAVEL_URL": "http://roads.internal:8002/"})
+    assert (env.travel_times, env.travel_url) == ("valhalla", "http://roads.internal:8002")
+    assert "k3key" not in repr(Env.read({"TRAVEL_TIMES": "google", "TRAVEL_KEY": "k3key"}))

@@ -156,3 +156,21 @@ class PlannerLease(models.Model):
     @override
     def __str__(self) -> str:
         return f"zone {self.zone_id} until {self.expires_at}"
+
+
+class EtaModel(models.Model):
+    """What finished orders taught of how wrong ETAs are; the newest is used, the others stay for comparison.
+
+    Global: one for all stores. ``content`` is ``etas.stored``'s, ``calibration`` the figures by stage on orders that
+    the model had not seen.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    trained_at = models.DateTimeField()
+    orders = models.PositiveIntegerField()
+    content = models.JSONField()
+    calibration = models.JSONField()
+
+    @override
+    def __str__(self) -> str:
+        return f"ETA model {self.pk} of {self.trained_at:%Y-%m-%d %H:%M}"

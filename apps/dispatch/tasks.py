@@ -5,6 +5,7 @@ from celery import shared_task
 import sharding
 from apps.common import clock, databases
 from apps.dispatch import domain, services
+from apps.dispatch.travel.tasks import fill_travel_times  # noqa: F401 (workers look for tasks here)
 from apps.stores import selectors as stores
 
 logger = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from apps.common.money import Money
 from apps.fulfilment import domain, models
 from apps.fulfilment.domain import Status
 from apps.fulfilment.errors import StoreOrderNotFound
-from apps.fulfilment.types import PickLine, Standing, StoreOrder, WaitingOrder
+from apps.fulfilment.types import FinishedOrder, PickLine, Standing, StoreOrder, WaitingOrder
 
 
 def store_order(*, store_order_id: int, shopper_id: int) -> StoreOrder:
@@ -107,6 +107,27 @@ def _standing(row: models.StoreOrder, at: datetime) -> Standing:
         window_starts_at=row.window_starts_at,
         window_ends_at=row.window_ends_at,
     )
+
+
+def finished(*, store_order_ids: Collection[int]) -> dict[int, FinishedOrder]:
+    """Those of the orders that are delivered, by id. 1 query for each shard of theirs."""
+    rows = models.StoreOrder.objects.filter(pk__in=store_order_ids, status=Status.DELIVERED) if store_order_ids else ()
+    return {
+        row.pk: FinishedOrder(
+            id=row.pk,
+            drop=Point(row.drop_lat, row.drop_lng),
+            line_count=row.line_count,
+            unit_count=row.unit_count,
+            window_starts_at=row.window_starts_at,
+            window_ends_at=row.window_ends_at,
+            assigned_at=row.assigned_at,
+            picking_started_at=row.picking_started_at,
+            delivery_started_at=row.delivery_started_at,
+            delivered_at=row.delivered_at,
+        )
+        for row in rows
+        if row.delivered_at is not None
+    }
 
 
 def _whole(rows: list[models.StoreOrder]) -> list[StoreOrder]:

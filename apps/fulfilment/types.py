@@ -84,6 +84,22 @@ class WaitingOrder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FinishedOrder:
+    """A delivered order and when it passed each stage; None where that was not noted."""
+
+    id: int
+    drop: Point
+    line_count: int
+    unit_count: int
+    window_starts_at: datetime
+    window_ends_at: datetime
+    assigned_at: datetime | None
+    picking_started_at: datetime | None
+    delivery_started_at: datetime | None
+    delivered_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewLine:
     """A line of a confirmed order, as it is projected."""
 

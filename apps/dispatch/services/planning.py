@@ -3,7 +3,8 @@
 import logging
 from collections import Counter
 from collections.abc import Collection, Sequence
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
 from django.core.cache import cache
@@ -14,6 +15,7 @@ from apps.dispatch import domain, models
 from apps.dispatch.domain import BatchStatus, Job, Match, OfferStatus, StopState, reasons, zone_plan
 from apps.dispatch.domain.zone_plan import Proposal, Zone
 from apps.dispatch.services import leasing
+from apps.dispatch.travel import source
 from apps.dispatch.types import PlanReport
 from apps.fulfilment import selectors as fulfilment
 from apps.fulfilment import services as fulfilment_services
@@ -23,6 +25,7 @@ from apps.shoppers import services as shopper_services
 from apps.shoppers.types import AvailableShopper
 from apps.stores import selectors as stores
 from apps.stores.types import Store
+from cython_ext.dispatch.travel import Roads
 
 logger = logging.getLogger(__name__)
 
@@ -87,6 +90,7 @@ def _propose(
             stores={store.id: store.point for store in zone_stores.values()},
             now=now,
             early=timedelta(minutes=settings.DISPATCH_EARLY_MINUTES),
+            travel=source.of_zone(zone_id, fallback=_roads(now)),
         ),
         until_next=domain.PLAN_EVERY + timedelta(seconds=settings.DISPATCH_OFFER_SECONDS),
         previous=cache.get(key) or {},
@@ -94,6 +98,11 @@ def _propose(
     )
     cache.set(key, proposal.routes, timeout=domain.KEEP_ROUTES.total_seconds())
     return proposal
+
+
+def _roads(now: datetime) -> Roads:
+    """The engine's clock counts minutes from ``now``."""
+    return replace(zone_plan.ROADS, hour_of=lambda minutes: (now + timedelta(minutes=minutes)).astimezone(UTC).hour)
 
 
 def _batches_of(zone_stores: dict[int, Store], waiting: Collection[WaitingOrder]) -> dict[int, int]:
