@@ -104,7 +104,7 @@ def _another(alias: str, how: sql.Composable) -> Iterator[None]:
     connections[alias].close()
     with connections[alias].creation._nodb_cursor() as cursor:
         cursor.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(scratch))
-        cursor.execute(sql.SQL("CREATE DATABASE {} {}").format(scratch, how))
+        cursor.execute(sql.SQL("CREATE DATABASE {} {} STRATEGY file_copy").format(scratch, how))
     settings_dict["NAME"] = f"{name}_scratch"
     try:
         yield

@@ -234,7 +234,7 @@ def _create(like: Any, alias: str, time_zone: str | None) -> None:
     name = f"{like.settings_dict['NAME']}_{alias}"
     with like.creation._nodb_cursor() as cursor:
         cursor.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
-        cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        cursor.execute(sql.SQL("CREATE DATABASE {} STRATEGY file_copy").format(sql.Identifier(name)))
     connections.databases[alias] = {**like.settings_dict, "NAME": name, "TIME_ZONE": time_zone}
     with connections[alias].schema_editor() as editor:
         for model in MODELS:

@@ -168,7 +168,7 @@ def _prepare(names: Mapping[str, str]) -> None:
         with _maintenance(alias) as server:
             if not _is_there:
                 _drop(alias, name)
-                server.execute(f"CREATE DATABASE {name} TEMPLATE {template[alias]}".encode())
+                server.execute(f"CREATE DATABASE {name} TEMPLATE {template[alias]} STRATEGY file_copy".encode())
                 continue
             _unlink(server, alias, name)
         with psycopg.connect(testservers._servers()[SERVER_OF[alias]].url(name), autocommit=True) as connection:

@@ -132,7 +132,7 @@ def _create(template: str) -> None:
             name = f"{like.settings_dict['NAME']}_{alias}_{os.getpid()}"
             cursor.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
             cursor.execute(
-                sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+                sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy").format(
                     sql.Identifier(name), sql.Identifier(like.settings_dict["NAME"])
                 )
             )
