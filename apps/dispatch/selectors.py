@@ -168,6 +168,7 @@ def _batch_at(batch: models.Batch, orders: tuple[Standing, ...], asked: int | No
         pay=Money(batch.pay_cents, batch.currency),
         created_at=batch.created_at,
         orders=orders,
+        why=reasons.from_json(batch.why) if batch.why else None,
     )
 
 

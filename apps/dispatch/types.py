@@ -135,6 +135,7 @@ class ZoneBatch:
     created_at: datetime
     orders: tuple[Standing, ...]
     """In the order of their drops; those dropped later are missing."""
+    why: Why | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

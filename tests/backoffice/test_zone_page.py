@@ -52,6 +52,9 @@ def test_a_batch_is_drawn_as_it_stands_and_as_it_stood(operator):
     assert page.count("<circle") == 3
     assert page.count('<circle class="waiting"') == 1
     assert offered.store.name in page
+    assert f"with shopper {offered.shopper_id} (chosen)" in page
+    assert "with nobody" in page
+    assert "somebody had to leave by" in page
     earlier = seen(operator, offered.store, minutes=5, ago=5)  # the moment of the offer
     assert states(earlier) == ["offered"]
     assert earlier.count("<circle") == 2
