@@ -1,7 +1,7 @@
 """From a request to a plan: batches with their times, what is held and why, who should wait elsewhere."""
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from cython_ext.dispatch import choices, search, stand_by, timetables
 from cython_ext.dispatch.building import Built, build
@@ -32,7 +32,8 @@ def plan(request: Request, *, seed: int = 1, iterations: int = 400, seconds: flo
             batches += _batches(built, plain, k, stops, tables[k])
             served.update(stop >> 1 for stop in stops)
     left = [i for i in range(len(built.orders)) if i not in served]
-    held = built.held + [_held(built, plain, i) for i in left]
+    reasons = _Reasons(built, plain)
+    held = built.held + [reasons.held(i) for i in left]
     return Plan(
         batches=tuple(batches),
         held=tuple(held),
@@ -128,33 +129,56 @@ def _spare(
     return max(0.0, times[last][0] - act)
 
 
-def _held(built: Built, plain: Plain, order: int) -> Held:
-    """Why nobody takes the order: what a shopper with nothing else to do would be refused, or that others pay more."""
-    p, name = plain.p, built.orders[order].order_id
-    if not len(p.free):
-        return Held(name, "no_shopper", "Nobody is on shift; it waits for the first who comes.")
-    skilled = [k for k in range(len(p.free)) if not p.needs[order] & ~p.skills[k]]
-    if not skilled:
-        needs = ", ".join(sorted(built.orders[order].needs))
-        return Held(name, "no_skill", f"Nobody on shift has all of: {needs}.")
-    roomy = [k for k in skilled if all(p.load[LOADS * order + q] <= p.capacity[LOADS * k + q] for q in range(LOADS))]
-    if not roomy:
-        return Held(name, "too_big", "No car of those on shift holds it; it needs a bigger one or two trips.")
-    store = p.order_store[order]
-    near = [k for k in roomy if plain.leg(p.shopper_place[k], store) <= p.radius]
-    in_time = [k for k in near if _first_pick(plain, k, order) <= p.off[k]]
-    if not near:
-        return Held(name, "too_far", f"Nobody is within {p.radius:g} minutes of its store.")
-    if not in_time:
+class _Reasons:
+    """Why nobody takes an order: what a shopper with nothing else to do would be refused, or that others pay more."""
+
+    def __init__(self, built: Built, plain: Plain) -> None:
+        self._built, self._plain = built, plain
+        self._near: dict[int, tuple[list[int], Iterator[int]]] = {}
+
+    def held(self, order: int) -> Held:
+        p, name = self._plain.p, self._built.orders[order].order_id
+        if not len(p.free):
+            return Held(name, "no_shopper", "Nobody is on shift; it waits for the first who comes.")
+        store = p.order_store[order]
+        could = (k for k in self._near_to(store) if self._is_skilled(k, order) and self._has_room(k, order))
+        if any(self._first_pick(k, order) <= p.off[k] for k in could):
+            return Held(
+                name, "waits", "Everybody who could come is better used for others; it is tried again next time."
+            )
+        skilled = [k for k in range(len(p.free)) if self._is_skilled(k, order)]
+        if not skilled:
+            needs = ", ".join(sorted(self._built.orders[order].needs))
+            return Held(name, "no_skill", f"Nobody on shift has all of: {needs}.")
+        roomy = {k for k in skilled if self._has_room(k, order)}
+        if not roomy:
+            return Held(name, "too_big", "No car of those on shift holds it; it needs a bigger one or two trips.")
+        if roomy.isdisjoint(self._near_to(store)):
+            return Held(name, "too_far", f"Nobody is within {p.radius:g} minutes of its store.")
         return Held(name, "shifts_end", "It is not ready before the shifts of all who could come end.")
-    return Held(name, "waits", "Everybody who could come is better used for others; it is tried again next time.")
 
+    def _near_to(self, store: int) -> Iterator[int]:
+        """Shoppers within the radius, each looked at once for all orders of the store, and only as far as asked."""
+        p = self._plain.p
+        found, rest = self._near.setdefault(store, ([], iter(range(len(p.free)))))
+        yield from found
+        for k in rest:
+            if self._plain.leg(p.shopper_place[k], store) <= p.radius:
+                found.append(k)
+                yield k
 
-def _first_pick(plain: Plain, shopper: int, order: int) -> float:
-    p = plain.p
-    way = plain.leg(p.shopper_place[shopper], p.order_store[order])
-    arrival = p.free[shopper] + way + p.half_pick + p.shop[order] * p.pace[shopper]
-    return max(arrival, p.ready[order])
+    def _is_skilled(self, k: int, order: int) -> bool:
+        p = self._plain.p
+        return not p.needs[order] & ~p.skills[k]
+
+    def _has_room(self, k: int, order: int) -> bool:
+        p = self._plain.p
+        return all(p.load[LOADS * order + q] <= p.capacity[LOADS * k + q] for q in range(LOADS))
+
+    def _first_pick(self, k: int, order: int) -> float:
+        p = self._plain.p
+        way = self._plain.leg(p.shopper_place[k], p.order_store[order])
+        return max(p.free[k] + way + p.half_pick + p.shop[order] * p.pace[k], p.ready[order])
 
 
 def _moves(request: Request, built: Built, routes: list[list[int]]) -> tuple[Move, ...]:
