@@ -23,7 +23,7 @@ PACE = 1.5
 """Orders an hour that a shopper can expect."""
 RADIUS_MINUTES = 1e6
 MOST_IN_CAR = 4.0
-SECONDS = 0.002
+SECONDS = 0.0015
 ITERATIONS = 300
 
 
