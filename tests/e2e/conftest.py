@@ -34,8 +34,9 @@ class Installation:
         )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def installation() -> Iterator[Installation]:
+    """Gone with its module: its shoppers and customers would go on beside all other tests."""
     if CHROMIUM is None:
         warnings.warn("NO BROWSER: the end-to-end tests are skipped; install Chromium to run them", stacklevel=1)
         pytest.skip("no Chromium on this machine")
