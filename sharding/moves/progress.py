@@ -85,7 +85,7 @@ def status_of(move: Move) -> Status:
                 seen = _look(move, source, target)
         except psycopg.Error as error:
             seen = _Seen(note=f"cannot be looked at: {error}".strip())
-    seconds = (datetime.now(UTC) - move.stepped_at).total_seconds()
+    seconds = max((datetime.now(UTC) - move.stepped_at).total_seconds(), 0.0)  # the two clocks differ
     expected = sum(move.rows.values())
     ready = sum(move.rows.get(name, 0) for name, state in seen.tables.items() if state == "r")
     copied = min(ready + seen.copying, max(expected, seen.copying))

@@ -1,5 +1,6 @@
 """The pages about the map: what they show, and that nobody changes anything there."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -74,7 +75,7 @@ def test_a_move_shows_how_far_it_is_and_what_can_be_done(staff):
     assert "customer 5-9" in listed
     assert "100%" in listed
     page = staff.get(f"/admin/sharding/move/{begun.pk}/change/").content.decode()
-    assert "moving copy, for 0 s, 0 of about 0 rows" in page
+    assert re.search(r"moving copy, for \d s, 0 of about 0 rows", page)
     assert f"manage.py shard move --resume {begun.pk}" in page  # nobody is at it
     assert f"manage.py shard rollback {begun.pk}" in page
     assert "shard cleanup" not in page
