@@ -273,6 +273,9 @@ TRAVEL_FILL_PAIRS = 10_000  # one task; Google counts and charges every pair
 TRAVEL_KEEP_SECONDS = 3600
 
 OUTBOX_NUDGE = True
+
+# How old what a process remembers of stores, fees and tax rates may be (apps.common.remembered).
+REFERENCE_SECONDS = 2.0
 CELERY = celery_conf.settings(broker_url=env.redis_url)
 
 LOGGING = {

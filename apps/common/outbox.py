@@ -73,11 +73,16 @@ def on(event: type[E]) -> Callable[[Callable[[E, str], None]], Callable[[E, str]
     return register
 
 
-def emit(event: Event, *, using: str) -> None:
-    """Record ``event`` in database ``using``; raises TransactionManagementError if no transaction is open there."""
+def emit(*events: Event, using: str) -> None:
+    """Record ``events`` in database ``using``. 1 query.
+
+    Raises ``TransactionManagementError`` if no transaction is open there.
+    """
     if not transaction.get_connection(using).in_atomic_block:
-        raise transaction.TransactionManagementError(f"{event.name} emitted outside a transaction")
-    OutboxMessage.objects.using(using).create(name=event.name, payload=asdict(event))
+        names = ", ".join(event.name for event in events)
+        raise transaction.TransactionManagementError(f"{names} emitted outside a transaction")
+    rows = [OutboxMessage(name=event.name, payload=asdict(event)) for event in events]
+    OutboxMessage.objects.using(using).bulk_create(rows)
     if settings.OUTBOX_NUDGE:
         _nudge_after_commit(using)
 

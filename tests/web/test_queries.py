@@ -59,12 +59,12 @@ PAGES = {
     "/account/": (1, 3, 0),
     "/orders/{order}/": (2, 4, 0),
     "/orders/{order}/live/": (2, 4, 0),
-    "/stores/{store}/": (4, 2, 4),
-    "/stores/{store}/dairy/": (4, 2, 4),
-    "/stores/{store}/?q=milk": (4, 2, 4),
-    "/stores/{store}/items/{item}/": (4, 2, 4),
-    "/stores/{store}/cart/": (3, 2, 2),
-    "/stores/{store}/checkout/": (7, 4, 4),
+    "/stores/{store}/": (4, 1, 4),
+    "/stores/{store}/dairy/": (4, 1, 4),
+    "/stores/{store}/?q=milk": (4, 1, 4),
+    "/stores/{store}/items/{item}/": (4, 1, 4),
+    "/stores/{store}/cart/": (3, 1, 2),
+    "/stores/{store}/checkout/": (6, 3, 3),
 }
 
 

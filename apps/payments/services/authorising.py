@@ -1,4 +1,8 @@
 from datetime import datetime
+from typing import NamedTuple
+
+from django.db import IntegrityError
+from django.db.models import Subquery
 
 import sharding
 from apps.common.money import Money
@@ -7,6 +11,13 @@ from apps.payments.errors import AmountTooSmall, CardNotFound, PaymentConflict, 
 from apps.payments.gateway import Intent
 from apps.payments.services import states
 from apps.payments.types import PaymentStatus as Status
+
+
+class _Card(NamedTuple):
+    """A card and whose it is, by the provider's ids."""
+
+    id: str
+    customer: str
 
 
 def authorise(
@@ -26,9 +37,14 @@ def authorise(
     """
     if amount.cents < domain.SMALLEST_CENTS:
         raise AmountTooSmall(f"A card is charged with {Money(domain.SMALLEST_CENTS, amount.currency)} or more.")
-    card = models.PaymentMethod.objects.filter(customer_id=customer_id, pk=card_id).first()
-    if card is None:
+    owner = models.Wallet.objects.filter(pk=customer_id).values("stripe_customer_id")
+    # Pinned: the id of somebody else's card must not lead there.
+    alias = sharding.alias_for("customer", customer_id)
+    cards = models.PaymentMethod.objects.using(alias).filter(customer_id=customer_id, pk=card_id)
+    found = cards.values_list("stripe_id", Subquery(owner)).first()
+    if found is None:
         raise CardNotFound("There is no such card.")
+    card = _Card(*found)
     row, is_new = _opened(
         customer_id=customer_id,
         order_id=order_id,
@@ -69,26 +85,25 @@ def _opened(
     """The payment with its key, committed before anybody is called; and whether this call made them."""
     asked = {"amount_cents": amount.cents, "currency": amount.currency, "card_id": card_id}
 
-    def open_or_find() -> tuple[models.Payment, bool]:
-        return models.Payment.objects.get_or_create(
+    def open_it() -> models.Payment:
+        return models.Payment.objects.create(
             customer_id=customer_id,
             order_id=order_id,
             step=step,
-            defaults={
-                **asked,
-                "status": Status.AUTHORISING,
-                "return_url": return_url,
-                "idempotency_key": domain.idempotency_key(order_id=order_id, step=step, version=1),
-                "key_made_at": now,
-                "created_at": now,
-                "changed_at": now,
-                "checked_at": now,
-            },
+            **asked,
+            status=Status.AUTHORISING,
+            return_url=return_url,
+            idempotency_key=domain.idempotency_key(order_id=order_id, step=step, version=1),
+            key_made_at=now,
+            created_at=now,
+            changed_at=now,
+            checked_at=now,
         )
 
-    row, is_new = sharding.run(sharding.home("customer", customer_id), open_or_find)
-    if is_new:
-        return row, True
+    try:
+        return sharding.run(sharding.home("customer", customer_id), open_it), True
+    except IntegrityError:
+        row = states.find(customer_id=customer_id, order_id=order_id, step=step)
     if row.status == Status.DECLINED and row.card_id != card_id:
         changes = {**asked, "return_url": return_url, "intent_id": "", "failure_code": "", "action_url": ""}
         renewed = states.begin(row, Status.AUTHORISING, now=now, attempt=row.attempt + 1, **changes)
@@ -102,10 +117,10 @@ def _opened(
     return row, False
 
 
-def _asked(row: models.Payment, card: models.PaymentMethod, *, now: datetime) -> Intent:
+def _asked(row: models.Payment, card: _Card, *, now: datetime) -> Intent:
     return gateway.current().authorise(
-        customer=states.stripe_customer(row),
-        card=card.stripe_id,
+        customer=card.customer,
+        card=card.id,
         amount=Money(row.amount_cents, row.currency),
         reference=states.reference(row),
         return_url=row.return_url,
@@ -113,7 +128,7 @@ def _asked(row: models.Payment, card: models.PaymentMethod, *, now: datetime) ->
     )
 
 
-def _resumed(row: models.Payment, card: models.PaymentMethod, *, now: datetime) -> Intent:
+def _resumed(row: models.Payment, card: _Card, *, now: datetime) -> Intent:
     """Go on where somebody was interrupted. An intent that exists is never made a second time."""
     found = _found(row)
     if found is not None:
