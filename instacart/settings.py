@@ -106,11 +106,11 @@ TEMPLATES = [
 
 CACHES = {
     "default": {
-        "BACKEND": "django_redis.cache.RedisCache",
+        "BACKEND": "apps.common.cache.RestingCache",
         "LOCATION": env.redis_url,
         "OPTIONS": {
-            "SOCKET_CONNECT_TIMEOUT": 1,
-            "SOCKET_TIMEOUT": 1,
+            "SOCKET_CONNECT_TIMEOUT": 0.25,
+            "SOCKET_TIMEOUT": 0.25,
             "CONNECTION_POOL_KWARGS": {"retry": Retry(NoBackoff(), 0)},  # by itself redis-py tries for seconds
             "IGNORE_EXCEPTIONS": True,  # a cache that is away is an empty cache; sessions are in the database too
         },

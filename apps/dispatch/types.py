@@ -49,6 +49,18 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Eta:
+    """When an order will be at its door: one in ten is there before ``earliest``, one in ten after ``latest``.
+
+    As told when the batch entered its stage: a slow shopper's may be past.
+    """
+
+    earliest: datetime
+    likely: datetime
+    latest: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stop:
     """``kind`` pick or drop, ``state`` pending, done or dropped."""
 
@@ -58,6 +70,8 @@ class Stop:
     order_id: int
     point: Point
     state: str
+    eta: Eta | None = None
+    """Of a door that the shopper has still to go to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

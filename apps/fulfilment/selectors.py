@@ -109,6 +109,18 @@ def _standing(row: models.StoreOrder, at: datetime) -> Standing:
     )
 
 
+def with_shoppers(*, store_id: int, at: datetime) -> int:
+    """How many orders of the store a shopper had taken and not yet handed over at ``at``. 1 query."""
+    taken = models.StoreOrder.objects.filter(
+        Q(delivered_at__isnull=True) | Q(delivered_at__gte=at),
+        store_id=store_id,
+        projected_at__gte=at - _LOOKED_BACK,
+        assigned_at__lte=at,
+        canceled_at__isnull=True,
+    )
+    return taken.count()
+
+
 def finished(*, store_order_ids: Collection[int]) -> dict[int, FinishedOrder]:
     """Those of the orders that are delivered, by id. 1 query for each shard of theirs."""
     rows = models.StoreOrder.objects.filter(pk__in=store_order_ids, status=Status.DELIVERED) if store_order_ids else ()

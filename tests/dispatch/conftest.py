@@ -1,5 +1,6 @@
 import pytest
 
+from apps.dispatch.etas import stored
 from apps.shoppers import presence
 
 
@@ -7,3 +8,9 @@ from apps.shoppers import presence
 def empty_redis():
     """Presence of earlier tests would be seen by this one."""
     presence._redis().flushdb()
+
+
+@pytest.fixture(autouse=True)
+def no_eta_model():
+    """The model of an earlier test would be used in this one."""
+    stored.forget()

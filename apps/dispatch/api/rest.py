@@ -76,6 +76,12 @@ class AcceptedOutput(serializers.Serializer[Any]):
     store_id = serializers.CharField()
 
 
+class EtaOutput(serializers.Serializer[Any]):
+    earliest = serializers.DateTimeField(help_text="One order in ten is there before.")
+    likely = serializers.DateTimeField()
+    latest = serializers.DateTimeField(help_text="One order in ten is there after.")
+
+
 class StopOutput(serializers.Serializer[Any]):
     sequence = serializers.IntegerField()
     kind = serializers.ChoiceField(choices=["pick", "drop"])
@@ -83,6 +89,9 @@ class StopOutput(serializers.Serializer[Any]):
     lat = serializers.FloatField(source="point.lat")
     lng = serializers.FloatField(source="point.lng")
     state = serializers.ChoiceField(choices=["pending", "done", "dropped"])
+    eta = EtaOutput(
+        allow_null=True, help_text="When the order will be at this door, as told when the batch entered its stage."
+    )
 
 
 class BatchLineOutput(serializers.Serializer[Any]):
