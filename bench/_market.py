@@ -31,7 +31,7 @@ from deploy.local.supervisor import Supervisor
 if TYPE_CHECKING:
     from apps.common.geo import Point
 
-LEFT_OUT = {"payments-sandbox", "websockets", "collectstatic"}
+LEFT_OUT = frozenset({"payments-sandbox", "websockets", "collectstatic"})
 READY_WITHIN_S = 240
 STOPPED_WITHIN_S = 60
 KM_PER_DEGREE = 111.0
@@ -105,13 +105,18 @@ class Running:
 
 
 @contextmanager
-def installation(name: str) -> Iterator[Running]:
-    """Started with new databases, and everything of it gone afterwards. Django is set up for it in this process."""
+def installation(
+    name: str, *, leave_out: frozenset[str] = LEFT_OUT, web: tuple[str, ...] = ()
+) -> Iterator[Running]:
+    """Started with new databases, and everything of it gone afterwards. Django is set up for it in this process.
+
+    ``web`` are more arguments for uWSGI.
+    """
     var = Layout.read().var / "bench" / name
     shutil.rmtree(var, ignore_errors=True)
     found = Installation.read(_environ(var))
     found.layout.make()
-    supervisor = Supervisor(_table(found), found.layout, found.environ)
+    supervisor = Supervisor(_table(found, leave_out, web), found.layout, found.environ)
     thread = Thread(target=supervisor.run)
     thread.start()
     try:
@@ -156,11 +161,15 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _table(found: Installation) -> list[Step | Process]:
+def _table(found: Installation, leave_out: frozenset[str], web: tuple[str, ...]) -> list[Step | Process]:
     return [
-        replace(entry, after=tuple(name for name in entry.after if name not in LEFT_OUT))
+        replace(
+            entry,
+            after=tuple(name for name in entry.after if name not in leave_out),
+            command=(*entry.command, *web) if entry.name == "web" else entry.command,
+        )
         for entry in processes.table(found)
-        if entry.name not in LEFT_OUT
+        if entry.name not in leave_out
     ]
 
 
@@ -219,7 +228,7 @@ def settle(*, zones: int, stores: int, shoppers: int, now: datetime) -> Market:
     centres = _zones(zones)
     places = _stores(centres, stores, chance)
     people = _shoppers(places, shoppers, chance, now)
-    return Market(places, people, _tokens([one.id for one in people], now))
+    return Market(places, people, tokens([one.id for one in people], now, app="shopper-app", scope="shopper"))
 
 
 def _zones(count: int) -> list[Place]:
@@ -271,7 +280,7 @@ def _shoppers(stores: list[Place], count: int, chance: random.Random, now: datet
     return people
 
 
-def _tokens(shopper_ids: list[int], now: datetime) -> dict[int, str]:
+def tokens(user_ids: list[int], now: datetime, *, app: str, scope: str) -> dict[int, str]:
     """As OAuth's token view would issue and keep them."""
     from oauth2_provider.models import AccessToken, Application
 
@@ -279,13 +288,13 @@ def _tokens(shopper_ids: list[int], now: datetime) -> dict[int, str]:
     from apps.accounts.api import jwt
 
     services.create_oauth_apps()
-    app = Application.objects.get(client_id="shopper-app")
-    tokens = {one: jwt.issued(user_id=one, client_id=app.client_id, scopes=["shopper"], now=now) for one in shopper_ids}
+    owner = Application.objects.get(client_id=app)
+    issued = {one: jwt.issued(user_id=one, client_id=app, scopes=[scope], now=now) for one in user_ids}
     AccessToken.objects.bulk_create(
-        AccessToken(user_id=one, token=token, application=app, expires=now + jwt.LIFETIME, scope="shopper")
-        for one, token in tokens.items()
+        AccessToken(user_id=one, token=token, application=owner, expires=now + jwt.LIFETIME, scope=scope)
+        for one, token in issued.items()
     )
-    return tokens
+    return issued
 
 
 def order(store: Place, number: int, *, opens_in: timedelta, chance: random.Random) -> int:
