@@ -105,9 +105,7 @@ class Running:
 
 
 @contextmanager
-def installation(
-    name: str, *, leave_out: frozenset[str] = LEFT_OUT, web: tuple[str, ...] = ()
-) -> Iterator[Running]:
+def installation(name: str, *, leave_out: frozenset[str] = LEFT_OUT, web: tuple[str, ...] = ()) -> Iterator[Running]:
     """Started with new databases, and everything of it gone afterwards. Django is set up for it in this process.
 
     ``web`` are more arguments for uWSGI.

@@ -47,12 +47,14 @@ def set_lines(*, customer_id: int, store_id: int, lines: Collection[LineInput], 
     is_filled = any(values is not None for values in wanted.values())
 
     def change() -> int:
-        cart = models.Cart.objects.filter(customer_id=customer_id, store_id=store_id).select_for_update().first()
+        carts = models.Cart.objects.filter(customer_id=customer_id, store_id=store_id).select_for_update()
+        cart = carts.first()
         if cart is None and not is_filled:
             return 0
         if cart is None:
-            models.Cart.objects.get_or_create(customer_id=customer_id, store_id=store_id)
-            cart = models.Cart.objects.select_for_update().get(customer_id=customer_id, store_id=store_id)
+            made = models.Cart(customer_id=customer_id, store_id=store_id)
+            models.Cart.objects.bulk_create([made], ignore_conflicts=True)
+            cart = carts.get()
         rows = models.CartLine.objects.filter(customer_id=customer_id, cart_id=cart.pk)
         there = {
             item_id: _Values(quantity, note, policy)
