@@ -163,7 +163,7 @@ class LoadingGraphQLView(GraphQLView):
             )
             return await result if isawaitable(result) else result
         except Exception as error:
-            return ExecutionResult(errors=[error])  # type: ignore[list-item]  (as graphene_django does)
+            return ExecutionResult(errors=[GraphQLError(str(error), original_error=error)])
 
     @staticmethod
     def format_error(error):
