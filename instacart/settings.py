@@ -86,6 +86,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "apps.common.api.middleware.AnswerForDatabases",
+    "apps.common.api.middleware.NudgeOnce",
 ]
 
 TEMPLATES = [
