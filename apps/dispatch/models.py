@@ -8,6 +8,7 @@ from django.db.models.functions import Now
 from typing_extensions import override
 
 from apps.dispatch.domain import UNDER_WAY, BatchStatus, OfferStatus, StopState
+from apps.dispatch.steering.models import Override as Override
 from sharding import ShardAutoField, ShardedModel, ShardForeignKey, ShardKey
 
 

@@ -7,6 +7,8 @@ from apps.common.geo import Point
 from apps.common.money import Money
 from apps.dispatch import domain, models
 from apps.dispatch.domain import OfferStatus, StopState, reasons
+from apps.dispatch.steering.reading import steered_order as steered_order
+from apps.dispatch.steering.reading import zone_overrides as zone_overrides
 from apps.dispatch.types import Batch, BatchOrder, CurrentBatch, Offer, Stop, Why, ZoneBatch, ZonePicture
 from apps.fulfilment import selectors as fulfilment
 from apps.fulfilment.types import Standing, StoreOrder

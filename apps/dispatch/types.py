@@ -5,6 +5,7 @@ from typing import Literal
 
 from apps.common.geo import Point
 from apps.common.money import Money
+from apps.dispatch.steering.types import By as By
 from apps.fulfilment.types import Standing, StoreOrder
 from apps.orders.types import DropOff
 from apps.shoppers.types import AvailableShopper
@@ -121,6 +122,8 @@ class Why:
     alternatives: Mapping[int, tuple[Alternative, ...]]
     """By store order id, the cheapest first; 5 at most, the chosen one and nobody among them. Empty when a turn had so
     many batches to make that there was no time."""
+    by_operator: str = ""
+    """The reason an operator gave who decided it instead of the planner."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

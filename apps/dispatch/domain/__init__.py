@@ -143,10 +143,14 @@ class Route:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A route that needs a shopper. ``batch_id`` is None while no batch was made of it."""
+    """A route that needs a shopper. ``batch_id`` is None while no batch was made of it.
+
+    ``assigned_as`` is the id of the batch to be, where an operator assigned it.
+    """
 
     route: Route
     batch_id: int | None = None
+    assigned_as: int | None = None
     refusals: int = 0
     excluded: frozenset[int] = frozenset()
 

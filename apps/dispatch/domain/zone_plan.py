@@ -23,6 +23,7 @@ from typing import Final
 from apps.common.geo import Point
 from apps.dispatch import domain
 from apps.dispatch.domain import Job, Match, Route, Step, reasons
+from apps.dispatch.steering.domain import keep_apart
 from apps.fulfilment.types import WaitingOrder
 from apps.shoppers.types import AvailableShopper
 from cython_ext.dispatch import engine
@@ -68,6 +69,8 @@ class Zone:
     now: datetime
     early: timedelta
     travel: Travel = ROADS
+    forbidden: Mapping[int, frozenset[int]] = field(default_factory=dict)
+    """Shoppers who may not have an order, by its id."""
 
     def minutes(self, moment: datetime) -> float:
         return (moment - self.now).total_seconds() / 60
@@ -114,7 +117,7 @@ def request(
 ) -> Request:
     """The engine may look as far as the order that is looked for farthest; each one's own reach is asked afterwards."""
     reach_s = max((domain.reach_s([order], refusals=0, now=zone.now) for order in orders), default=domain.REACH_S)
-    return Request(
+    told = Request(
         now=0.0,
         orders=[_order(order, zone) for order in orders],
         shoppers=[_shopper(shopper) for shopper in shoppers],
@@ -125,6 +128,7 @@ def request(
         radius_minutes=(reach_s - domain.START_AND_PARK_S) / 60,
         previous=previous,
     )
+    return keep_apart(told, zone.forbidden)
 
 
 def _order(order: WaitingOrder, zone: Zone) -> Order:

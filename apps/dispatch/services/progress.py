@@ -42,11 +42,12 @@ def reclaim_stale(*, using: str, now: datetime) -> int:
     stale = sharding.owned(models.Batch.objects, using).filter(
         status=BatchStatus.ACKNOWLEDGED, acknowledged_at__lte=now - domain.START_WITHIN
     )
-    return sum(_reclaim(batch_id, store_id) for batch_id, store_id in stale.values_list("pk", "store_id")[:SWEEP])
+    return sum(reclaim(batch_id, store_id) for batch_id, store_id in stale.values_list("pk", "store_id")[:SWEEP])
 
 
 @sharding.repeatable
-def _reclaim(batch_id: int, store_id: int) -> bool:
+def reclaim(batch_id: int, store_id: int) -> bool:
+    """Take an accepted batch back from its shopper, and open it to others. False once picking has begun."""
     try:
         with sharding.atomic(sharding.home("store", store_id)) as alias:
             acknowledged = models.Batch.objects.filter(pk=batch_id, status=BatchStatus.ACKNOWLEDGED)
