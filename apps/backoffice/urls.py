@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import path
 
-from apps.backoffice.views import orders, store, zones
+from apps.backoffice.views import orders, store, zones, zones_order
 
 app_name = "backoffice"
 
@@ -12,5 +12,10 @@ urlpatterns = [
     path("admin/orders/<int:order_id>/", admin.site.admin_view(orders.order), name="order"),
     path("admin/zones/", admin.site.admin_view(zones.zones), name="zones"),
     path("admin/zones/<int:zone_id>/", admin.site.admin_view(zones.zone), name="zone"),
+    path(
+        "admin/zones/<int:zone_id>/orders/<int:store_order_id>/",
+        admin.site.admin_view(zones_order.order),
+        name="zone_order",
+    ),
     path("store/", store.today, name="store"),
 ]

@@ -6,6 +6,7 @@ from typing import Literal
 from apps.common.geo import Point
 from apps.common.money import Money
 from apps.dispatch.steering.types import By as By
+from apps.dispatch.steering.types import SteeredOrder as SteeredOrder
 from apps.fulfilment.types import Standing, StoreOrder
 from apps.orders.types import DropOff
 from apps.shoppers.types import AvailableShopper

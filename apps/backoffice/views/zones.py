@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from math import cos, radians
+from typing import Final
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
@@ -20,6 +21,15 @@ from apps.stores import selectors as stores
 
 LOOKED_BACK = 60
 """Minutes."""
+TITLES: Final = {
+    "assign": "Assigned to",
+    "keep_back": "Kept back",
+    "forbid": "Not for",
+    "pin": "Batch kept together",
+    "withdraw": "Offer withdrawn from",
+    "take_back": "Taken back from",
+}
+"""Overrides as people say them."""
 WIDTH, HEIGHT, MARGIN = 1000, 620, 40
 
 
@@ -29,6 +39,7 @@ class Mark:
     y: float
     label: str
     kind: str = ""
+    id: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +51,14 @@ class Line:
 
 def zones(request: HttpRequest) -> HttpResponse:
     """All zones, to choose one. 2 queries."""
-    _only_operators(request)
+    only_operators(request)
     context = {**admin.site.each_context(request), "title": "Dispatch", "zones": stores.zones()}
     return render(request, "backoffice/zones.html", context)
 
 
 def zone(request: HttpRequest, zone_id: int) -> HttpResponse:
     """One zone as it stood ``?ago=`` minutes ago, an hour at most. With ``?ago=0`` the page renews itself."""
-    _only_operators(request)
+    only_operators(request)
     now = clock.now()
     ago = _minutes(request.GET.get("ago", ""))
     picture = dispatch.zone_picture(zone_id=zone_id, at=now - timedelta(minutes=ago), now=now)
@@ -61,6 +72,9 @@ def zone(request: HttpRequest, zone_id: int) -> HttpResponse:
             "title": f"Dispatch in {picture.zone.name}",
             "picture": picture,
             "store_names": {store.id: store.name for store in picture.stores},
+            "overrides": dispatch.zone_overrides(store_ids=[store.id for store in picture.stores], now=now),
+            "titles": TITLES,
+            "may_decide": may_decide(request),
             "ago": ago,
             "looked_back": LOOKED_BACK,
             "width": WIDTH,
@@ -74,10 +88,15 @@ def _minutes(text: str) -> int:
     return min(int(text), LOOKED_BACK) if text.isascii() and text.isdigit() else 0
 
 
-def _only_operators(request: HttpRequest) -> None:
+def only_operators(request: HttpRequest) -> None:
     """Staff of one store may enter the admin, but not see where everybody lives."""
     if not (request.user.is_superuser or accounts.has_role(user_id=int(request.user.pk or 0), role="operator")):
         raise PermissionDenied
+
+
+def may_decide(request: HttpRequest) -> bool:
+    """Instead of the planner."""
+    return request.user.has_perm("dispatch.steer_dispatch")
 
 
 # The map: no streets, as they would be somebody else's server.
@@ -91,7 +110,7 @@ def _drawn(picture: ZonePicture) -> dict[str, object]:
     place = _Projection(places or [picture.zone.point])
     return {
         "store_marks": [Mark(*place(store.point), store.name) for store in picture.stores],
-        "order_marks": [Mark(*place(order.drop), _told(order), order.stage) for order in orders],
+        "order_marks": [Mark(*place(order.drop), _told(order), order.stage, order.id) for order in orders],
         "shopper_marks": [Mark(*place(one.point), f"Shopper {one.shopper_id}, free") for one in idle],
         "lines": [_line(place, at_store[batch.store_id], batch) for batch in picture.batches if batch.orders],
     }
