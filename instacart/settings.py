@@ -262,6 +262,10 @@ DISPATCH_OFFER_SECONDS = 60
 DISPATCH_PLAN_SECONDS = 0.05
 DISPATCH_EARLY_MINUTES = 8 * 24 * 60 if env.demo else 15  # nobody who tries the demo waits for tomorrow's window
 
+# What a batch pays more where shoppers are short: cents for each step of the signal, and at most (0: no peak pay).
+DISPATCH_PEAK_STEP_CENTS = 100
+DISPATCH_PEAK_MOST_CENTS = 500
+
 # Travel times (apps.dispatch.travel): roads, valhalla, osrm or google. Planners never wait for a road server.
 TRAVEL_TIMES = env.travel_times
 TRAVEL_URL = env.travel_url

@@ -5,6 +5,7 @@ from celery import shared_task
 import sharding
 from apps.common import clock, databases
 from apps.dispatch import domain, services
+from apps.dispatch.steering import peaks
 from apps.dispatch.travel.tasks import fill_travel_times  # noqa: F401 (workers look for tasks here)
 from apps.stores import selectors as stores
 
@@ -23,6 +24,18 @@ def plan_zone(zone_id: int) -> None:
     report = services.plan(zone_id=zone_id, now=clock.now())
     if report.waiting_orders:
         logger.info("dispatch.planned %s", report)
+
+
+@shared_task(name="dispatch.weigh_zones")
+def weigh_zones() -> None:
+    """Weigh each zone's cells in a task of its own."""
+    for zone in stores.zones():
+        weigh_zone.apply_async(args=[zone.id], expires=peaks.WEIGH_EVERY.total_seconds())
+
+
+@shared_task(name="dispatch.weigh_zone")
+def weigh_zone(zone_id: int) -> None:
+    services.weigh_cells(zone_id=zone_id, now=clock.now())
 
 
 @shared_task(name="dispatch.sweep")

@@ -6,6 +6,7 @@ from typing import Literal
 from apps.common.geo import Point
 from apps.common.money import Money
 from apps.dispatch.steering.types import By as By
+from apps.dispatch.steering.types import HeatCell as HeatCell
 from apps.dispatch.steering.types import SteeredOrder as SteeredOrder
 from apps.fulfilment.types import Standing, StoreOrder
 from apps.orders.types import DropOff
@@ -35,7 +36,10 @@ class PlanReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """What a shopper is asked to take. ``distance_m`` is from where they were to the last door."""
+    """What a shopper is asked to take. ``distance_m`` is from where they were to the last door.
+
+    ``pay`` is all that is promised, ``peak`` the part of it that is paid because shoppers are short there.
+    """
 
     id: int
     batch_id: int
@@ -45,6 +49,7 @@ class Offer:
     units: int
     distance_m: int
     pay: Money
+    peak: Money
     tips: Money
     sent_at: datetime
     expires_at: datetime
@@ -76,6 +81,8 @@ class CurrentBatch:
     status: str
     store: Store
     pay: Money
+    peak: Money
+    """Of ``pay``."""
     tips: Money
     distance_m: int
     stops: tuple[Stop, ...]
@@ -136,6 +143,8 @@ class ZoneBatch:
     state: Literal["open", "offered", "taken"]
     shopper_id: int | None
     pay: Money
+    peak: Money
+    """Of ``pay``."""
     created_at: datetime
     orders: tuple[Standing, ...]
     """In the order of their drops; those dropped later are missing."""

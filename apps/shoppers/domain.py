@@ -9,7 +9,7 @@ from apps.common.geo import Point
 State = Literal["active", "paused"]
 Vehicle = Literal["car", "bike", "foot"]
 AssignmentState = Literal["claimed", "offered", "accepted", "completed", "released", "expired"]
-EarningKind = Literal["batch_pay", "tip"]
+EarningKind = Literal["batch_pay", "peak_pay", "tip"]
 
 LIVE: tuple[AssignmentState, ...] = ("claimed", "offered", "accepted")
 """A shopper has at most one assignment in these states."""

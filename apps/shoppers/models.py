@@ -93,7 +93,7 @@ class Assignment(ShardedModel):
 
 
 class Earning(ShardedModel):
-    """One line of a shopper's ledger: written once, never changed. Batch pay has no order."""
+    """One line of a shopper's ledger: written once, never changed. Batch pay and peak pay have no order."""
 
     id = ShardAutoField(primary_key=True)
     shopper = ShardForeignKey(Shopper, on_delete=models.PROTECT, related_name="earnings", db_index=False)
@@ -115,8 +115,9 @@ class Earning(ShardedModel):
                 name="shoppers_earning_once",
             ),
             models.CheckConstraint(
-                condition=Q(kind="batch_pay", order_id__isnull=True) | Q(kind="tip", order_id__isnull=False),
-                name="shoppers_earning_kind",
+                condition=Q(kind__in=["batch_pay", "peak_pay"], order_id__isnull=True)
+                | Q(kind="tip", order_id__isnull=False),
+                name="shoppers_earning_kind_order",
             ),
             models.CheckConstraint(condition=Q(amount_cents__gt=0), name="shoppers_earning_positive"),
         ]

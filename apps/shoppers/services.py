@@ -189,7 +189,7 @@ def earn(
 ) -> bool:
     """Write one line of the shopper's ledger. False when it is there: nobody is paid twice.
 
-    An amount of zero is no line. A tip names its order, batch pay none.
+    An amount of zero is no line. A tip names its order, batch pay and peak pay none.
     """
     if not amount:
         return False

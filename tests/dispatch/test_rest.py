@@ -56,6 +56,7 @@ ROUTES = {
     "shopper-positions": ("post", "shopper/positions"),
     "shopper-earnings": ("get", "shopper/earnings"),
     "shopper-offers": ("get", "shopper/offers"),
+    "shopper-heat-map": ("get", "shopper/heat-map"),
     "shopper-batch": ("get", "shopper/batch"),
     "shopper-offer-accept": ("post", "shopper/offers/{offer}/accept"),
     "shopper-offer-decline": ("post", "shopper/offers/{offer}/decline"),

@@ -15,7 +15,7 @@ from apps.accounts import selectors as accounts
 from apps.common import clock
 from apps.common.geo import Point
 from apps.dispatch import selectors as dispatch
-from apps.dispatch.types import ZoneBatch, ZonePicture
+from apps.dispatch.types import HeatCell, ZoneBatch, ZonePicture
 from apps.fulfilment.types import Standing
 from apps.stores import selectors as stores
 
@@ -57,13 +57,18 @@ def zones(request: HttpRequest) -> HttpResponse:
 
 
 def zone(request: HttpRequest, zone_id: int) -> HttpResponse:
-    """One zone as it stood ``?ago=`` minutes ago, an hour at most. With ``?ago=0`` the page renews itself."""
+    """One zone as it stood ``?ago=`` minutes ago, an hour at most. With ``?ago=0`` the page renews itself.
+
+    ``?heat=1`` lays over it where shoppers are short now; that is not kept for the past.
+    """
     only_operators(request)
     now = clock.now()
     ago = _minutes(request.GET.get("ago", ""))
     picture = dispatch.zone_picture(zone_id=zone_id, at=now - timedelta(minutes=ago), now=now)
     if picture is None:
         raise Http404
+    is_heated = not ago and request.GET.get("heat") == "1"
+    cells = dispatch.heat_map(zone_id=zone_id, now=now) if is_heated else ()
     return render(
         request,
         "backoffice/zone.html",
@@ -79,7 +84,9 @@ def zone(request: HttpRequest, zone_id: int) -> HttpResponse:
             "looked_back": LOOKED_BACK,
             "width": WIDTH,
             "height": HEIGHT,
-            **_drawn(picture),
+            "is_heated": is_heated,
+            "cells": cells,
+            **_drawn(picture, cells),
         },
     )
 
@@ -102,16 +109,18 @@ def may_decide(request: HttpRequest) -> bool:
 # The map: no streets, as they would be somebody else's server.
 
 
-def _drawn(picture: ZonePicture) -> dict[str, object]:
+def _drawn(picture: ZonePicture, cells: Sequence[HeatCell]) -> dict[str, object]:
     at_store = {store.id: store.point for store in picture.stores}
     orders = [*picture.loose, *(order for batch in picture.batches for order in batch.orders)]
     idle = picture.idle or ()
     places = [*at_store.values(), *(order.drop for order in orders), *(shopper.point for shopper in idle)]
+    places += [corner for cell in cells for corner in cell.boundary]
     place = _Projection(places or [picture.zone.point])
     return {
         "store_marks": [Mark(*place(store.point), store.name) for store in picture.stores],
         "order_marks": [Mark(*place(order.drop), _told(order), order.stage, order.id) for order in orders],
         "shopper_marks": [Mark(*place(one.point), f"Shopper {one.shopper_id}, free") for one in idle],
+        "areas": [_area(place, cell) for cell in cells],
         "lines": [_line(place, at_store[batch.store_id], batch) for batch in picture.batches if batch.orders],
     }
 
@@ -125,6 +134,12 @@ def _line(place: "_Projection", store: Point, batch: ZoneBatch) -> Line:
     way: Iterable[Point] = [store, *(order.drop for order in batch.orders)]
     points = " ".join(f"{x:.1f},{y:.1f}" for x, y in map(place, way))
     return Line(points, f"Batch {batch.id}: {batch.state}, {len(batch.orders)} orders", batch.state)
+
+
+def _area(place: "_Projection", cell: HeatCell) -> Line:
+    points = " ".join(f"{x:.1f},{y:.1f}" for x, y in map(place, cell.boundary))
+    near = f"{cell.orders:g} orders and {cell.shoppers:g} shoppers near"
+    return Line(points, f"Level {cell.level}: {near}, {cell.extra_pay} more a batch", f"heat{cell.level}")
 
 
 class _Projection:

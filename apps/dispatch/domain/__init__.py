@@ -157,12 +157,13 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
-    """``why`` is None for a batch that was made before."""
+    """``why`` is None for a batch that was made before. ``peak_cents`` come on top of the route's pay."""
 
     job: Job
     shopper_id: int
     approach_m: float
     why: Why | None = None
+    peak_cents: int = 0
 
     @property
     def distance_m(self) -> int:

@@ -10,6 +10,7 @@ from apps.dispatch.services.overriding import assign, end_overrides, forbid, kee
 from apps.dispatch.services.planning import plan
 from apps.dispatch.services.progress import drop_order, finish_order, note_picking, reclaim_stale
 from apps.dispatch.services.telling import tell_accepted, tell_tip
+from apps.dispatch.services.weighing import weigh_cells
 
 __all__ = [
     "accept",
@@ -29,5 +30,6 @@ __all__ = [
     "tell_accepted",
     "tell_tip",
     "undo",
+    "weigh_cells",
     "withdraw",
 ]

@@ -17,7 +17,7 @@ from apps.dispatch.domain import BatchStatus, OfferStatus, StopState
 from apps.dispatch.errors import OverrideInvalid, OverrideNotFound, OverrideRefused
 from apps.dispatch.events import BatchCanceled, OfferClosed
 from apps.dispatch.services import planning, progress
-from apps.dispatch.steering import standing
+from apps.dispatch.steering import heat, standing
 from apps.dispatch.steering.domain import (
     KEPT_FROM_PLANS,
     LONGEST,
@@ -63,7 +63,9 @@ def assign(*, store_id: int, store_order_ids: Collection[int], shopper_id: int, 
     one = Assignment(
         batch_id=batch_id, store_id=store_id, shopper_id=shopper_id, store_order_ids=wanted, reason=by.reason.strip()
     )
-    return planning.offer(standing.match(one, orders, shopper, store, by.now), store, None, by.now)
+    found = standing.match(one, orders, shopper, store, by.now)
+    (paid,) = heat.with_peak_pay([found], zone_id=store.zone_id, now=by.now)
+    return planning.offer(paid, store, None, by.now)
 
 
 @sharding.repeatable

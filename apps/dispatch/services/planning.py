@@ -9,13 +9,15 @@ from datetime import UTC, datetime, timedelta
 from django.conf import settings
 from django.core.cache import cache
 from django.db import IntegrityError
+from django.db.models import F
+from django.db.models.functions import Greatest
 
 import sharding
 from apps.dispatch import domain, models
 from apps.dispatch.domain import BatchStatus, Job, Match, OfferStatus, StopState, reasons, zone_plan
 from apps.dispatch.domain.zone_plan import Proposal, Zone
 from apps.dispatch.services import leasing
-from apps.dispatch.steering import standing
+from apps.dispatch.steering import heat, standing
 from apps.dispatch.steering.domain import Overrides
 from apps.dispatch.travel import source
 from apps.dispatch.types import PlanReport
@@ -63,6 +65,7 @@ def plan(*, zone_id: int, now: datetime) -> PlanReport:
         again = domain.matches(refused, _without(free, first), now=now)
         proposal = _propose(zone_id, zone_stores, loose, _without(free, first + again), overrides.forbidden, now)
         found = first + sorted(again + proposal.matches, key=lambda match: match.job.route.slack_s)
+        found = heat.with_peak_pay(found, zone_id=zone_id, now=now)
         sent, is_deposed = _send(found, zone_stores, lease.token, now)
     held = Counter(held.code for held in proposal.held.values())
     offered = {order.id for match in first for order in match.job.route.orders}
@@ -221,7 +224,8 @@ def _make_batch(batch_id: int, match: Match, store: Store, now: datetime) -> Non
         store_id=store.id,
         zone_id=store.zone_id,
         status=BatchStatus.OFFERED,
-        pay_cents=match.job.route.pay_cents,
+        pay_cents=match.job.route.pay_cents + match.peak_cents,
+        peak_cents=match.peak_cents,
         currency=store.currency,
         distance_m=round(match.job.route.route_m),
         created_at=now,
@@ -241,7 +245,9 @@ def _make_batch(batch_id: int, match: Match, store: Store, now: datetime) -> Non
 
 
 def _take_open_batch(batch_id: int, match: Match, store_id: int) -> None:
-    if not models.Batch.objects.filter(pk=batch_id, status=BatchStatus.OPEN).update(status=BatchStatus.OFFERED):
+    more = Greatest(match.peak_cents - F("peak_cents"), 0)  # who is asked later is not promised less
+    batch = models.Batch.objects.filter(pk=batch_id, status=BatchStatus.OPEN)
+    if not batch.update(status=BatchStatus.OFFERED, pay_cents=F("pay_cents") + more, peak_cents=F("peak_cents") + more):
         raise _Taken
     _keep_waiting(store_id, {order.id for order in match.job.route.orders})
 

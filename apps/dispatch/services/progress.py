@@ -96,6 +96,7 @@ def _complete(batch: models.Batch, shopper_id: int, alias: str, now: datetime) -
         store_id=batch.store_id,
         shopper_id=shopper_id,
         pay_cents=batch.pay_cents,
+        peak_cents=batch.peak_cents,
         currency=batch.currency,
     )
     outbox.emit(event, using=alias)

@@ -1,4 +1,7 @@
-"""Overrides live with the store whose orders they are about, so that they are decided in one transaction with them."""
+"""Overrides live with the store whose orders they are about, so that they are decided in one transaction with them.
+
+How short of shoppers a zone is, is global, like the zone.
+"""
 
 from typing import ClassVar
 
@@ -74,3 +77,15 @@ class Override(ShardedModel):
     @override
     def __str__(self) -> str:
         return f"{self.kind} of order {self.order_id} until {self.expires_at}"
+
+
+class ZoneHeat(models.Model):
+    """How short of shoppers each cell of a zone was when it was last weighed; ``cells`` is ``peaks.to_json``'s."""
+
+    zone_id = models.BigIntegerField(primary_key=True)
+    weighed_at = models.DateTimeField()
+    cells = models.JSONField()
+
+    @override
+    def __str__(self) -> str:
+        return f"zone {self.zone_id} at {self.weighed_at}"

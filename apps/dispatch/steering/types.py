@@ -1,6 +1,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from apps.common.geo import Point
 from apps.common.money import Money
 from apps.fulfilment.types import StoreOrder, WaitingOrder
 from apps.stores.types import Store
@@ -68,3 +69,16 @@ class SteeredOrder:
     """The nearest first."""
     history: tuple[OverrideOf, ...]
     """The latest first; those of the order's batch and of other shoppers for it among them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeatCell:
+    """One H3 cell with a store. ``orders`` and ``shoppers`` are counted near it, by distance."""
+
+    index: str
+    level: int
+    extra_pay: Money
+    """What a batch of a store in the cell pays more."""
+    orders: float
+    shoppers: float
+    boundary: tuple[Point, ...]

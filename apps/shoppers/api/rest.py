@@ -49,7 +49,7 @@ class EarningOutput(serializers.Serializer[Any]):
     id = serializers.CharField()
     batch_id = serializers.CharField()
     order_id = serializers.CharField(allow_null=True)
-    kind = serializers.ChoiceField(choices=["batch_pay", "tip"])
+    kind = serializers.ChoiceField(choices=["batch_pay", "peak_pay", "tip"])
     amount_cents = serializers.IntegerField(source="amount.cents")
     currency = serializers.CharField(source="amount.currency")
     earned_at = serializers.DateTimeField()
