@@ -81,7 +81,8 @@ _LOOKED_BACK = timedelta(days=8)
 def standing(*, store_ids: Collection[int], at: datetime) -> tuple[Standing, ...]:
     """Orders that these stores had to hand over at ``at``, and how far each had come, by id. 1 query for each shard.
 
-    A shopper who gave an order back before it was picked is forgotten: it counts as having waited all the time.
+    A shopper who gave an order back before it was picked is forgotten: it counts as having waited all the time. An
+    order whose row says no place is left out, and the others are shown.
     """
     there = models.StoreOrder.objects.filter(
         Q(delivered_at__isnull=True) | Q(delivered_at__gt=at),
@@ -89,7 +90,7 @@ def standing(*, store_ids: Collection[int], at: datetime) -> tuple[Standing, ...
         store_id__in=store_ids,
         projected_at__range=(at - _LOOKED_BACK, at),
     )
-    found = (_standing(row, at) for row in there)
+    found = (_standing(row, at) for row in there if _place(row.drop_lat, row.drop_lng) is not None)
     return tuple(sorted(found, key=lambda order: order.id))
 
 

@@ -47,7 +47,8 @@ def weigh_cells(*, zone_id: int, now: datetime) -> bool:
 def _counted(picture: ZonePicture, kept_back: Collection[int], now: datetime) -> tuple[Counter[str], Counter[str]]:
     """Orders that need somebody within ``peaks.LOOK_AHEAD``, at their stores, and shoppers who could come, by cell.
 
-    What an operator keeps back needs nobody. An offered batch counts with the shopper who is asked; a shopper who is at his last doors is soon free there.
+    What an operator keeps back needs nobody. An offered batch counts with the shopper who is asked; one who is at his
+    last doors is soon free there.
     """
     cell_of_store = {store.id: peaks.cell_of(store.point) for store in picture.stores}
     due = (order for order in picture.loose if order.id not in kept_back and _is_due(order, now))
