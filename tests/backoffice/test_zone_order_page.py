@@ -14,7 +14,6 @@ from apps.dispatch import selectors
 from apps.dispatch import services as dispatch_services
 from apps.dispatch.steering.models import Override
 from apps.dispatch.types import By
-from apps.shoppers import presence
 from tests.accounts.factories import make_staff
 from tests.dispatch.factories import NOW, make_accepted, make_offer
 from tests.fulfilment.factories import make_waiting_store_order
@@ -22,14 +21,13 @@ from tests.shoppers.factories import make_shopper
 from tests.stores.factories import make_store
 from tests.web.pages import signed_in
 
-pytestmark = pytest.mark.django_db(databases="__all__")
+pytestmark = [pytest.mark.django_db(databases="__all__"), pytest.mark.usefixtures("nobody_online")]
 
 USUAL = {"reason": "The customer called", "minutes": "20"}
 
 
 @pytest.fixture(autouse=True)
 def four_in_the_afternoon():
-    presence._redis().flushdb()
     with clock.shifted_to(NOW + timedelta(seconds=1)):
         yield
 
@@ -46,7 +44,8 @@ def make_operator(email="operator@example.com", *, may_decide=True):
 
 
 @pytest.fixture
-def operator():
+def decider():
+    """A browser in which an operator is signed in who may decide instead of the planner."""
     return make_operator()
 
 
@@ -67,56 +66,56 @@ def stands(store):
     return [(one.kind, one.reason) for one in selectors.zone_overrides(store_ids=[store.id], now=clock.now())]
 
 
-def test_an_order_is_assigned_together_with_another(operator, store):
+def test_an_order_is_assigned_together_with_another(decider, store):
     shopper = make_shopper(store.zone_id, point=store.point)
     order, other = (make_waiting_store_order(store=store) for _ in range(2))
-    page = operator.get(path(store, order)).content.decode()
+    page = decider.get(path(store, order)).content.decode()
     assert f'name="with" value="{other}"' in page
     assert f"{shopper}: 0 m, car" in page
-    answer = post(operator, store, order, "assign", shopper_id=str(shopper), **{"with": str(other)})
+    answer = post(decider, store, order, "assign", shopper_id=str(shopper), **{"with": str(other)})
     assert f"Shopper {shopper} is being asked." in answer.content.decode()
     assert answer.redirect_chain == [(path(store, order), 302)]
     offer = dispatch.Offer.objects.get(store_id=store.id, status="sent")
     assert (offer.shopper_id, dispatch.BatchStop.objects.filter(batch_id=offer.batch_id).count()) == (shopper, 4)
-    zone = operator.get(f"/admin/zones/{store.zone_id}/").content.decode()
+    zone = decider.get(f"/admin/zones/{store.zone_id}/").content.decode()
     assert "An operator assigned it: The customer called" in zone
 
 
-def test_an_order_is_kept_back_and_freed_again(operator, store):
+def test_an_order_is_kept_back_and_freed_again(decider, store):
     order = make_waiting_store_order(store=store)
-    assert "Nobody is asked for the order until then." in post(operator, store, order, "keep_back").content.decode()
+    assert "Nobody is asked for the order until then." in post(decider, store, order, "keep_back").content.decode()
     row = Override.objects.get(store_id=store.id)
     assert row.expires_at - row.created_at == timedelta(minutes=20)
-    assert "“The customer called”" in operator.get(f"/admin/zones/{store.zone_id}/").content.decode()
-    undone = post(operator, store, order, "undo", override_id=str(row.pk))
+    assert "“The customer called”" in decider.get(f"/admin/zones/{store.zone_id}/").content.decode()
+    undone = post(decider, store, order, "undo", override_id=str(row.pk))
     assert "Undone. The planner decides again." in undone.content.decode()
     assert stands(store) == []
-    again = post(operator, store, order, "undo", override_id=str(row.pk))
+    again = post(decider, store, order, "undo", override_id=str(row.pk))
     assert (again.status_code, "It is over already" in again.content.decode()) == (409, True)
 
 
-def test_a_live_offer_is_kept_together_and_withdrawn(operator):
+def test_a_live_offer_is_kept_together_and_withdrawn(decider):
     offered = make_offer(orders=2)
     store, order = offered.store, offered.store_order_ids[0]
-    assert "Assign to one shopper" not in operator.get(path(store, order)).content.decode()
-    post(operator, store, order, "pin", batch_id=str(offered.batch_id))
-    answer = post(operator, store, order, "withdraw", batch_id=str(offered.batch_id))
+    assert "Assign to one shopper" not in decider.get(path(store, order)).content.decode()
+    post(decider, store, order, "pin", batch_id=str(offered.batch_id))
+    answer = post(decider, store, order, "withdraw", batch_id=str(offered.batch_id))
     assert "The offer is withdrawn." in answer.content.decode()
     assert dispatch.Batch.objects.get(pk=offered.batch_id).status == "open"
     assert sorted(kind for kind, _ in stands(store)) == ["pin", "pin", "withdraw", "withdraw"]
 
 
-def test_an_accepted_batch_is_taken_back(operator):
+def test_an_accepted_batch_is_taken_back(decider):
     taken = make_accepted()
     (order,) = taken.store_order_ids
-    answer = post(operator, taken.store, order, "take_back", batch_id=str(taken.batch_id))
+    answer = post(decider, taken.store, order, "take_back", batch_id=str(taken.batch_id))
     assert "The batch is taken back." in answer.content.decode()
     assert dispatch.Batch.objects.get(pk=taken.batch_id).status == "canceled"
 
 
-def test_a_shopper_is_forbidden_by_number(operator, store):
+def test_a_shopper_is_forbidden_by_number(decider, store):
     order = make_waiting_store_order(store=store)
-    post(operator, store, order, "forbid", shopper_id="31")
+    post(decider, store, order, "forbid", shopper_id="31")
     assert stands(store) == [("forbid", "The customer called")]
     assert Override.objects.get(store_id=store.id).shopper_id == 31
 
@@ -136,9 +135,9 @@ def test_a_shopper_is_forbidden_by_number(operator, store):
         ("dance", {}, 422),
     ],
 )
-def test_what_is_refused_says_so_and_keeps_what_was_typed(operator, store, action, fields, status):
+def test_what_is_refused_says_so_and_keeps_what_was_typed(decider, store, action, fields, status):
     order = make_waiting_store_order(store=store)
-    answer = post(operator, store, order, action, **fields)
+    answer = post(decider, store, order, action, **fields)
     page = answer.content.decode()
     assert (answer.status_code, 'role="alert"' in page) == (status, True)
     assert fields.get("reason", "The customer called") in page
@@ -163,10 +162,10 @@ def test_without_the_permission_there_are_no_buttons_and_nothing_is_done(store):
     assert stands(store) == [("keep_back", "Wait")]
 
 
-def test_only_operators_of_the_right_zone_find_the_order(operator, store):
+def test_only_operators_of_the_right_zone_find_the_order(decider, store):
     order = make_waiting_store_order(store=store)
-    assert operator.get(f"/admin/zones/{store.zone_id + 999}/orders/{order}/").status_code == 404
-    assert operator.get(path(store, 999)).status_code == 404
+    assert decider.get(f"/admin/zones/{store.zone_id + 999}/orders/{order}/").status_code == 404
+    assert decider.get(path(store, 999)).status_code == 404
     clerk = signed_in(make_staff(email="clerk@example.com"))
     assert clerk.get(path(store, order)).status_code == 403
     assert post(clerk, store, order, "keep_back").status_code == 403
