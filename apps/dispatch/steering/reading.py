@@ -22,7 +22,7 @@ LATEST = 50
 def steered_order(*, store_order_id: int, now: datetime) -> SteeredOrder | None:
     """The order, its batch, what it could go with, who could be asked, and what was decided; None if there is none.
 
-    8 queries and those of ``shoppers.available``, 2 more for an order in a batch.
+    8 queries and those of ``shoppers.available``, 3 more for an order in a batch.
     """
     order = fulfilment.store_orders(store_order_ids=[store_order_id]).get(store_order_id)
     if order is None:

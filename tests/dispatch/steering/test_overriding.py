@@ -350,6 +350,21 @@ def test_a_reason_and_a_sensible_time_are_asked_for(store, order, until):
     assert told(order) == []
 
 
+def test_what_an_operator_looks_at_costs_the_same_however_much_there_is(store):
+    offered = make_offer(store=store)
+    queries = []
+    for _ in range(2):
+        for order in offered.store_order_ids:
+            services.forbid(store_id=store.id, store_order_id=order, shopper_id=len(queries) + 7, by=by())
+        make_waiting_store_order(store=store, drop=near(store))
+        with counted() as looked:
+            seen = selectors.steered_order(store_order_id=offered.store_order_ids[0], now=NOW)
+        queries.append(looked.total)
+    assert (len(seen.history), len(seen.together), seen.batch.shopper_id) == (2, 2, offered.shopper_id)
+    assert queries == [13, 13]
+    assert selectors.steered_order(store_order_id=999, now=NOW) is None
+
+
 def test_a_turn_asks_once_a_shard_however_many_overrides_stand(store):
     make_shopper(store.zone_id, point=store.point)
     for _ in range(2):

@@ -121,6 +121,13 @@ def test_who_is_at_the_last_doors_is_soon_free_there(store):
     assert cell(store, minutes=1)[3] in (1.0, 0.5)  # the door is in the store's cell or in the next
 
 
+def test_an_order_without_a_place_does_not_hide_the_zone(store):
+    lost, _ = (make_waiting_store_order(store=store) for _ in range(2))
+    StoreOrder.objects.filter(pk=lost, store_id=store.id).update(drop_lat=float("nan"))
+    assert weigh(store, minutes=0) is True
+    assert cell(store)[2] == 1.0
+
+
 def test_a_zone_without_stores_or_that_is_none_is_weighed_without_ado():
     assert services.weigh_cells(zone_id=999_999, now=NOW) is False
     assert selectors.heat_map(zone_id=999_999, now=NOW) == ()
