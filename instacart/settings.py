@@ -262,6 +262,9 @@ DISPATCH_OFFER_SECONDS = 60
 DISPATCH_PLAN_SECONDS = 0.05
 DISPATCH_EARLY_MINUTES = 8 * 24 * 60 if env.demo else 15  # nobody who tries the demo waits for tomorrow's window
 
+# How long a shopper works who goes online without saying so (apps.shoppers).
+SHOPPER_SHIFT_HOURS = 8
+
 # Travel times (apps.dispatch.travel): roads, valhalla, osrm or google. Planners never wait for a road server.
 TRAVEL_TIMES = env.travel_times
 TRAVEL_URL = env.travel_url

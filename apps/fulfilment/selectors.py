@@ -61,7 +61,7 @@ def waiting(*, store_ids: Collection[int], now: datetime) -> tuple[WaitingOrder,
 
 
 def _place(lat: float, lng: float) -> Point | None:
-    """One bad row must not keep a zone from being planned."""
+    """One bad row must not keep a zone from being planned, or a page from being shown."""
     try:
         return Point(lat, lng)
     except ValueError:
@@ -102,7 +102,7 @@ def _standing(row: models.StoreOrder, at: datetime) -> Standing:
         order_id=row.order_id,
         shopper_id=None if stage == Status.WAITING else row.shopper_id,
         stage=stage,
-        drop=Point(row.drop_lat, row.drop_lng),
+        drop=_place(row.drop_lat, row.drop_lng),
         line_count=row.line_count,
         window_starts_at=row.window_starts_at,
         window_ends_at=row.window_ends_at,
@@ -110,12 +110,12 @@ def _standing(row: models.StoreOrder, at: datetime) -> Standing:
 
 
 def finished(*, store_order_ids: Collection[int]) -> dict[int, FinishedOrder]:
-    """Those of the orders that are delivered, by id. 1 query for each shard of theirs."""
+    """Those of the orders that are delivered to some place, by id. 1 query for each shard of theirs."""
     rows = models.StoreOrder.objects.filter(pk__in=store_order_ids, status=Status.DELIVERED) if store_order_ids else ()
     return {
         row.pk: FinishedOrder(
             id=row.pk,
-            drop=Point(row.drop_lat, row.drop_lng),
+            drop=drop,
             line_count=row.line_count,
             unit_count=row.unit_count,
             window_starts_at=row.window_starts_at,
@@ -126,7 +126,7 @@ def finished(*, store_order_ids: Collection[int]) -> dict[int, FinishedOrder]:
             delivered_at=row.delivered_at,
         )
         for row in rows
-        if row.delivered_at is not None
+        if row.delivered_at is not None and (drop := _place(row.drop_lat, row.drop_lng)) is not None
     }
 
 
@@ -147,7 +147,7 @@ def _whole(rows: list[models.StoreOrder]) -> list[StoreOrder]:
             shopper_id=row.shopper_id,
             window_starts_at=row.window_starts_at,
             window_ends_at=row.window_ends_at,
-            drop=Point(row.drop_lat, row.drop_lng),
+            drop=_place(row.drop_lat, row.drop_lng),
             tip=Money(row.tip_cents, row.currency),
             line_count=row.line_count,
             unit_count=row.unit_count,

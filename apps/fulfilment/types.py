@@ -29,7 +29,10 @@ class PickLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreOrder:
-    """An order as the store and its shopper see it; ``lines`` in the order of a walk through the aisles."""
+    """An order as the store and its shopper see it; ``lines`` in the order of a walk through the aisles.
+
+    ``drop`` is None if the row's is no place.
+    """
 
     id: int
     store_id: int
@@ -40,7 +43,7 @@ class StoreOrder:
     shopper_id: int | None
     window_starts_at: datetime
     window_ends_at: datetime
-    drop: Point
+    drop: Point | None
     tip: Money
     line_count: int
     unit_count: int
@@ -54,14 +57,14 @@ class StoreOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """How an order stood at some moment; ``stage`` is one of the statuses."""
+    """How an order stood at some moment. ``stage`` is one of the statuses, ``drop`` None if the row's is no place."""
 
     id: int
     store_id: int
     order_id: int
     shopper_id: int | None
     stage: str
-    drop: Point
+    drop: Point | None
     line_count: int
     window_starts_at: datetime
     window_ends_at: datetime

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from apps.common.geo import Point
+from apps.shoppers.errors import ShiftInvalid
 
 State = Literal["active", "paused"]
 Vehicle = Literal["car", "bike", "foot"]
@@ -26,8 +27,24 @@ STORE_EVERY = timedelta(minutes=1)
 SHIFT_ENDS_AFTER = timedelta(minutes=30)
 """Who was silent this long has gone home without saying so."""
 
+LONGEST_SHIFT = timedelta(hours=16)
+
 CLOCK_SKEW = timedelta(seconds=30)
 """How far ahead of ours a phone's clock may be."""
+
+
+def shift_end(*, asked: datetime | None, current: datetime | None, usual: timedelta, now: datetime) -> datetime:
+    """Until when somebody works who goes online now: as ``asked``, else as he said before, else ``usual``.
+
+    Raises ``ShiftInvalid`` for an end that is past, or farther off than anybody can work.
+    """
+    if asked is None:
+        return current if current is not None and current > now else now + usual
+    if not now < asked <= now + LONGEST_SHIFT:
+        raise ShiftInvalid(
+            f"Say an end of your shift between now and {LONGEST_SHIFT // timedelta(hours=1)} hours ahead."
+        )
+    return asked
 
 
 def coarse(point: Point) -> Point:

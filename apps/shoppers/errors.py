@@ -1,4 +1,4 @@
-from apps.common.errors import Conflict, Forbidden
+from apps.common.errors import Conflict, Forbidden, Invalid
 
 
 class NotAShopper(Forbidden):
@@ -11,6 +11,10 @@ class ShopperPaused(Forbidden):
     """Registered, but may not take work for now."""
 
     code = "shopper_paused"
+
+
+class ShiftInvalid(Invalid):
+    code = "shift_invalid"
 
 
 class ShopperOffline(Conflict):

@@ -2,13 +2,18 @@ from datetime import datetime
 from typing import ClassVar
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Now
 from typing_extensions import override
 
 from apps.common.geo import Point
 from apps.shoppers import domain
 from sharding import ShardAutoField, ShardedModel, ShardForeignKey, ShardKey
+
+
+def on_shift(now: datetime) -> Q:
+    """Shoppers whose shift is not over."""
+    return Q(shift_ends_at__isnull=True) | Q(shift_ends_at__gt=now)
 
 
 class Shopper(ShardedModel):
@@ -22,6 +27,7 @@ class Shopper(ShardedModel):
     state = models.CharField(max_length=8, default="active")
     is_online = models.BooleanField(default=False)
     online_since = models.DateTimeField(null=True)
+    shift_ends_at = models.DateTimeField(null=True)
     last_lat = models.FloatField(null=True)
     last_lng = models.FloatField(null=True)
     last_seen_at = models.DateTimeField(null=True)
@@ -35,6 +41,14 @@ class Shopper(ShardedModel):
             models.CheckConstraint(
                 condition=Q(last_seen_at__isnull=True) | Q(last_lat__isnull=False, last_lng__isnull=False),
                 name="shoppers_shopper_seen_somewhere",
+            ),
+            models.CheckConstraint(
+                condition=Q(last_lat__isnull=True) | Q(last_lat__range=(-90, 90), last_lng__range=(-180, 180)),
+                name="shoppers_shopper_on_earth",
+            ),
+            models.CheckConstraint(
+                condition=Q(shift_ends_at__isnull=True) | Q(is_online=True, shift_ends_at__gt=F("online_since")),
+                name="shoppers_shopper_shift",
             ),
         ]
         indexes = [

@@ -30,6 +30,7 @@ def shopper(*, shopper_id: int) -> Shopper:
         state=row.state,
         is_online=row.is_online,
         online_since=row.online_since,
+        shift_ends_at=row.shift_ends_at,
     )
 
 
@@ -43,22 +44,25 @@ def available(*, zone_id: int, now: datetime) -> tuple[AvailableShopper, ...]:
     places = _places(zone_id=zone_id, now=now)
     if not places:
         return ()
-    idle: dict[int, str] = {}
+    idle: dict[int, models.Shopper] = {}
     living = _by_shard(places)
 
     def look(alias: str) -> None:
         shopper_ids = living[alias]
         online = models.Shopper.objects.using(alias).filter(
-            pk__in=shopper_ids, zone_id=zone_id, is_online=True, state="active"
+            models.on_shift(now), pk__in=shopper_ids, zone_id=zone_id, is_online=True, state="active"
         )
-        found = dict(online.values_list("pk", "vehicle"))
+        found = {row.pk: row for row in online.only("vehicle", "shift_ends_at")}
         busy = models.Assignment.objects.using(alias).filter(shopper_id__in=shopper_ids, state__in=domain.LIVE)
         ran_out = Q(state__in=domain.EXPIRING, expires_at__lte=now)
         working = set(busy.exclude(ran_out).values_list("shopper_id", flat=True))
-        idle.update((shopper_id, vehicle) for shopper_id, vehicle in found.items() if shopper_id not in working)
+        idle.update((shopper_id, row) for shopper_id, row in found.items() if shopper_id not in working)
 
     databases.for_each(living, look)
-    return tuple(AvailableShopper(shopper_id=found, point=places[found], vehicle=idle[found]) for found in sorted(idle))
+    return tuple(
+        AvailableShopper(shopper_id=found, point=places[found], vehicle=row.vehicle, shift_ends_at=row.shift_ends_at)
+        for found, row in sorted(idle.items())
+    )
 
 
 def live_assignment(*, shopper_id: int) -> Assignment | None:

@@ -5,9 +5,11 @@ made it may die at any point and blocks nobody for longer than that.
 """
 
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any, Final
 
-from django.db.models import Q, Value
+from django.conf import settings
+from django.db.models import Exists, OuterRef, Q, Value
 from django.db.models.functions import Coalesce
 
 import sharding
@@ -18,6 +20,8 @@ from apps.shoppers import domain, models, presence
 from apps.shoppers.errors import NotAShopper, ShopperOffline, ShopperPaused
 
 logger = logging.getLogger(__name__)
+
+_OFFLINE: Final[dict[str, Any]] = {"is_online": False, "online_since": None, "shift_ends_at": None}
 
 
 @sharding.repeatable
@@ -50,13 +54,23 @@ def resume(*, shopper_id: int) -> None:
 
 
 @sharding.repeatable
-def go_online(*, shopper_id: int, point: Point, now: datetime) -> None:
-    """The shopper is at ``point`` and takes offers. Raises ``NotAShopper``, ``ShopperPaused``."""
+def go_online(*, shopper_id: int, point: Point, now: datetime, until: datetime | None = None) -> None:
+    """The shopper is at ``point`` and takes offers ``until`` then; see ``domain.shift_end``.
+
+    Raises ``NotAShopper``, ``ShopperPaused``, ``ShiftInvalid``.
+    """
     row = _shopper(shopper_id)
     if row.state != "active":
         raise ShopperPaused("You cannot take offers at the moment; ask support.")
+    usual = timedelta(hours=settings.SHOPPER_SHIFT_HOURS)
+    ends_at = domain.shift_end(asked=until, current=row.shift_ends_at, usual=usual, now=now)
     mine = models.Shopper.objects.filter(pk=shopper_id, state="active")
-    mine.update(is_online=True, online_since=Coalesce("online_since", Value(now)), **_seen(point, now))
+    mine.update(
+        is_online=True,
+        online_since=Coalesce("online_since", Value(now)),
+        shift_ends_at=ends_at,
+        **_seen(point, now),
+    )
     _note(row.zone_id, shopper_id, point, now)
 
 
@@ -64,7 +78,7 @@ def go_online(*, shopper_id: int, point: Point, now: datetime) -> None:
 def go_offline(*, shopper_id: int) -> None:
     """No more offers. An accepted batch stays the shopper's. Raises ``NotAShopper``."""
     row = _shopper(shopper_id)
-    models.Shopper.objects.filter(pk=shopper_id).update(is_online=False, online_since=None)
+    models.Shopper.objects.filter(pk=shopper_id).update(**_OFFLINE)
     try:
         presence.forget(zone_id=row.zone_id, shopper_id=shopper_id)
     except presence.PresenceLost:
@@ -96,11 +110,11 @@ def report_position(*, shopper_id: int, point: Point, now: datetime, at: datetim
 def claim(*, shopper_id: int, batch_id: int, store_id: int, expires_at: datetime, now: datetime) -> int | None:
     """Keep the shopper free for a batch until ``expires_at``; the assignment's id.
 
-    None when they are offline, paused or taken, also by an earlier claim for the same batch: of two
+    None when they are offline, paused, past their shift or taken, also by an earlier claim for the same batch: of two
     planners with one thought only one gets the shopper.
     """
     with sharding.atomic(sharding.home("shopper", shopper_id)):
-        free = models.Shopper.objects.filter(pk=shopper_id, is_online=True, state="active")
+        free = models.Shopper.objects.filter(models.on_shift(now), pk=shopper_id, is_online=True, state="active")
         if free.select_for_update().first() is None:
             return None
         live = models.Assignment.objects.filter(shopper_id=shopper_id, state__in=domain.LIVE)
@@ -180,7 +194,14 @@ def end_abandoned_shifts(*, using: str, now: datetime) -> int:
     silent = sharding.owned(models.Shopper.objects, using).filter(
         is_online=True, last_seen_at__lte=now - domain.SHIFT_ENDS_AFTER
     )
-    return silent.update(is_online=False, online_since=None)
+    return silent.update(**_OFFLINE)
+
+
+def end_shifts(*, using: str, now: datetime) -> int:
+    """Take shoppers of one shard offline whose shift is over and who have nothing in hand; return how many."""
+    over = sharding.owned(models.Shopper.objects, using).filter(is_online=True, shift_ends_at__lte=now)
+    busy = models.Assignment.objects.filter(shopper=OuterRef("pk"), state__in=domain.LIVE)
+    return over.filter(~Exists(busy)).update(**_OFFLINE)
 
 
 @sharding.repeatable

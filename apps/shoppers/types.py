@@ -14,6 +14,8 @@ class Shopper:
     state: str
     is_online: bool
     online_since: datetime | None
+    shift_ends_at: datetime | None
+    """Nothing is to be picked up later; None while offline."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +25,8 @@ class AvailableShopper:
     shopper_id: int
     point: Point
     vehicle: str
+    shift_ends_at: datetime | None = None
+    """None for who went online before anybody asked for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

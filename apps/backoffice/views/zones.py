@@ -87,11 +87,11 @@ def _drawn(picture: ZonePicture) -> dict[str, object]:
     at_store = {store.id: store.point for store in picture.stores}
     orders = [*picture.loose, *(order for batch in picture.batches for order in batch.orders)]
     idle = picture.idle or ()
-    places = [*at_store.values(), *(order.drop for order in orders), *(shopper.point for shopper in idle)]
+    places = [*at_store.values(), *(order.drop for order in orders if order.drop), *(shopper.point for shopper in idle)]
     place = _Projection(places or [picture.zone.point])
     return {
         "store_marks": [Mark(*place(store.point), store.name) for store in picture.stores],
-        "order_marks": [Mark(*place(order.drop), _told(order), order.stage) for order in orders],
+        "order_marks": [Mark(*place(order.drop), _told(order), order.stage) for order in orders if order.drop],
         "shopper_marks": [Mark(*place(one.point), f"Shopper {one.shopper_id}, free") for one in idle],
         "lines": [_line(place, at_store[batch.store_id], batch) for batch in picture.batches if batch.orders],
     }
@@ -103,7 +103,7 @@ def _told(order: Standing) -> str:
 
 
 def _line(place: "_Projection", store: Point, batch: ZoneBatch) -> Line:
-    way: Iterable[Point] = [store, *(order.drop for order in batch.orders)]
+    way: Iterable[Point] = [store, *(order.drop for order in batch.orders if order.drop)]
     points = " ".join(f"{x:.1f},{y:.1f}" for x, y in map(place, way))
     return Line(points, f"Batch {batch.id}: {batch.state}, {len(batch.orders)} orders", batch.state)
 

@@ -182,20 +182,34 @@ def route(store_id: int, store: Point, orders: Sequence[WaitingOrder], *, now: d
 
 
 def matches(jobs: Sequence[Job], shoppers: Sequence[AvailableShopper], *, now: datetime) -> list[Match]:
-    """A shopper for each job that can have one: the most urgent job first, the nearest shopper for it."""
-    free = {shopper.shopper_id: shopper.point for shopper in shoppers}
+    """A shopper for each job that can have one: the most urgent job first, the nearest for it who may take it."""
+    free = {shopper.shopper_id: shopper for shopper in shoppers}
     found: list[Match] = []
     for job in sorted(jobs, key=lambda job: (job.route.slack_s, job.route.orders[0].id)):
         candidates = [shopper_id for shopper_id in free if shopper_id not in job.excluded]
-        distances = _distances_m(job.route.store, [free[shopper_id] for shopper_id in candidates])
-        nearest = min(zip(distances, candidates, strict=True), default=None)
+        distances = _distances_m(job.route.store, [free[shopper_id].point for shopper_id in candidates])
         reach = reach_s(job.route.orders, refusals=job.refusals, now=now)
-        if nearest is None or travel_s(nearest[0]) > reach:
+        able = (
+            (approach_m, shopper_id)
+            for approach_m, shopper_id in zip(distances, candidates, strict=True)
+            if travel_s(approach_m) <= reach and _may_take(job.route.orders, free[shopper_id], approach_m, now=now)
+        )
+        nearest = min(able, default=None)
+        if nearest is None:
             continue
         approach_m, shopper_id = nearest
         del free[shopper_id]
         found.append(Match(job=job, shopper_id=shopper_id, approach_m=approach_m))
     return found
+
+
+def _may_take(orders: Collection[WaitingOrder], shopper: AvailableShopper, approach_m: float, *, now: datetime) -> bool:
+    """What the engine sees to for those it plans: it all fits, and is picked up before the shift ends."""
+    units = sum(min(order.unit_count, MAX_UNITS) for order in orders)
+    picked_at = now + timedelta(seconds=travel_s(approach_m) + picking_s(orders))
+    return units <= UNITS_IN.get(shopper.vehicle, MAX_UNITS) and (
+        shopper.shift_ends_at is None or picked_at <= shopper.shift_ends_at
+    )
 
 
 def reach_s(orders: Collection[WaitingOrder], *, refusals: int, now: datetime) -> float:

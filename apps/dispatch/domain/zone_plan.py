@@ -34,7 +34,7 @@ ROADS: Final = Roads(speed=1000 / (domain.PER_KM_S / 60), detour=1.0)
 HALF_PICK: Final = (domain.START_AND_PARK_S + domain.IN_STORE_S) / 120
 HALF_DROP: Final = (domain.START_AND_PARK_S + domain.AT_DOOR_S) / 120
 SHIFT_MINUTES: Final = 8 * 60.0
-"""Shoppers do not tell when they will go."""
+"""Of those who did not tell when they will go."""
 
 WEIGHTS: Final = Weights(drive=1.0, wait=0.1, late=5.0, busy=0.5, unserved=1_000.0)
 """In minutes of driving. Nobody is left out whom somebody can serve within the shift, be it late."""
@@ -117,7 +117,7 @@ def request(
     return Request(
         now=0.0,
         orders=[_order(order, zone) for order in orders],
-        shoppers=[_shopper(shopper) for shopper in shoppers],
+        shoppers=[_shopper(shopper, zone) for shopper in shoppers],
         travel=zone.travel,
         weights=WEIGHTS,
         half_pick=HALF_PICK,
@@ -152,12 +152,12 @@ def _order(order: WaitingOrder, zone: Zone) -> Order:
     )
 
 
-def _shopper(shopper: AvailableShopper) -> Shopper:
+def _shopper(shopper: AvailableShopper, zone: Zone) -> Shopper:
     return Shopper(
         shopper_id=str(shopper.shopper_id),
         at=(shopper.point.lat, shopper.point.lng),
         free=0.0,
-        off=SHIFT_MINUTES,
+        off=SHIFT_MINUTES if shopper.shift_ends_at is None else zone.minutes(shopper.shift_ends_at),
         orders=float(domain.MAX_ORDERS),
         litres=float(domain.UNITS_IN.get(shopper.vehicle, domain.MAX_UNITS)),
     )

@@ -62,6 +62,7 @@ def plan(*, zone_id: int, now: datetime) -> PlanReport:
         found = sorted(again + proposal.matches, key=lambda match: match.job.route.slack_s)
         sent, is_deposed = _send(found, zone_stores, lease.token, now)
     held = Counter(held.code for held in proposal.held.values())
+    held.update("door_unplaced" for order in waiting if order.id in batch_of and order.drop is None)
     return PlanReport(
         zone_id=zone_id,
         is_deposed=is_deposed,
