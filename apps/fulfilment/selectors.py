@@ -3,12 +3,13 @@ from datetime import datetime, timedelta
 
 from django.db.models import Q
 
+import sharding
 from apps.common.geo import Point
 from apps.common.money import Money
 from apps.fulfilment import domain, models
 from apps.fulfilment.domain import Status
 from apps.fulfilment.errors import StoreOrderNotFound
-from apps.fulfilment.types import FinishedOrder, PickLine, Standing, StoreOrder, WaitingOrder
+from apps.fulfilment.types import FinishedOrder, PickLine, Quiet, Standing, StoreOrder, WaitingOrder
 
 
 def store_order(*, store_order_id: int, shopper_id: int) -> StoreOrder:
@@ -55,8 +56,23 @@ def waiting(*, store_ids: Collection[int], now: datetime) -> tuple[WaitingOrder,
             window_ends_at=row.window_ends_at,
             tip=Money(row.tip_cents, row.currency),
             projected_at=row.projected_at,
+            lines_done=row.lines_done,
+            units_done=row.units_done,
         )
         for row in sorted(rows, key=lambda row: (row.window_ends_at, row.pk))
+    )
+
+
+def quiet(*, using: str, since: datetime) -> tuple[Quiet, ...]:
+    """Orders of one shard that a shopper has to pick and has done nothing about ``since`` then. 1 query."""
+    rows = sharding.owned(models.StoreOrder.objects, using).filter(
+        status__in=domain.TO_BE_PICKED, progress_at__lte=since
+    )
+    found = rows.order_by("progress_at").values_list("store_id", "pk", "shopper_id")
+    return tuple(
+        Quiet(store_id=store_id, store_order_id=store_order_id, shopper_id=shopper_id)
+        for store_id, store_order_id, shopper_id in found
+        if shopper_id is not None
     )
 
 
@@ -81,7 +97,7 @@ _LOOKED_BACK = timedelta(days=8)
 def standing(*, store_ids: Collection[int], at: datetime) -> tuple[Standing, ...]:
     """Orders that these stores had to hand over at ``at``, and how far each had come, by id. 1 query for each shard.
 
-    A shopper who gave an order back before it was picked is forgotten: it counts as having waited all the time.
+    A shopper who gave an order back, or was relieved of it, is forgotten: it counts as having waited all the time.
     """
     there = models.StoreOrder.objects.filter(
         Q(delivered_at__isnull=True) | Q(delivered_at__gt=at),
@@ -116,8 +132,8 @@ def finished(*, store_order_ids: Collection[int]) -> dict[int, FinishedOrder]:
         row.pk: FinishedOrder(
             id=row.pk,
             drop=drop,
-            line_count=row.line_count,
-            unit_count=row.unit_count,
+            line_count=row.line_count - row.lines_done,
+            unit_count=row.unit_count - row.units_done,
             window_starts_at=row.window_starts_at,
             window_ends_at=row.window_ends_at,
             assigned_at=row.assigned_at,

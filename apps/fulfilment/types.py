@@ -72,7 +72,10 @@ class Standing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitingOrder:
-    """What a planner needs to know of an order that no shopper has yet. ``drop`` is None if the row's is no place."""
+    """What a planner needs to know of an order that no shopper has (any more). ``drop`` is None if it is no place.
+
+    ``lines_done`` and ``units_done`` are what an earlier shopper has left to be taken over.
+    """
 
     id: int
     store_id: int
@@ -84,11 +87,25 @@ class WaitingOrder:
     window_ends_at: datetime
     tip: Money
     projected_at: datetime
+    lines_done: int = 0
+    units_done: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quiet:
+    """An order that is to be picked, and about which its shopper has done nothing for a while."""
+
+    store_id: int
+    store_order_id: int
+    shopper_id: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishedOrder:
-    """A delivered order and when it passed each stage; None where that was not noted."""
+    """A delivered order and when it passed each stage; None where that was not noted.
+
+    Its lines and units are those of the shopper who delivered it, without what an earlier one had done.
+    """
 
     id: int
     drop: Point

@@ -1,4 +1,5 @@
 import logging
+from collections.abc import Collection
 from datetime import datetime
 
 from django.db.models import Q, Sum
@@ -63,6 +64,16 @@ def available(*, zone_id: int, now: datetime) -> tuple[AvailableShopper, ...]:
         AvailableShopper(shopper_id=found, point=places[found], vehicle=row.vehicle, shift_ends_at=row.shift_ends_at)
         for found, row in sorted(idle.items())
     )
+
+
+def heard_of(*, shopper_ids: Collection[int], since: datetime) -> frozenset[int]:
+    """Those of the shoppers whose position came after ``since``, which is known up to a minute late. 1 query a shard.
+
+    Who lives on a shard that is away counts as heard of.
+    """
+    rows = models.Shopper.objects.filter(pk__in=shopper_ids)
+    quiet = rows.filter(Q(last_seen_at__isnull=True) | Q(last_seen_at__lte=since))
+    return frozenset(shopper_ids) - frozenset(quiet.values_list("pk", flat=True))
 
 
 def live_assignment(*, shopper_id: int) -> Assignment | None:

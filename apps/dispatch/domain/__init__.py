@@ -83,6 +83,8 @@ ACCEPTING_FOR: Final = timedelta(minutes=5)
 """How long the shopper stays theirs while word of the acceptance travels between shards."""
 START_WITHIN: Final = timedelta(minutes=30)
 """An accepted batch that is not begun by then is offered to others."""
+SILENT_FOR: Final = timedelta(minutes=15)
+"""Who has neither sent a position nor done anything for so long works no more: others go on with the orders."""
 PLAN_EVERY: Final = timedelta(seconds=3)
 KEEP_ROUTES: Final = timedelta(minutes=2)
 """A plan older than that is no help to the next."""
@@ -170,8 +172,8 @@ def travel_s(distance_m: float) -> float:
 
 
 def picking_s(orders: Collection[WaitingOrder]) -> float:
-    lines = sum(order.line_count for order in orders)
-    units = sum(order.unit_count for order in orders)
+    lines = sum(order.line_count - order.lines_done for order in orders)
+    units = sum(order.unit_count - order.units_done for order in orders)
     return IN_STORE_S + PER_LINE_S * lines + PER_UNIT_S * units
 
 

@@ -134,7 +134,8 @@ def _order(order: WaitingOrder, zone: Zone) -> Order:
     before it begins, makes an order urgent, not hopeless. More than a car holds counts as a full one.
     """
     store = zone.stores.get(order.store_id)
-    shop = (domain.PER_LINE_S * order.line_count + domain.PER_UNIT_S * order.unit_count) / 60
+    lines, units = order.line_count - order.lines_done, order.unit_count - order.units_done
+    shop = (domain.PER_LINE_S * lines + domain.PER_UNIT_S * units) / 60
     way = HALF_PICK + _drive(store, order.drop) + HALF_DROP
     opens = zone.minutes(order.window_starts_at - zone.early)
     soonest = max(opens, domain.APPROACH_S / 60 + HALF_PICK + shop + way)

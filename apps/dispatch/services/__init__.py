@@ -8,6 +8,7 @@ what the shopper's shard has to know follows by event.
 from apps.dispatch.services.answering import accept, decline, expire_offers
 from apps.dispatch.services.planning import plan
 from apps.dispatch.services.progress import drop_order, finish_order, note_picking, reclaim_stale
+from apps.dispatch.services.silence import reclaim_silent
 from apps.dispatch.services.telling import tell_accepted, tell_tip
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "finish_order",
     "note_picking",
     "plan",
+    "reclaim_silent",
     "reclaim_stale",
     "tell_accepted",
     "tell_tip",
