@@ -9,7 +9,7 @@ cut off and planned again in the same turn with those who have nothing to do. A 
 the whole.
 
 *No flutter.* Nothing is promised before ``leave_by``: until then an order stays free for a better batch. What was
-found last time is where the search begins, so that a plan changes only for something better.
+found last time is where the search begins, and it changes only for something clearly better (``steadiness``).
 
 Nothing here raises for bad data: who cannot be planned is held, with a code and a sentence.
 """
@@ -22,10 +22,9 @@ from typing import Final
 
 from apps.common.geo import Point
 from apps.dispatch import domain
-from apps.dispatch.domain import Job, Match, Route, Step, reasons
+from apps.dispatch.domain import Job, Match, Route, Step, reasons, steadiness
 from apps.fulfilment.types import WaitingOrder
 from apps.shoppers.types import AvailableShopper
-from cython_ext.dispatch import engine
 from cython_ext.dispatch.travel import Roads, Travel
 from cython_ext.dispatch.types import Batch, Held, Order, Plan, Request, Shopper, Stop, Weights
 
@@ -93,7 +92,7 @@ def propose(
     for share in SHARES:
         if not left or not people:
             break
-        plan = engine.plan(
+        plan = steadiness.plan(
             request(left, people.values(), zone=zone, previous=previous), iterations=ROUNDS, seconds=share * seconds
         )
         left = _take_over(plan, {str(order.id): order for order in left}, people, zone, until_next, made)
