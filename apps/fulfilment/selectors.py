@@ -9,7 +9,7 @@ from apps.common.money import Money
 from apps.fulfilment import domain, models
 from apps.fulfilment.domain import Status
 from apps.fulfilment.errors import StoreOrderNotFound
-from apps.fulfilment.types import FinishedOrder, PickLine, Quiet, Standing, StoreOrder, WaitingOrder
+from apps.fulfilment.types import FinishedOrder, InHand, PickLine, Quiet, Standing, StoreOrder, WaitingOrder
 
 
 def store_order(*, store_order_id: int, shopper_id: int) -> StoreOrder:
@@ -63,6 +63,35 @@ def waiting(*, store_ids: Collection[int], now: datetime) -> tuple[WaitingOrder,
     )
 
 
+_STAGES = (
+    ("delivery_started_at", Status.DELIVERING),
+    ("picked_at", Status.CHECKOUT),
+    ("picking_started_at", Status.PICKING),
+    ("assigned_at", Status.ASSIGNED),
+)
+
+
+def in_hand(*, store_order_ids: Collection[int]) -> dict[int, InHand]:
+    """Those of the orders that a shopper has and has not handed over, by id. 1 query for each shard of theirs."""
+    rows = models.StoreOrder.objects.filter(pk__in=store_order_ids) if store_order_ids else ()
+    return {row.pk: _in_hand(row) for row in rows if row.status in _IN_HAND}
+
+
+_SINCE = {status: column for column, status in _STAGES}
+_IN_HAND = frozenset(_SINCE)
+
+
+def _in_hand(row: models.StoreOrder) -> InHand:
+    return InHand(
+        id=row.pk,
+        stage=row.status,
+        since=getattr(row, _SINCE[Status(row.status)]) or row.projected_at,
+        drop=_place(row.drop_lat, row.drop_lng),
+        line_count=row.line_count - row.lines_done,
+        unit_count=row.unit_count - row.units_done,
+    )
+
+
 def quiet(*, using: str, since: datetime) -> tuple[Quiet, ...]:
     """Orders of one shard that a shopper has to pick and has done nothing about ``since`` then. 1 query."""
     rows = sharding.owned(models.StoreOrder.objects, using).filter(
@@ -84,12 +113,6 @@ def _place(lat: float, lng: float) -> Point | None:
         return None
 
 
-_STAGES = (
-    ("delivery_started_at", Status.DELIVERING),
-    ("picked_at", Status.CHECKOUT),
-    ("picking_started_at", Status.PICKING),
-    ("assigned_at", Status.ASSIGNED),
-)
 _LOOKED_BACK = timedelta(days=8)
 """Orders are placed at most a week ahead: what came to its store earlier than this is over."""
 

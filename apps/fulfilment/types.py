@@ -92,6 +92,18 @@ class WaitingOrder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InHand:
+    """What a shopper has still to do for an order, and since when it is at its stage. Lines and units as taken over."""
+
+    id: int
+    stage: str
+    since: datetime
+    drop: Point | None
+    line_count: int
+    unit_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Quiet:
     """An order that is to be picked, and about which its shopper has done nothing for a while."""
 

@@ -11,7 +11,15 @@ from apps.common.geo import Point
 from apps.common.money import Money
 from apps.shoppers import domain, models, presence
 from apps.shoppers.errors import NotAShopper
-from apps.shoppers.types import Assignment, AvailableShopper, Earning, EarningsPage, Shopper
+from apps.shoppers.types import (
+    Assignment,
+    AvailableShopper,
+    BusyShopper,
+    Earning,
+    EarningsPage,
+    Present,
+    Shopper,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -36,16 +44,20 @@ def shopper(*, shopper_id: int) -> Shopper:
 
 
 def available(*, zone_id: int, now: datetime) -> tuple[AvailableShopper, ...]:
-    """Shoppers of the zone who may be offered work now, in order of their ids.
+    """Shoppers of the zone who may be offered work now, in order of their ids. As many queries as ``present``."""
+    return present(zone_id=zone_id, now=now).available
+
+
+def present(*, zone_id: int, now: datetime) -> Present:
+    """Who works in the zone now, with something to do or without, in order of their ids.
 
     2 queries for each shopper shard that has one, whatever their number. While Redis does not know
     (it is down, or has lost its memory) 1 query more on every shard, and positions are about 100 m coarse.
     Who lives on a shard that is away is left out: they could not be offered anything.
     """
     places = _places(zone_id=zone_id, now=now)
-    if not places:
-        return ()
-    idle: dict[int, models.Shopper] = {}
+    on_shift: dict[int, AvailableShopper] = {}
+    live: dict[int, tuple[int, str]] = {}
     living = _by_shard(places)
 
     def look(alias: str) -> None:
@@ -53,17 +65,26 @@ def available(*, zone_id: int, now: datetime) -> tuple[AvailableShopper, ...]:
         online = models.Shopper.objects.using(alias).filter(
             models.on_shift(now), pk__in=shopper_ids, zone_id=zone_id, is_online=True, state="active"
         )
-        found = {row.pk: row for row in online.only("vehicle", "shift_ends_at")}
-        busy = models.Assignment.objects.using(alias).filter(shopper_id__in=shopper_ids, state__in=domain.LIVE)
+        found = [_available(row, places[row.pk]) for row in online.only("vehicle", "shift_ends_at")]
+        assigned = models.Assignment.objects.using(alias).filter(shopper_id__in=shopper_ids, state__in=domain.LIVE)
         ran_out = Q(state__in=domain.EXPIRING, expires_at__lte=now)
-        working = set(busy.exclude(ran_out).values_list("shopper_id", flat=True))
-        idle.update((shopper_id, row) for shopper_id, row in found.items() if shopper_id not in working)
+        rows = assigned.exclude(ran_out).values_list("shopper_id", "batch_id", "state")
+        live.update((shopper_id, (batch_id, state)) for shopper_id, batch_id, state in rows)
+        on_shift.update((one.shopper_id, one) for one in found)
 
     databases.for_each(living, look)
-    return tuple(
-        AvailableShopper(shopper_id=found, point=places[found], vehicle=row.vehicle, shift_ends_at=row.shift_ends_at)
-        for found, row in sorted(idle.items())
+    return Present(
+        available=tuple(one for shopper_id, one in sorted(on_shift.items()) if shopper_id not in live),
+        busy=tuple(
+            BusyShopper(shopper=one, batch_id=live[shopper_id][0])
+            for shopper_id, one in sorted(on_shift.items())
+            if live.get(shopper_id, (0, ""))[1] == "accepted"
+        ),
     )
+
+
+def _available(row: models.Shopper, point: Point) -> AvailableShopper:
+    return AvailableShopper(shopper_id=row.pk, point=point, vehicle=row.vehicle, shift_ends_at=row.shift_ends_at)
 
 
 def heard_of(*, shopper_ids: Collection[int], since: datetime) -> frozenset[int]:

@@ -30,6 +30,22 @@ class AvailableShopper:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BusyShopper:
+    """Online and heard of lately, with a batch in hand."""
+
+    shopper: AvailableShopper
+    batch_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Present:
+    """Who works in a zone; shoppers who are being asked are in neither."""
+
+    available: tuple[AvailableShopper, ...]
+    busy: tuple[BusyShopper, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
     """One batch a shopper is asked for or works on; the batch itself lives on the store's shard."""
 

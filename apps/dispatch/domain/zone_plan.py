@@ -23,6 +23,7 @@ from typing import Final
 from apps.common.geo import Point
 from apps.dispatch import domain
 from apps.dispatch.domain import Job, Match, Route, Step, reasons, steadiness
+from apps.dispatch.domain.coming import Coming
 from apps.fulfilment.types import WaitingOrder
 from apps.shoppers.types import AvailableShopper
 from cython_ext.dispatch.travel import Roads, Travel
@@ -76,6 +77,7 @@ def propose(
     waiting: Sequence[WaitingOrder],
     free: Sequence[AvailableShopper],
     *,
+    coming: Sequence[Coming] = (),
     zone: Zone,
     until_next: timedelta,
     previous: Mapping[str, Sequence[Stop]],
@@ -83,18 +85,23 @@ def propose(
 ) -> Proposal:
     """Whom to ask for what now, and why everything else is held.
 
+    Shoppers who are ``coming`` free take part and are asked nothing: what they would take best is held for them.
     ``until_next`` is how long it takes until this is asked again and answered: who would have to leave meanwhile is
     asked now. ``seconds`` bounds the search; building and explaining come on top.
     """
     made = Proposal()
     left = _in_view(waiting, len(free), zone, made.held)
     people = {str(shopper.shopper_id): shopper for shopper in free}
+    later = {str(one.shopper.shopper_id): one for one in coming}
     for share in SHARES:
         if not left or not people:
             break
         plan = steadiness.plan(
-            request(left, people.values(), zone=zone, previous=previous), iterations=ROUNDS, seconds=share * seconds
+            request(left, people.values(), coming=later.values(), zone=zone, previous=previous),
+            iterations=ROUNDS,
+            seconds=share * seconds,
         )
+        later = {}  # what was cut off from a trip of now is for somebody who is there now
         left = _take_over(plan, {str(order.id): order for order in left}, people, zone, until_next, made)
         people = {shopper_id: shopper for shopper_id, shopper in people.items() if shopper_id not in plan.routes}
     for order in left:
@@ -108,6 +115,7 @@ def request(
     orders: Collection[WaitingOrder],
     shoppers: Collection[AvailableShopper],
     *,
+    coming: Collection[Coming] = (),
     zone: Zone,
     previous: Mapping[str, Sequence[Stop]],
 ) -> Request:
@@ -116,7 +124,8 @@ def request(
     return Request(
         now=0.0,
         orders=[_order(order, zone) for order in orders],
-        shoppers=[_shopper(shopper, zone) for shopper in shoppers],
+        shoppers=[_shopper(shopper, zone) for shopper in shoppers]
+        + [_shopper(one.shopper, zone, free=one.after.total_seconds() / 60) for one in coming],
         travel=zone.travel,
         weights=WEIGHTS,
         half_pick=HALF_PICK,
@@ -152,11 +161,11 @@ def _order(order: WaitingOrder, zone: Zone) -> Order:
     )
 
 
-def _shopper(shopper: AvailableShopper, zone: Zone) -> Shopper:
+def _shopper(shopper: AvailableShopper, zone: Zone, *, free: float = 0.0) -> Shopper:
     return Shopper(
         shopper_id=str(shopper.shopper_id),
         at=(shopper.point.lat, shopper.point.lng),
-        free=0.0,
+        free=free,
         off=SHIFT_MINUTES if shopper.shift_ends_at is None else zone.minutes(shopper.shift_ends_at),
         orders=float(domain.MAX_ORDERS),
         litres=float(domain.UNITS_IN.get(shopper.vehicle, domain.MAX_UNITS)),
@@ -210,7 +219,11 @@ def _take_over(
     cut: list[WaitingOrder] = []
     for batch in plan.batches:
         members = [orders[order_id] for order_id in batch.order_ids]
-        if batch.number:
+        if batch.shopper_id not in people:
+            for order in members:
+                detail = f"Who takes it best has another trip first, and sets out in {batch.start:.0f} minutes."
+                _hold(made.held, order, "next_trip", detail)
+        elif batch.number:
             for order in members:
                 _hold(made.held, order, "next_trip", "Who takes it has another trip first; nobody is better placed.")
         elif batch.leave_by > until_next.total_seconds() / 60:

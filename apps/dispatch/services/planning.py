@@ -13,8 +13,9 @@ from django.db import IntegrityError
 import sharding
 from apps.dispatch import domain, models
 from apps.dispatch.domain import BatchStatus, Job, Match, OfferStatus, StopState, reasons, zone_plan
+from apps.dispatch.domain.coming import Coming
 from apps.dispatch.domain.zone_plan import Proposal, Zone
-from apps.dispatch.services import leasing
+from apps.dispatch.services import leasing, under_way
 from apps.dispatch.travel import source
 from apps.dispatch.types import PlanReport
 from apps.fulfilment import selectors as fulfilment
@@ -22,7 +23,7 @@ from apps.fulfilment import services as fulfilment_services
 from apps.fulfilment.types import WaitingOrder
 from apps.shoppers import selectors as shoppers
 from apps.shoppers import services as shopper_services
-from apps.shoppers.types import AvailableShopper
+from apps.shoppers.types import AvailableShopper, Present
 from apps.stores import selectors as stores
 from apps.stores.types import Store
 from cython_ext.dispatch.travel import Roads
@@ -55,10 +56,13 @@ def plan(*, zone_id: int, now: datetime) -> PlanReport:
         batch_of = _batches_of(zone_stores, waiting)
         refused = _refused(zone_stores, {order.id: order for order in waiting}, batch_of, now)
         loose = [order for order in waiting if order.id not in batch_of]
-        free = shoppers.available(zone_id=zone_id, now=now) if refused or loose else ()
+        present = shoppers.present(zone_id=zone_id, now=now) if refused or loose else Present(available=(), busy=())
+        free = present.available
+        coming = under_way.coming_free(present.busy, zone_stores, now=now) if loose and free else ()
         again = domain.matches(refused, free, now=now)
         asked = {match.shopper_id for match in again}
-        proposal = _propose(zone_id, zone_stores, loose, [one for one in free if one.shopper_id not in asked], now)
+        idle = [one for one in free if one.shopper_id not in asked]
+        proposal = _propose(zone_id, zone_stores, loose, idle, coming, now)
         found = sorted(again + proposal.matches, key=lambda match: match.job.route.slack_s)
         sent, is_deposed = _send(found, zone_stores, lease.token, now)
     held = Counter(held.code for held in proposal.held.values())
@@ -80,6 +84,7 @@ def _propose(
     zone_stores: dict[int, Store],
     loose: Sequence[WaitingOrder],
     free: Sequence[AvailableShopper],
+    coming: Sequence[Coming],
     now: datetime,
 ) -> Proposal:
     """What the engine finds, beginning with its last plan. That is in the cache: without it, it only begins anew."""
@@ -87,6 +92,7 @@ def _propose(
     proposal = zone_plan.propose(
         loose,
         free,
+        coming=coming,
         zone=Zone(
             stores={store.id: store.point for store in zone_stores.values()},
             now=now,
