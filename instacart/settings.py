@@ -213,6 +213,7 @@ UNFOLD = {
                 "title": "Orders",
                 "items": [
                     {"title": "Find an order", "icon": "search", "link": "/admin/orders/"},
+                    {"title": "Shoppers", "icon": "badge", "link": "/admin/shoppers/"},
                     {"title": "Dispatch", "icon": "map", "link": "/admin/zones/"},
                     {"title": "Stores", "icon": "store", "link": "/admin/stores/store/"},
                 ],

@@ -95,6 +95,11 @@ def taken(lines: Iterable[tuple[int, str, Decimal]]) -> dict[int, Decimal]:
     return quantities
 
 
+def needs(*, has_alcohol: bool) -> frozenset[str]:
+    """Kinds of certificates that an order's shopper must have."""
+    return frozenset({"alcohol"}) if has_alcohol else frozenset()
+
+
 def unit_count(lines: Iterable[tuple[str, Decimal]]) -> int:
     """Things to take off shelves: pieces by count, one for each weighed line. Of ``(sold_by, quantity)``."""
     return sum(int(quantity) if sold_by == "count" else 1 for sold_by, quantity in lines)

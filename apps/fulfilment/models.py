@@ -27,6 +27,11 @@ class StoreOrder(ShardedModel):
     lines_done = models.IntegerField(db_default=0)
     """What an earlier shopper had done of the lines when it was taken from them, and ``units_done`` of the units."""
     units_done = models.IntegerField(db_default=0)
+    grams = models.BigIntegerField(db_default=0)
+    """All of it together, partly estimated; 0 where nobody reckoned it."""
+    has_alcohol = models.BooleanField(db_default=False)
+    is_cold = models.BooleanField(db_default=False)
+    """Something of it must stay cold."""
     tip_cents = models.BigIntegerField()
     currency = models.CharField(max_length=3)
     status = models.CharField(max_length=12, default=Status.WAITING)
@@ -55,6 +60,7 @@ class StoreOrder(ShardedModel):
                 | Q(status__in=_WITH_A_SHOPPER, shopper_id__isnull=False),
                 name="fulfilment_order_shopper_fits_status",
             ),
+            models.CheckConstraint(condition=Q(grams__gte=0), name="fulfilment_order_weighs"),
             models.CheckConstraint(
                 condition=Q(lines_done__gte=0, lines_done__lte=F("line_count"))
                 & Q(units_done__gte=0, units_done__lte=F("unit_count")),

@@ -58,6 +58,9 @@ def waiting(*, store_ids: Collection[int], now: datetime) -> tuple[WaitingOrder,
             projected_at=row.projected_at,
             lines_done=row.lines_done,
             units_done=row.units_done,
+            kilograms=row.grams / 1000,
+            needs=domain.needs(has_alcohol=row.has_alcohol),
+            is_cold=row.is_cold,
         )
         for row in sorted(rows, key=lambda row: (row.window_ends_at, row.pk))
     )
@@ -69,6 +72,12 @@ _STAGES = (
     ("picking_started_at", Status.PICKING),
     ("assigned_at", Status.ASSIGNED),
 )
+
+
+def needs(*, store_order_ids: Collection[int]) -> frozenset[str]:
+    """Kinds of certificates that whoever takes all these orders of one store must have. 1 query."""
+    rows = models.StoreOrder.objects.filter(pk__in=store_order_ids)
+    return domain.needs(has_alcohol=any(rows.values_list("has_alcohol", flat=True)))
 
 
 def in_hand(*, store_order_ids: Collection[int]) -> dict[int, InHand]:

@@ -89,6 +89,10 @@ class WaitingOrder:
     projected_at: datetime
     lines_done: int = 0
     units_done: int = 0
+    kilograms: float = 0.0
+    needs: frozenset[str] = frozenset()
+    """Kinds of certificates its shopper must have."""
+    is_cold: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

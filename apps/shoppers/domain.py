@@ -1,15 +1,17 @@
 """Rules about shoppers that need no database."""
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Literal
 
 from apps.common.geo import Point
-from apps.shoppers.errors import ShiftInvalid
+from apps.shoppers.errors import CertificateInvalid, ShiftInvalid
 
 State = Literal["active", "paused"]
 Vehicle = Literal["car", "bike", "foot"]
 AssignmentState = Literal["claimed", "offered", "accepted", "completed", "released", "expired"]
+CertificateKind = Literal["alcohol"]
+CERTIFICATES: tuple[CertificateKind, ...] = ("alcohol",)
 EarningKind = Literal["batch_pay", "tip"]
 
 LIVE: tuple[AssignmentState, ...] = ("claimed", "offered", "accepted")
@@ -29,6 +31,8 @@ SHIFT_ENDS_AFTER = timedelta(minutes=30)
 
 LONGEST_SHIFT = timedelta(hours=16)
 
+LONGEST_CERTIFICATE = timedelta(days=3653)
+
 CLOCK_SKEW = timedelta(seconds=30)
 """How far ahead of ours a phone's clock may be."""
 
@@ -45,6 +49,13 @@ def shift_end(*, asked: datetime | None, current: datetime | None, usual: timede
             f"Say an end of your shift between now and {LONGEST_SHIFT // timedelta(hours=1)} hours ahead."
         )
     return asked
+
+
+def checked_period(valid_from: date, valid_until: date) -> tuple[date, date]:
+    """Raises ``CertificateInvalid`` for a period that ends before it begins, or after ``LONGEST_CERTIFICATE``."""
+    if not valid_from <= valid_until <= valid_from + LONGEST_CERTIFICATE:
+        raise CertificateInvalid("A certificate is valid until its first day or later, and for ten years at most.")
+    return valid_from, valid_until
 
 
 def coarse(point: Point) -> Point:

@@ -17,5 +17,15 @@ class ShiftInvalid(Invalid):
     code = "shift_invalid"
 
 
+class CertificateInvalid(Invalid):
+    code = "certificate_invalid"
+
+
+class CertificateMissing(Forbidden):
+    """Something of the batch may only be carried by who has a certificate for it, and this shopper has none now."""
+
+    code = "certificate_missing"
+
+
 class ShopperOffline(Conflict):
     code = "shopper_offline"

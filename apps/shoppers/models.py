@@ -67,6 +67,41 @@ class Shopper(ShardedModel):
         return Point(self.last_lat, self.last_lng), self.last_seen_at
 
 
+class Certification(ShardedModel):
+    """That a shopper may carry something not everybody may, from day to day inclusive (UTC); ``checked_by`` saw it."""
+
+    id = ShardAutoField(primary_key=True)
+    shopper = ShardForeignKey(Shopper, on_delete=models.CASCADE, related_name="certifications", db_index=False)
+    kind = models.CharField(max_length=16)
+    valid_from = models.DateField()
+    valid_until = models.DateField()
+    checked_by = models.BigIntegerField()
+    checked_at = models.DateTimeField()
+    withdrawn_at = models.DateTimeField(null=True)
+
+    sharding: ClassVar = ShardKey("shopper", field="shopper")
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(kind__in=list(domain.CERTIFICATES)), name="shoppers_certification_kind"),
+            models.CheckConstraint(condition=Q(valid_until__gte=F("valid_from")), name="shoppers_certification_period"),
+            models.UniqueConstraint(
+                fields=["shopper", "kind", "valid_from"],
+                condition=Q(withdrawn_at__isnull=True),
+                name="shoppers_certification_once",
+            ),
+        ]
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.kind} certificate of shopper {self.shopper_id} until {self.valid_until}"
+
+
+def valid(now: datetime) -> Q:
+    """Certificates that count today."""
+    return Q(withdrawn_at__isnull=True, valid_from__lte=now.date(), valid_until__gte=now.date())
+
+
 class Assignment(ShardedModel):
     """What the shopper's shard knows of a batch: that nobody else may have this shopper meanwhile."""
 

@@ -15,6 +15,7 @@ from apps.shoppers.types import (
     Assignment,
     AvailableShopper,
     BusyShopper,
+    Certification,
     Earning,
     EarningsPage,
     Present,
@@ -51,7 +52,7 @@ def available(*, zone_id: int, now: datetime) -> tuple[AvailableShopper, ...]:
 def present(*, zone_id: int, now: datetime) -> Present:
     """Who works in the zone now, with something to do or without, in order of their ids.
 
-    2 queries for each shopper shard that has one, whatever their number. While Redis does not know
+    3 queries for each shopper shard that has one, whatever their number. While Redis does not know
     (it is down, or has lost its memory) 1 query more on every shard, and positions are about 100 m coarse.
     Who lives on a shard that is away is left out: they could not be offered anything.
     """
@@ -65,7 +66,14 @@ def present(*, zone_id: int, now: datetime) -> Present:
         online = models.Shopper.objects.using(alias).filter(
             models.on_shift(now), pk__in=shopper_ids, zone_id=zone_id, is_online=True, state="active"
         )
-        found = [_available(row, places[row.pk]) for row in online.only("vehicle", "shift_ends_at")]
+        held = models.Certification.objects.using(alias).filter(models.valid(now), shopper_id__in=shopper_ids)
+        certificates: dict[int, set[str]] = {}
+        for shopper_id, kind in held.values_list("shopper_id", "kind"):
+            certificates.setdefault(shopper_id, set()).add(kind)
+        found = [
+            _available(row, places[row.pk], certificates.get(row.pk, ()))
+            for row in online.only("vehicle", "shift_ends_at")
+        ]
         assigned = models.Assignment.objects.using(alias).filter(shopper_id__in=shopper_ids, state__in=domain.LIVE)
         ran_out = Q(state__in=domain.EXPIRING, expires_at__lte=now)
         rows = assigned.exclude(ran_out).values_list("shopper_id", "batch_id", "state")
@@ -83,8 +91,39 @@ def present(*, zone_id: int, now: datetime) -> Present:
     )
 
 
-def _available(row: models.Shopper, point: Point) -> AvailableShopper:
-    return AvailableShopper(shopper_id=row.pk, point=point, vehicle=row.vehicle, shift_ends_at=row.shift_ends_at)
+def _available(row: models.Shopper, point: Point, certificates: Collection[str]) -> AvailableShopper:
+    return AvailableShopper(
+        shopper_id=row.pk,
+        point=point,
+        vehicle=row.vehicle,
+        shift_ends_at=row.shift_ends_at,
+        certificates=frozenset(certificates),
+    )
+
+
+def certifications(*, shopper_id: int) -> tuple[Certification, ...]:
+    """All the shopper ever had, the newest first. 1 query."""
+    rows = models.Certification.objects.filter(shopper_id=shopper_id).order_by("-valid_from", "-pk")
+    return tuple(
+        Certification(
+            id=row.pk,
+            kind=row.kind,
+            valid_from=row.valid_from,
+            valid_until=row.valid_until,
+            checked_by=row.checked_by,
+            checked_at=row.checked_at,
+            withdrawn_at=row.withdrawn_at,
+        )
+        for row in rows
+    )
+
+
+def lacks(*, shopper_id: int, needs: Collection[str], now: datetime) -> frozenset[str]:
+    """Which of the certificates the shopper does not have now. 1 query, none when nothing is needed."""
+    if not needs:
+        return frozenset()
+    held = models.Certification.objects.filter(models.valid(now), shopper_id=shopper_id)
+    return frozenset(needs) - set(held.values_list("kind", flat=True))
 
 
 def heard_of(*, shopper_ids: Collection[int], since: datetime) -> frozenset[int]:

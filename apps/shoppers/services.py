@@ -5,7 +5,8 @@ made it may die at any point and blocks nobody for longer than that.
 """
 
 import logging
-from datetime import datetime, timedelta
+from collections.abc import Collection
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from django.conf import settings
@@ -16,8 +17,8 @@ import sharding
 from apps.common import crypto
 from apps.common.geo import Point
 from apps.common.money import Money
-from apps.shoppers import domain, models, presence
-from apps.shoppers.errors import NotAShopper, ShopperOffline, ShopperPaused
+from apps.shoppers import domain, models, presence, selectors
+from apps.shoppers.errors import CertificateInvalid, NotAShopper, ShopperOffline, ShopperPaused
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +52,40 @@ def pause(*, shopper_id: int) -> None:
 
 def resume(*, shopper_id: int) -> None:
     _set_state(shopper_id, "active")
+
+
+@sharding.repeatable
+def certify(
+    *,
+    shopper_id: int,
+    kind: domain.CertificateKind,
+    valid_from: date,
+    valid_until: date,
+    checked_by: int,
+    now: datetime,
+) -> None:
+    """Note that ``checked_by`` has seen the shopper's certificate. Repeating it sets its last day anew.
+
+    Raises ``NotAShopper``, ``CertificateInvalid``.
+    """
+    if kind not in domain.CERTIFICATES:
+        raise CertificateInvalid(f"There are certificates for {', '.join(domain.CERTIFICATES)}, and for no {kind}.")
+    domain.checked_period(valid_from, valid_until)
+    _shopper(shopper_id)
+    models.Certification.objects.update_or_create(
+        shopper_id=shopper_id,
+        kind=kind,
+        valid_from=valid_from,
+        withdrawn_at=None,
+        defaults={"valid_until": valid_until, "checked_by": checked_by, "checked_at": now},
+    )
+
+
+@sharding.repeatable
+def withdraw_certification(*, shopper_id: int, certification_id: int, now: datetime) -> bool:
+    """It counts no more for what the shopper has not accepted yet. False when that is known, or it is not theirs."""
+    held = models.Certification.objects.filter(pk=certification_id, shopper_id=shopper_id, withdrawn_at__isnull=True)
+    return bool(held.update(withdrawn_at=now))
 
 
 @sharding.repeatable
@@ -107,15 +142,25 @@ def report_position(*, shopper_id: int, point: Point, now: datetime, at: datetim
 
 
 @sharding.repeatable
-def claim(*, shopper_id: int, batch_id: int, store_id: int, expires_at: datetime, now: datetime) -> int | None:
+def claim(
+    *,
+    shopper_id: int,
+    batch_id: int,
+    store_id: int,
+    expires_at: datetime,
+    now: datetime,
+    needs: Collection[str] = (),
+) -> int | None:
     """Keep the shopper free for a batch until ``expires_at``; the assignment's id.
 
-    None when they are offline, paused, past their shift or taken, also by an earlier claim for the same batch: of two
-    planners with one thought only one gets the shopper.
+    None when they are offline, paused, past their shift, without a certificate of ``needs`` or taken, also by an
+    earlier claim for the same batch: of two planners with one thought only one gets the shopper.
     """
     with sharding.atomic(sharding.home("shopper", shopper_id)):
         free = models.Shopper.objects.filter(models.on_shift(now), pk=shopper_id, is_online=True, state="active")
         if free.select_for_update().first() is None:
+            return None
+        if selectors.lacks(shopper_id=shopper_id, needs=needs, now=now):
             return None
         live = models.Assignment.objects.filter(shopper_id=shopper_id, state__in=domain.LIVE)
         live.filter(state__in=domain.EXPIRING, expires_at__lte=now).update(state="expired")

@@ -1,5 +1,5 @@
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from apps.common.geo import Point
 from apps.common.money import Money
@@ -27,6 +27,21 @@ class AvailableShopper:
     vehicle: str
     shift_ends_at: datetime | None = None
     """None for who went online before anybody asked for it."""
+    certificates: frozenset[str] = frozenset()
+    """Kinds that are valid now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certification:
+    """Days are inclusive; ``checked_by`` is the id of the user who saw the paper."""
+
+    id: int
+    kind: str
+    valid_from: date
+    valid_until: date
+    checked_by: int
+    checked_at: datetime
+    withdrawn_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -110,6 +110,34 @@ def test_a_vehicle_holds_what_it_holds():
     assert batches(propose([big, bigger], shoppers(0, 0))) == [[big.id], [bigger.id]]  # a full car, alone
 
 
+def test_a_vehicle_carries_what_it_carries():
+    heavy = order(kilograms=16.0)
+    assert codes(propose([heavy], shoppers(0, vehicle="bike"))) == {heavy.id: "too_big"}
+    assert batches(propose([heavy], shoppers(0))) == [[heavy.id]]
+    heavier = order(kilograms=500.0)
+    assert batches(propose([heavy, heavier], shoppers(0, 0))) == [[heavy.id], [heavier.id]]  # a full car, alone
+
+
+def test_something_cold_is_handed_over_first():
+    # From the store the way through both doors is as long either way round.
+    sides = [order(metres=1_000), order(metres=-1_000)]
+    for first in (0, 1):
+        orders = [replace(one, is_cold=n == first) for n, one in enumerate(sides)]
+        (match,) = propose(orders, shoppers(0)).matches
+        assert [one.id for one in match.job.route.orders] == [sides[first].id, sides[1 - first].id]
+
+
+def test_only_who_has_the_certificate_is_asked():
+    wine, bread = order(needs=frozenset({"alcohol"})), order(metres=-3_000)
+    (without,) = shoppers(0)
+    certified = replace(without, shopper_id=2, point=north(3_000), certificates=frozenset({"alcohol"}))
+    proposal = propose([wine], [without])
+    assert (proposal.matches, codes(proposal)) == ([], {wine.id: "no_skill"})
+    assert proposal.held[wine.id].detail == "Nobody on shift has all of: alcohol."
+    both = propose([wine, bread], [without, certified])
+    assert {order.id: match.shopper_id for match in both.matches for order in match.job.route.orders}[wine.id] == 2
+
+
 def test_a_batch_is_of_one_store_and_the_rest_finds_others_in_the_same_turn():
     orders = [order(store_id=store_id) for store_id in (17, 18, 17, 18, 17, 18, 17, 18)]
     proposal = propose(orders, shoppers(*range(0, 80, 10)))

@@ -64,6 +64,10 @@ MAX_UNITS: Final = 60
 UNITS_IN: Final[Mapping[str, int]] = {"car": MAX_UNITS, "bike": 24, "foot": 12}
 """What each vehicle holds; an order of more than a car holds goes alone, by car."""
 
+KILOGRAMS_IN: Final[Mapping[str, float]] = {"car": 120.0, "bike": 15.0, "foot": 8.0}
+FRESH: Final = 0.1
+"""What a minute in the car costs that something cold spends there, in minutes of driving."""
+
 # Asking shoppers.
 REACH_S: Final = 15 * 60.0
 WIDER_S: Final = 5 * 60.0
@@ -206,12 +210,19 @@ def matches(jobs: Sequence[Job], shoppers: Sequence[AvailableShopper], *, now: d
 
 
 def _may_take(orders: Collection[WaitingOrder], shopper: AvailableShopper, approach_m: float, *, now: datetime) -> bool:
-    """What the engine sees to for those it plans: it all fits, and is picked up before the shift ends."""
-    units = sum(min(order.unit_count, MAX_UNITS) for order in orders)
+    """What the engine sees to for those it plans: it all fits, is allowed, and is picked up before the shift ends."""
+    units, kilograms = (sum(loads) for loads in zip(*map(load, orders), strict=True))
     picked_at = now + timedelta(seconds=travel_s(approach_m) + picking_s(orders))
-    return units <= UNITS_IN.get(shopper.vehicle, MAX_UNITS) and (
-        shopper.shift_ends_at is None or picked_at <= shopper.shift_ends_at
+    fits = units <= UNITS_IN.get(shopper.vehicle, MAX_UNITS) and kilograms <= KILOGRAMS_IN.get(
+        shopper.vehicle, KILOGRAMS_IN["car"]
     )
+    is_allowed = all(order.needs <= shopper.certificates for order in orders)
+    return fits and is_allowed and (shopper.shift_ends_at is None or picked_at <= shopper.shift_ends_at)
+
+
+def load(order: WaitingOrder) -> tuple[int, float]:
+    """Units and kilograms. More than a car holds counts as a full one: somebody has to take it."""
+    return min(order.unit_count, MAX_UNITS), min(order.kilograms, KILOGRAMS_IN["car"])
 
 
 def reach_s(orders: Collection[WaitingOrder], *, refusals: int, now: datetime) -> float:

@@ -144,6 +144,7 @@ def _order(order: WaitingOrder, zone: Zone) -> Order:
     store = zone.stores.get(order.store_id)
     lines, units = order.line_count - order.lines_done, order.unit_count - order.units_done
     shop = (domain.PER_LINE_S * lines + domain.PER_UNIT_S * units) / 60
+    units_held, kilograms = domain.load(order)
     way = HALF_PICK + _drive(store, order.drop) + HALF_DROP
     opens = zone.minutes(order.window_starts_at - zone.early)
     soonest = max(opens, domain.APPROACH_S / 60 + HALF_PICK + shop + way)
@@ -157,7 +158,10 @@ def _order(order: WaitingOrder, zone: Zone) -> Order:
         opens=opens,
         due=max(zone.minutes(order.window_ends_at), soonest),
         shop_minutes=shop,
-        litres=float(min(order.unit_count, domain.MAX_UNITS)),
+        litres=float(units_held),
+        kilograms=kilograms,
+        needs=order.needs,
+        fresh=domain.FRESH if order.is_cold else 0.0,
     )
 
 
@@ -169,6 +173,8 @@ def _shopper(shopper: AvailableShopper, zone: Zone, *, free: float = 0.0) -> Sho
         off=SHIFT_MINUTES if shopper.shift_ends_at is None else zone.minutes(shopper.shift_ends_at),
         orders=float(domain.MAX_ORDERS),
         litres=float(domain.UNITS_IN.get(shopper.vehicle, domain.MAX_UNITS)),
+        kilograms=domain.KILOGRAMS_IN.get(shopper.vehicle, domain.KILOGRAMS_IN["car"]),
+        skills=shopper.certificates,
     )
 
 

@@ -172,6 +172,7 @@ def _offer(match: Match, store: Store, token: int, now: datetime) -> bool:
         store_id=store.id,
         expires_at=expires_at + domain.CLAIM_GRACE,
         now=now,
+        needs={kind for order in match.job.route.orders for kind in order.needs},
     )
     if assignment_id is None:
         return False
