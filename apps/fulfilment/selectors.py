@@ -170,6 +170,7 @@ def finished(*, store_order_ids: Collection[int]) -> dict[int, FinishedOrder]:
             window_ends_at=row.window_ends_at,
             assigned_at=row.assigned_at,
             picking_started_at=row.picking_started_at,
+            picked_at=row.picked_at,
             delivery_started_at=row.delivery_started_at,
             delivered_at=row.delivered_at,
         )

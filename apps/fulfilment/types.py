@@ -131,6 +131,7 @@ class FinishedOrder:
     window_ends_at: datetime
     assigned_at: datetime | None
     picking_started_at: datetime | None
+    picked_at: datetime | None
     delivery_started_at: datetime | None
     delivered_at: datetime
 

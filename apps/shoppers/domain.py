@@ -1,7 +1,8 @@
 """Rules about shoppers that need no database."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
+from statistics import median
 from typing import Literal
 
 from apps.common.geo import Point
@@ -33,6 +34,13 @@ LONGEST_SHIFT = timedelta(hours=16)
 
 LONGEST_CERTIFICATE = timedelta(days=3653)
 
+RECENT_PICKS = 50
+"""Picks that say how fast somebody is today."""
+PICKS_TO_BELIEVE = 10
+"""Worth so many picks is what is expected of everybody; so many of one's own count for half."""
+PACES = (0.5, 2.0)
+"""Nobody is reckoned with as faster or slower than that: twice as fast as expected, or half as fast."""
+
 CLOCK_SKEW = timedelta(seconds=30)
 """How far ahead of ours a phone's clock may be."""
 
@@ -56,6 +64,19 @@ def checked_period(valid_from: date, valid_until: date) -> tuple[date, date]:
     if not valid_from <= valid_until <= valid_from + LONGEST_CERTIFICATE:
         raise CertificateInvalid("A certificate is valid until its first day or later, and for ten years at most.")
     return valid_from, valid_until
+
+
+def pace(ratios: Sequence[float]) -> float:
+    """What to multiply minutes in the store with, from minutes taken by minutes expected of ``RECENT_PICKS`` at most.
+
+    Their median, so that one long talk at the till says nothing, drawn to 1 by credibility, n / (n + k) (H. Bühlmann,
+    "Experience Rating and Credibility", ASTIN Bulletin 4(3), 1967; k is set, not estimated).
+    """
+    if not ratios:
+        return 1.0
+    own = len(ratios) / (len(ratios) + PICKS_TO_BELIEVE)
+    slowest, fastest = max(PACES), min(PACES)
+    return min(max(own * median(ratios) + 1 - own, fastest), slowest)
 
 
 def coarse(point: Point) -> Point:

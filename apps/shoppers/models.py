@@ -32,6 +32,8 @@ class Shopper(ShardedModel):
     last_lng = models.FloatField(null=True)
     last_seen_at = models.DateTimeField(null=True)
     registered_at = models.DateTimeField(db_default=Now())
+    pace = models.FloatField(db_default=1.0)
+    """``domain.pace`` of the ``Pick`` rows."""
 
     sharding: ClassVar = ShardKey("shopper", field="id")
 
@@ -50,6 +52,7 @@ class Shopper(ShardedModel):
                 condition=Q(shift_ends_at__isnull=True) | Q(is_online=True, shift_ends_at__gt=F("online_since")),
                 name="shoppers_shopper_shift",
             ),
+            models.CheckConstraint(condition=Q(pace__range=domain.PACES), name="shoppers_shopper_pace"),
         ]
         indexes = [
             models.Index(fields=["zone_id", "last_seen_at"], name="shoppers_online", condition=Q(is_online=True)),
@@ -95,6 +98,32 @@ class Certification(ShardedModel):
     @override
     def __str__(self) -> str:
         return f"{self.kind} certificate of shopper {self.shopper_id} until {self.valid_until}"
+
+
+class Pick(ShardedModel):
+    """How long a shopper took in the store for a batch, and how long somebody of pace 1 takes. Written once."""
+
+    id = ShardAutoField(primary_key=True)
+    shopper = ShardForeignKey(Shopper, on_delete=models.CASCADE, related_name="picks", db_index=False)
+    batch_id = models.BigIntegerField()
+    minutes = models.FloatField()
+    expected_minutes = models.FloatField()
+    picked_at = models.DateTimeField()
+
+    sharding: ClassVar = ShardKey("shopper", field="shopper")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["shopper", "batch_id"], name="shoppers_pick_once"),
+            models.CheckConstraint(
+                condition=Q(minutes__gt=0, minutes__lt=1440, expected_minutes__gt=0), name="shoppers_pick_took_time"
+            ),
+        ]
+        indexes = [models.Index(fields=["shopper", "-picked_at"], name="shoppers_pick_recent")]
+
+    @override
+    def __str__(self) -> str:
+        return f"batch {self.batch_id} in {self.minutes:.0f} of {self.expected_minutes:.0f} minutes"
 
 
 def valid(now: datetime) -> Q:

@@ -41,6 +41,7 @@ def shopper(*, shopper_id: int) -> Shopper:
         is_online=row.is_online,
         online_since=row.online_since,
         shift_ends_at=row.shift_ends_at,
+        pace=row.pace,
     )
 
 
@@ -72,7 +73,7 @@ def present(*, zone_id: int, now: datetime) -> Present:
             certificates.setdefault(shopper_id, set()).add(kind)
         found = [
             _available(row, places[row.pk], certificates.get(row.pk, ()))
-            for row in online.only("vehicle", "shift_ends_at")
+            for row in online.only("vehicle", "shift_ends_at", "pace")
         ]
         assigned = models.Assignment.objects.using(alias).filter(shopper_id__in=shopper_ids, state__in=domain.LIVE)
         ran_out = Q(state__in=domain.EXPIRING, expires_at__lte=now)
@@ -98,6 +99,7 @@ def _available(row: models.Shopper, point: Point, certificates: Collection[str])
         vehicle=row.vehicle,
         shift_ends_at=row.shift_ends_at,
         certificates=frozenset(certificates),
+        pace=row.pace,
     )
 
 

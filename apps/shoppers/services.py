@@ -250,6 +250,28 @@ def end_shifts(*, using: str, now: datetime) -> int:
 
 
 @sharding.repeatable
+def note_pick(*, shopper_id: int, batch_id: int, minutes: float, expected_minutes: float, picked_at: datetime) -> bool:
+    """The shopper took so long in the store for a batch; their pace follows. False when that is known. 5 queries."""
+    with sharding.atomic(sharding.home("shopper", shopper_id)):
+        mine = models.Shopper.objects.filter(pk=shopper_id)
+        if mine.select_for_update(no_key=True).first() is None:
+            return False
+        picks = models.Pick.objects.filter(shopper_id=shopper_id)
+        if picks.filter(batch_id=batch_id).exists():
+            return False
+        models.Pick.objects.create(
+            shopper_id=shopper_id,
+            batch_id=batch_id,
+            minutes=minutes,
+            expected_minutes=expected_minutes,
+            picked_at=picked_at,
+        )
+        recent = picks.order_by("-picked_at").values_list("minutes", "expected_minutes")[: domain.RECENT_PICKS]
+        mine.update(pace=domain.pace([taken / expected for taken, expected in recent]))
+    return True
+
+
+@sharding.repeatable
 def earn(
     *, shopper_id: int, batch_id: int, order_id: int | None, kind: domain.EarningKind, amount: Money, now: datetime
 ) -> bool:

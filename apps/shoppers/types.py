@@ -16,6 +16,8 @@ class Shopper:
     online_since: datetime | None
     shift_ends_at: datetime | None
     """Nothing is to be picked up later; None while offline."""
+    pace: float
+    """Multiplies minutes in the store; 1 until something is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +31,8 @@ class AvailableShopper:
     """None for who went online before anybody asked for it."""
     certificates: frozenset[str] = frozenset()
     """Kinds that are valid now."""
+    pace: float = 1.0
+    """Multiplies minutes in the store; 0.8 is a fast one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

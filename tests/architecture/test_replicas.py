@@ -15,6 +15,7 @@ LATE_IS_HARMLESS = {
     "fulfilment.StoreOrder",
     "orders.OrderEvent",
     "shoppers.Certification",  # claiming and accepting ask again
+    "shoppers.Pick",
     "shoppers.Shopper",
 }
 

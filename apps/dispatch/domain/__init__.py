@@ -212,7 +212,7 @@ def matches(jobs: Sequence[Job], shoppers: Sequence[AvailableShopper], *, now: d
 def _may_take(orders: Collection[WaitingOrder], shopper: AvailableShopper, approach_m: float, *, now: datetime) -> bool:
     """What the engine sees to for those it plans: it all fits, is allowed, and is picked up before the shift ends."""
     units, kilograms = (sum(loads) for loads in zip(*map(load, orders), strict=True))
-    picked_at = now + timedelta(seconds=travel_s(approach_m) + picking_s(orders))
+    picked_at = now + timedelta(seconds=travel_s(approach_m) + shopper.pace * picking_s(orders))
     fits = units <= UNITS_IN.get(shopper.vehicle, MAX_UNITS) and kilograms <= KILOGRAMS_IN.get(
         shopper.vehicle, KILOGRAMS_IN["car"]
     )

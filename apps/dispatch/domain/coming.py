@@ -37,7 +37,7 @@ def coming(shopper: AvailableShopper, orders: Sequence[InHand], *, store: Point,
     stage = _stage(orders)
     lines, units = sum(order.line_count for order in orders), sum(order.unit_count for order in orders)
     here = shopper.point if stage is Stage.DELIVERING else store
-    left = components(stage, lines_left=lines, units_left=units, store=here, doors=doors)
+    left = components(stage, lines_left=lines, units_left=units, store=here, doors=doors, pace=shopper.pace)
     minutes = left.minutes
     if stage is Stage.ASSIGNED:
         to_store_s = domain.travel_s(domain.distance_m(shopper.point, store))

@@ -175,6 +175,7 @@ def _shopper(shopper: AvailableShopper, zone: Zone, *, free: float = 0.0) -> Sho
         litres=float(domain.UNITS_IN.get(shopper.vehicle, domain.MAX_UNITS)),
         kilograms=domain.KILOGRAMS_IN.get(shopper.vehicle, domain.KILOGRAMS_IN["car"]),
         skills=shopper.certificates,
+        pace=shopper.pace,
     )
 
 

@@ -9,7 +9,7 @@ from apps.dispatch.services.answering import accept, decline, expire_offers
 from apps.dispatch.services.planning import plan
 from apps.dispatch.services.progress import drop_order, finish_order, note_picking, reclaim_stale
 from apps.dispatch.services.silence import reclaim_silent
-from apps.dispatch.services.telling import tell_accepted, tell_tip
+from apps.dispatch.services.telling import tell_accepted, tell_pick, tell_tip
 
 __all__ = [
     "accept",
@@ -22,5 +22,6 @@ __all__ = [
     "reclaim_silent",
     "reclaim_stale",
     "tell_accepted",
+    "tell_pick",
     "tell_tip",
 ]
