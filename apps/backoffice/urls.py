@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import path
 
-from apps.backoffice.views import orders, store, zones, zones_order
+from apps.backoffice.views import orders, shoppers, store, zones, zones_order
 
 app_name = "backoffice"
 
@@ -16,6 +16,13 @@ urlpatterns = [
         "admin/zones/<int:zone_id>/orders/<int:store_order_id>/",
         admin.site.admin_view(zones_order.order),
         name="zone_order",
+    ),
+    path("admin/shoppers/", admin.site.admin_view(shoppers.find), name="find_shopper"),
+    path("admin/shoppers/<int:shopper_id>/", admin.site.admin_view(shoppers.shopper), name="shopper"),
+    path(
+        "admin/shoppers/<int:shopper_id>/certificates/<int:certification_id>/withdraw/",
+        admin.site.admin_view(shoppers.withdraw),
+        name="withdraw_certificate",
     ),
     path("store/", store.today, name="store"),
 ]

@@ -48,6 +48,11 @@ def pay_the_shopper(event: BatchCompleted, message_id: str) -> None:
     shoppers.complete(shopper_id=event.shopper_id, batch_id=event.batch_id)
 
 
+@outbox.on(BatchCompleted)
+def measure_the_pace(event: BatchCompleted, message_id: str) -> None:
+    services.tell_pick(batch_id=event.batch_id, shopper_id=event.shopper_id)
+
+
 @outbox.on(OrderDelivered)
 def pass_on_the_tip(event: OrderDelivered, message_id: str) -> None:
     tip = Money(event.tip_cents, event.currency)

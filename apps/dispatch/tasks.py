@@ -40,12 +40,13 @@ def weigh_zone(zone_id: int) -> None:
 
 @shared_task(name="dispatch.sweep")
 def sweep() -> None:
-    """End the offers and overrides whose time is up, and take back batches that nobody began."""
+    """End the offers and overrides whose time is up, and take back batches that nobody began, or goes on with."""
     now = clock.now()
 
     def sweep_shard(alias: str) -> None:
         services.expire_offers(using=alias, now=now)
         services.reclaim_stale(using=alias, now=now)
+        services.reclaim_silent(using=alias, now=now)
         services.end_overrides(using=alias, now=now)
 
     databases.for_each(sharding.aliases("store"), sweep_shard)

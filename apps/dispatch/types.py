@@ -57,13 +57,13 @@ class Offer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stop:
-    """``kind`` pick or drop, ``state`` pending, done or dropped."""
+    """``kind`` pick or drop, ``state`` pending, done or dropped. ``point`` is None where a door is no place."""
 
     sequence: int
     kind: str
     store_order_id: int
     order_id: int
-    point: Point
+    point: Point | None
     state: str
 
 

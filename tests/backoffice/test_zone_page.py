@@ -9,6 +9,7 @@ from apps.common import clock
 from apps.common.geo import Point
 from apps.dispatch import selectors as dispatch
 from apps.dispatch import services as dispatch_services
+from apps.fulfilment.models import StoreOrder
 from tests.accounts.factories import make_customer as make_person
 from tests.accounts.factories import make_staff
 from tests.dispatch.factories import NOW, make_offer
@@ -42,6 +43,8 @@ def test_a_batch_is_drawn_as_it_stands_and_as_it_stood(operator):
     assert f"with shopper {offered.shopper_id} (chosen)" in page
     assert "with nobody" in page
     assert "somebody had to leave by" in page
+    StoreOrder.objects.filter(pk=late).update(drop_lat=float("nan"))
+    assert seen(operator, offered.store, minutes=5).count("<circle") == 2  # listed, but nowhere on the map
     earlier = seen(operator, offered.store, minutes=5, ago=5)  # the moment of the offer
     assert states(earlier) == ["offered"]
     assert earlier.count("<circle") == 2

@@ -111,14 +111,15 @@ def may_decide(request: HttpRequest) -> bool:
 
 def _drawn(picture: ZonePicture, cells: Sequence[HeatCell]) -> dict[str, object]:
     at_store = {store.id: store.point for store in picture.stores}
-    orders = [*picture.loose, *(order for batch in picture.batches for order in batch.orders)]
+    known = [*picture.loose, *(order for batch in picture.batches for order in batch.orders)]
+    orders = [(order, order.drop) for order in known if order.drop]
     idle = picture.idle or ()
-    places = [*at_store.values(), *(order.drop for order in orders), *(shopper.point for shopper in idle)]
+    places = [*at_store.values(), *(drop for _, drop in orders), *(shopper.point for shopper in idle)]
     places += [corner for cell in cells for corner in cell.boundary]
     place = _Projection(places or [picture.zone.point])
     return {
         "store_marks": [Mark(*place(store.point), store.name) for store in picture.stores],
-        "order_marks": [Mark(*place(order.drop), _told(order), order.stage, order.id) for order in orders],
+        "order_marks": [Mark(*place(drop), _told(order), order.stage, order.id) for order, drop in orders],
         "shopper_marks": [Mark(*place(one.point), f"Shopper {one.shopper_id}, free") for one in idle],
         "areas": [_area(place, cell) for cell in cells],
         "lines": [_line(place, at_store[batch.store_id], batch) for batch in picture.batches if batch.orders],
@@ -131,7 +132,7 @@ def _told(order: Standing) -> str:
 
 
 def _line(place: "_Projection", store: Point, batch: ZoneBatch) -> Line:
-    way: Iterable[Point] = [store, *(order.drop for order in batch.orders)]
+    way: Iterable[Point] = [store, *(order.drop for order in batch.orders if order.drop)]
     points = " ".join(f"{x:.1f},{y:.1f}" for x, y in map(place, way))
     return Line(points, f"Batch {batch.id}: {batch.state}, {len(batch.orders)} orders", batch.state)
 

@@ -106,8 +106,8 @@ class StopOutput(serializers.Serializer[Any]):
     sequence = serializers.IntegerField()
     kind = serializers.ChoiceField(choices=["pick", "drop"])
     store_order_id = serializers.CharField()
-    lat = serializers.FloatField(source="point.lat")
-    lng = serializers.FloatField(source="point.lng")
+    lat = serializers.FloatField(source="point.lat", allow_null=True)
+    lng = serializers.FloatField(source="point.lng", allow_null=True)
     state = serializers.ChoiceField(choices=["pending", "done", "dropped"])
 
 

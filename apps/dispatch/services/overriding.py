@@ -209,11 +209,23 @@ def _check_load(orders: Collection[WaitingOrder], shopper: AvailableShopper) -> 
         raise OverrideRefused("One of the addresses has no position; locate the address first.")
     if len(orders) > domain.MAX_ORDERS:
         raise OverrideRefused(f"{len(orders)} orders are more than one shopper takes; {domain.MAX_ORDERS} at most.")
+    missing = frozenset[str]().union(*(order.needs for order in orders)) - shopper.certificates
+    if missing:
+        raise OverrideRefused(
+            f"Shopper {shopper.shopper_id} has no valid certificate for {', '.join(sorted(missing))}; choose another."
+        )
     holds = domain.UNITS_IN.get(shopper.vehicle, domain.MAX_UNITS)
     units = sum(order.unit_count for order in orders)
     if units > holds and not (len(orders) == 1 and holds == domain.MAX_UNITS):
         raise OverrideRefused(
             f"{units} units do not fit: shopper {shopper.shopper_id} takes {holds} ({shopper.vehicle}). "
+            "Choose fewer orders, or another shopper."
+        )
+    carries = domain.KILOGRAMS_IN.get(shopper.vehicle, domain.KILOGRAMS_IN["car"])
+    kilograms = sum(domain.load(order)[1] for order in orders)
+    if kilograms > carries:
+        raise OverrideRefused(
+            f"{kilograms:.0f} kg are too much: shopper {shopper.shopper_id} takes {carries:.0f} ({shopper.vehicle}). "
             "Choose fewer orders, or another shopper."
         )
 

@@ -15,8 +15,9 @@ from django.db.models.functions import Greatest
 import sharding
 from apps.dispatch import domain, models
 from apps.dispatch.domain import BatchStatus, Job, Match, OfferStatus, StopState, reasons, zone_plan
+from apps.dispatch.domain.coming import Coming
 from apps.dispatch.domain.zone_plan import Proposal, Zone
-from apps.dispatch.services import leasing
+from apps.dispatch.services import leasing, under_way
 from apps.dispatch.steering import heat, standing
 from apps.dispatch.steering.domain import Overrides
 from apps.dispatch.travel import source
@@ -26,7 +27,7 @@ from apps.fulfilment import services as fulfilment_services
 from apps.fulfilment.types import WaitingOrder
 from apps.shoppers import selectors as shoppers
 from apps.shoppers import services as shopper_services
-from apps.shoppers.types import AvailableShopper
+from apps.shoppers.types import AvailableShopper, Present
 from apps.stores import selectors as stores
 from apps.stores.types import Store
 from cython_ext.dispatch.travel import Roads
@@ -60,14 +61,19 @@ def plan(*, zone_id: int, now: datetime) -> PlanReport:
         overrides = standing.overrides(store_ids=zone_stores.keys(), now=now)
         refused = _refused(zone_stores, {order.id: order for order in waiting}, batch_of, overrides, now)
         loose = [order for order in waiting if order.id not in batch_of and not overrides.leave_alone(order.id)]
-        free = shoppers.available(zone_id=zone_id, now=now) if refused or loose or overrides.assigned else ()
+        is_idle = not (refused or loose or overrides.assigned)
+        present = Present(available=(), busy=()) if is_idle else shoppers.present(zone_id=zone_id, now=now)
+        free = present.available
+        coming = under_way.coming_free(present.busy, zone_stores, now=now) if loose and free else ()
         first = standing.assigned(overrides, waiting, free, zone_stores, now)
         again = domain.matches(refused, _without(free, first), now=now)
-        proposal = _propose(zone_id, zone_stores, loose, _without(free, first + again), overrides.forbidden, now)
+        idle = _without(free, first + again)
+        proposal = _propose(zone_id, zone_stores, loose, idle, coming, overrides.forbidden, now)
         found = first + sorted(again + proposal.matches, key=lambda match: match.job.route.slack_s)
         found = heat.with_peak_pay(found, zone_id=zone_id, now=now)
         sent, is_deposed = _send(found, zone_stores, lease.token, now)
     held = Counter(held.code for held in proposal.held.values())
+    held.update("door_unplaced" for order in waiting if order.id in batch_of and order.drop is None)
     offered = {order.id for match in first for order in match.job.route.orders}
     held += overrides.held({order.id for order in waiting}, offered)
     return PlanReport(
@@ -87,6 +93,7 @@ def _propose(
     zone_stores: dict[int, Store],
     loose: Sequence[WaitingOrder],
     free: Sequence[AvailableShopper],
+    coming: Sequence[Coming],
     forbidden: Mapping[int, frozenset[int]],
     now: datetime,
 ) -> Proposal:
@@ -95,6 +102,7 @@ def _propose(
     proposal = zone_plan.propose(
         loose,
         free,
+        coming=coming,
         zone=Zone(
             stores={store.id: store.point for store in zone_stores.values()},
             now=now,
@@ -186,6 +194,7 @@ def offer(match: Match, store: Store, token: int | None, now: datetime) -> bool:
         store_id=store.id,
         expires_at=expires_at + domain.CLAIM_GRACE,
         now=now,
+        needs={kind for order in match.job.route.orders for kind in order.needs},
     )
     if assignment_id is None:
         return False

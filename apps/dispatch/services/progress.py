@@ -83,13 +83,14 @@ def _end_stops(store_id: int, store_order_id: int, state: StopState, now: dateti
         if StopState.PENDING in left:
             return True
         if StopState.DONE in left and batch.shopper_id is not None:
-            _complete(batch, batch.shopper_id, alias, now)
+            complete(batch, batch.shopper_id, alias, now)
         else:
             _cancel(batch, alias, now)
     return True
 
 
-def _complete(batch: models.Batch, shopper_id: int, alias: str, now: datetime) -> None:
+def complete(batch: models.Batch, shopper_id: int, alias: str, now: datetime) -> None:
+    """In the caller's transaction, which holds the batch and has seen that something is delivered and nothing left."""
     models.Batch.objects.filter(pk=batch.pk).update(status=BatchStatus.COMPLETED, ended_at=now)
     event = BatchCompleted(
         batch_id=batch.pk,

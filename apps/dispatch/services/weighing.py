@@ -57,7 +57,7 @@ def _counted(picture: ZonePicture, kept_back: Collection[int], now: datetime) ->
     for batch in picture.batches:
         if batch.state == "taken":
             if batch.orders and all(order.stage == "delivering" for order in batch.orders):
-                places.append(batch.orders[-1].drop)
+                places += [drop for order in batch.orders[-1:] if (drop := order.drop)]
             continue
         orders[cell_of_store[batch.store_id]] += len(batch.orders)
         if batch.state == "offered":
@@ -67,7 +67,7 @@ def _counted(picture: ZonePicture, kept_back: Collection[int], now: datetime) ->
 
 def _is_due(order: Standing, now: datetime) -> bool:
     """Whether a shopper has to set out for it within ``peaks.LOOK_AHEAD``."""
-    if order.stage != "waiting":
+    if order.stage != "waiting" or order.drop is None:
         return False
     early = timedelta(minutes=settings.DISPATCH_EARLY_MINUTES)
     work = timedelta(seconds=domain.APPROACH_S + domain.IN_STORE_S + domain.PER_LINE_S * order.line_count)

@@ -5,9 +5,9 @@ from django.db import migrations
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('shoppers', '0002_peak_pay'),
+        ('shoppers', '0005_pace'),
     ]
 
     operations = [
-        ValidateConstraint(model_name='earning', name='shoppers_earning_kind_order'),
+        ValidateConstraint(model_name='shopper', name='shoppers_shopper_pace'),
     ]

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('shoppers', '0001_initial'),
+        ('shoppers', '0006_pace_holds'),
     ]
 
     operations = [
