@@ -16,6 +16,7 @@ from apps.fulfilment.models import PickLine, StoreOrder
 from apps.shoppers import services as shopper_services
 from tests.dispatch.factories import NOW, make_accepted
 from tests.shoppers.factories import make_shopper
+from tests.threads import at_once
 
 pytestmark = pytest.mark.django_db(databases="__all__")
 
@@ -153,3 +154,27 @@ def test_the_next_shopper_goes_on_from_there_and_earns_the_batch():
     assert fulfilment_services.check_out(store_order_id=offered.store_order_ids[0], shopper_id=second, now=late)
     services.finish_order(store_id=offered.store.id, store_order_id=offered.store_order_ids[0], now=late)
     assert (batch(offered).status, batch(offered).shopper_id) == ("completed", second)
+
+
+@pytest.mark.django_db(databases="__all__", transaction=True)
+def test_of_a_late_mark_and_the_sweep_one_comes_first_and_the_other_gives_way():
+    late = NOW + SILENCE
+    for round_number in range(4):
+        offered = make_accepted()
+        begin(offered)
+
+        def mark(offered=offered):
+            try:
+                return f"marked {find(offered, 0, 2, at=late)}"
+            except errors.StoreOrderNotFound:
+                return "gone"
+
+        jobs = [mark, lambda offered=offered: f"taken back {sweep(offered, late)}"]
+        said = at_once(jobs if round_number % 2 else jobs[::-1])
+        ((status, shopper_id, *_),) = orders(offered)
+        if said["taken back 1"]:
+            assert said == {"taken back 1": 1, "gone": 1}
+            assert (status, shopper_id, batch(offered).status) == ("waiting", None, "open")
+        else:
+            assert said == {"taken back 0": 1, "marked True": 1}
+            assert (status, shopper_id, batch(offered).status) == ("picking", offered.shopper_id, "picking")
