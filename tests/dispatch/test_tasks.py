@@ -22,9 +22,9 @@ TWO_MINUTES_LATER = NOW + timedelta(minutes=2)
 
 
 def test_every_task_is_scheduled_and_goes_to_the_dispatch_queue():
-    names = {"dispatch.plan_zones", "dispatch.sweep", "shoppers.sweep"}
+    names = {"dispatch.plan_zones", "dispatch.sweep", "dispatch.weigh_zones", "shoppers.sweep"}
     assert names <= schedule.EVERY_SECONDS.keys()
-    names |= {"dispatch.plan_zone"}
+    names |= {"dispatch.plan_zone", "dispatch.weigh_zone"}
     assert names <= current_app.tasks.keys()
     assert {current_app.amqp.router.route({}, name)["queue"].name for name in names} == {"dispatch"}
 
