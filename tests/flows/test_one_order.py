@@ -117,6 +117,7 @@ def test_an_order_over_three_keyspaces(bank, here, there):
         (shop, "common_inboxmessage"): 1,
         (work, "shoppers_assignment"): 1,
         (work, "shoppers_earning"): 2,
+        (work, "shoppers_pick"): 1,
         ("default", "dispatch_plannerlease"): 1,
         **{(shard, "dispatch_storefence"): stores_there for shard, stores_there in zone_stores.items()},
     }
