@@ -1,5 +1,5 @@
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from django.db.models import Q, Sum
@@ -131,11 +131,18 @@ def lacks(*, shopper_id: int, needs: Collection[str], now: datetime) -> frozense
 def heard_of(*, shopper_ids: Collection[int], since: datetime) -> frozenset[int]:
     """Those of the shoppers whose position came after ``since``, which is known up to a minute late. 1 query a shard.
 
-    Who lives on a shard that is away counts as heard of.
+    Who lives on a shard that is away counts as heard of: nothing is known against them.
     """
-    rows = models.Shopper.objects.filter(pk__in=shopper_ids)
-    quiet = rows.filter(Q(last_seen_at__isnull=True) | Q(last_seen_at__lte=since))
-    return frozenset(shopper_ids) - frozenset(quiet.values_list("pk", flat=True))
+    silent: set[int] = set()
+    living = _by_shard(shopper_ids)
+
+    def look(alias: str) -> None:
+        rows = models.Shopper.objects.using(alias).filter(pk__in=living[alias])
+        quiet = rows.filter(Q(last_seen_at__isnull=True) | Q(last_seen_at__lte=since))
+        silent.update(quiet.values_list("pk", flat=True))
+
+    databases.for_each(living, look)
+    return frozenset(shopper_ids) - silent
 
 
 def live_assignment(*, shopper_id: int) -> Assignment | None:
@@ -216,7 +223,7 @@ def _stored_places(*, zone_id: int, now: datetime) -> list[tuple[int, Point, dat
     return found
 
 
-def _by_shard(shopper_ids: dict[int, Point]) -> dict[str, list[int]]:
+def _by_shard(shopper_ids: Iterable[int]) -> dict[str, list[int]]:
     shards: dict[str, list[int]] = {}
     for shopper_id in shopper_ids:
         shards.setdefault(sharding.alias_for("shopper", shopper_id), []).append(shopper_id)

@@ -13,6 +13,7 @@ from apps.fulfilment import errors
 from apps.fulfilment import selectors as fulfilment
 from apps.fulfilment import services as fulfilment_services
 from apps.fulfilment.models import PickLine, StoreOrder
+from apps.shoppers import models as models_of_shoppers
 from apps.shoppers import services as shopper_services
 from tests.dispatch.factories import NOW, make_accepted
 from tests.shoppers.factories import make_shopper
@@ -104,6 +105,24 @@ def test_any_sign_of_life_leaves_the_shopper_the_batch(sign):
     assert sweep(offered, late) == 0
     assert {shopper_id for _, shopper_id, *_ in orders(offered)} == {offered.shopper_id}
     assert sweep(offered, late + MINUTE) == 1
+
+
+def test_nobody_is_relieved_whose_own_shard_is_away(monkeypatch):
+    offered = make_accepted()
+    begin(offered)
+    using = models_of_shoppers.Shopper.objects.using
+
+    def away(alias):
+        if alias == home:
+            raise sharding.ShardUnavailable(alias, "away")
+        return using(alias)
+
+    home = sharding.alias_for("shopper", offered.shopper_id)
+    with monkeypatch.context() as patched:
+        patched.setattr(models_of_shoppers.Shopper.objects, "using", away)
+        assert sweep(offered, NOW + SILENCE) == 0
+    assert [status for status, *_ in orders(offered)] == ["picking"]
+    assert sweep(offered, NOW + SILENCE) == 1
 
 
 def test_who_never_began_is_relieved_of_it_as_soon():

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from apps.common.geo import Point
 from apps.common.money import Money
 from apps.dispatch.domain import reasons, zone_plan
+from apps.dispatch.domain.coming import Coming
 from apps.dispatch.domain.zone_plan import Zone
 from apps.fulfilment.types import WaitingOrder
 from apps.shoppers.types import AvailableShopper
@@ -50,11 +51,17 @@ def shoppers(*metres, vehicle="car"):
     return [AvailableShopper(shopper_id=n, point=north(m), vehicle=vehicle) for n, m in enumerate(metres, start=1)]
 
 
-def propose(orders, free, *, previous=None, seconds=0.05):
+def propose(orders, free, *, coming=(), previous=None, seconds=0.05):
     stores = {store_id: point for store_id, point in STORES.items() if point}
     zone = Zone(stores=stores, now=NOW, early=timedelta(minutes=15))
     return zone_plan.propose(
-        orders, free, zone=zone, until_next=timedelta(seconds=63), previous=previous or {}, seconds=seconds
+        orders,
+        free,
+        coming=coming,
+        zone=zone,
+        until_next=timedelta(seconds=63),
+        previous=previous or {},
+        seconds=seconds,
     )
 
 
@@ -279,6 +286,7 @@ def trips(proposal):
     return {shopper_id: {order_id for _, order_id in stops} for shopper_id, stops in proposal.routes.items()}
 
 
+ALCOHOL = frozenset({"alcohol"})
 anywhere = st.one_of(st.none(), st.builds(Point, st.floats(-90, 90), st.floats(-180, 180)), st.just(north(900)))
 any_order = st.builds(
     order,
@@ -288,17 +296,44 @@ any_order = st.builds(
     opens=st.integers(-10_000, 300),
     line_count=st.integers(0, 10_000),
     unit_count=st.integers(0, 2**31 - 1),
+    kilograms=st.floats(0, 1e6),
+    needs=st.sampled_from([frozenset(), ALCOHOL]),
+    is_cold=st.booleans(),
 )
+any_shopper = st.builds(
+    AvailableShopper,
+    shopper_id=st.integers(1, 10**6),
+    point=st.integers(-9_000, 9_000).map(north),
+    vehicle=st.sampled_from(["car", "bike", "foot", "balloon"]),
+    shift_ends_at=st.one_of(st.none(), st.integers(-60, 900).map(lambda minutes: NOW + timedelta(minutes=minutes))),
+    certificates=st.sampled_from([frozenset(), ALCOHOL]),
+    pace=st.floats(0.5, 2.0),
+)
+any_shoppers = st.lists(any_shopper, max_size=6, unique_by=lambda shopper: shopper.shopper_id)
 
 
-@given(st.lists(any_order, max_size=12), st.lists(st.integers(-9_000, 9_000), max_size=5))
-def test_every_order_is_offered_once_or_held_with_a_reason(orders, metres):
-    proposal = propose(orders, shoppers(*metres), seconds=0.01)
+@given(st.lists(any_order, max_size=12), any_shoppers, st.integers(0, 3))
+def test_every_order_is_offered_once_or_held_with_a_reason(orders, people, at_work):
+    later = [Coming(shopper=one, after=timedelta(minutes=5)) for one in people[:at_work]]
+    free = {one.shopper_id: one for one in people[at_work:]}
+    proposal = propose(orders, list(free.values()), coming=later, seconds=0.01)
     offered = [order_id for batch in batches(proposal) for order_id in batch]
     assert sorted([*offered, *proposal.held]) == sorted(one.id for one in orders)
     for match in proposal.matches:
-        route = match.job.route
+        route, shopper = match.job.route, free[match.shopper_id]
         assert {one.store_id for one in route.orders} == {route.store_id}
         assert 1 <= len(route.orders) <= 3
         assert [step.kind for step in route.steps] == ["pick"] * len(route.orders) + ["drop"] * len(route.orders)
         assert {step.order.id for step in route.steps[: len(route.orders)]} == {one.id for one in route.orders}
+        assert all(one.needs <= shopper.certificates for one in route.orders)
+        assert shopper.shift_ends_at is None or shopper.shift_ends_at > NOW
+        assert (
+            shopper.vehicle == "balloon"
+            or sum(min(one.kilograms, 120) for one in route.orders)
+            <= {
+                "car": 120,
+                "bike": 15,
+                "foot": 8,
+            }[shopper.vehicle]
+            + 1e-6
+        )
