@@ -24,8 +24,6 @@ TELL_S = 30.0
 LOOK_S = 4.0
 WORK_S = 25.0
 DECLINED, IGNORED = 0.10, 0.05
-GOING_ONLINE_S = 10.0
-"""Phones are switched on over so long."""
 PATIENCE_S = 10.0
 
 
@@ -57,8 +55,9 @@ class Phones:
     What fails there is raised at the end.
     """
 
-    def __init__(self, url: str, market: Market, finish: Callable[[int, int], None]) -> None:
+    def __init__(self, url: str, market: Market, finish: Callable[[int, int], None], *, going_online_s: float) -> None:
         self.log = Log()
+        self._going_online_s = going_online_s
         self._url, self._market, self._finish = url, market, finish
         self._over = Event()
         self._pool = ThreadPoolExecutor(1)
@@ -75,7 +74,7 @@ class Phones:
     async def _run(self) -> None:
         tokens = self._market.tokens
         phones = [_Phone(one, self._url, tokens[one.id], self.log, self._finish) for one in self._market.shoppers]
-        lives = [asyncio.create_task(phone.live()) for phone in phones]
+        lives = [asyncio.create_task(phone.live(self._going_online_s)) for phone in phones]
         while not self._over.is_set():
             await asyncio.sleep(0.2)
             for life in lives:
@@ -93,8 +92,8 @@ class _Phone:
         self.known: set[int] = set()
         self.told_at = 0.0
 
-    async def live(self) -> None:
-        await asyncio.sleep(self.chance.uniform(0, GOING_ONLINE_S))
+    async def live(self, going_online_s: float) -> None:
+        await asyncio.sleep(self.chance.uniform(0, going_online_s))
         while await self._ask("POST", "/online", self._place()) is None:
             await asyncio.sleep(1)
         self.log.online += 1

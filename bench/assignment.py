@@ -39,6 +39,8 @@ class Scale:
     machines: int
     seconds: float
     """Of a phase."""
+    going_online_s: float
+    """Phones are switched on over so long."""
 
     @property
     def orders_a_second(self) -> float:
@@ -57,9 +59,9 @@ class Scale:
         return 40_000 // self.machines
 
 
-FULL = Scale(machines=100, seconds=60)
+FULL = Scale(machines=100, seconds=60, going_online_s=10)
 """Of two cores each."""
-QUICK = Scale(machines=500, seconds=7)
+QUICK = Scale(machines=500, seconds=5, going_online_s=2)
 LATER = 0.1
 
 GOAL_S = 30.0
@@ -78,7 +80,7 @@ def main(*, quick: bool) -> Report:
     with _market.installation("assignment") as running:
         market = _market.settle(zones=scale.zones, stores=scale.stores, shoppers=scale.shoppers, now=datetime.now(UTC))
         figures += _race.figures(running.url, market, _finish)
-        with Phones(running.url, market, _finish) as phones:
+        with Phones(running.url, market, _finish, going_online_s=scale.going_online_s) as phones:
             _wait(lambda: phones.log.online == scale.shoppers, 60)
             orders = Orders(market, scale.orders_a_second)
             with orders:
