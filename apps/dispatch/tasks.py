@@ -1,4 +1,5 @@
 import logging
+import random
 
 from celery import shared_task
 
@@ -14,8 +15,13 @@ logger = logging.getLogger(__name__)
 
 @shared_task(name="dispatch.plan_zones")
 def plan_zones() -> None:
-    """Plan each zone in a task of its own: a zone in trouble delays no other. A run that nobody took is dropped."""
-    for zone in stores.zones():
+    """Plan each zone in a task of its own: a zone in trouble delays no other. A run that nobody took is dropped.
+
+    In another order each time: workers that cannot keep up drop the last ones, and no zone is to be always among them.
+    """
+    zones = list(stores.zones())
+    random.shuffle(zones)
+    for zone in zones:
         plan_zone.apply_async(args=[zone.id], expires=domain.PLAN_EVERY.total_seconds())
 
 

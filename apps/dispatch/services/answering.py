@@ -40,11 +40,11 @@ def accept(*, offer_id: int, shopper_id: int, now: datetime) -> Accepted:
     answer = Accepted(offer_id=offer_id, batch_id=offer.batch_id, store_id=offer.store_id)
     if offer.status == OfferStatus.ACCEPTED:
         return answer
+    if not _is_live(offer, now):
+        raise OfferGone("This offer is no longer available.")
     _check_certificates(offer, now)
     until = now + domain.ACCEPTING_FOR
-    is_held = _is_live(offer, now) and shoppers.hold(
-        shopper_id=shopper_id, batch_id=offer.batch_id, until=until, now=now
-    )
+    is_held = shoppers.hold(shopper_id=shopper_id, batch_id=offer.batch_id, until=until, now=now)
     if not is_held or not _take(offer, now):
         if _offer_to(shopper_id, offer_id).status == OfferStatus.ACCEPTED:
             return answer  # by the same shopper's other tap
@@ -93,7 +93,7 @@ def _end(offer: models.Offer, outcome: OfferStatus, now: datetime, when: Q) -> b
 
 
 def _offer_to(shopper_id: int, offer_id: int) -> models.Offer:
-    offer = models.Offer.objects.filter(pk=offer_id, shopper_id=shopper_id).first()
+    offer = models.Offer.objects.filter(pk=offer_id, shopper_id=shopper_id).select_related("batch").first()
     if offer is None:
         raise OfferNotFound("There is no such offer.")
     return offer
@@ -108,7 +108,8 @@ def _check_certificates(offer: models.Offer, now: datetime) -> None:
 
 
 def _is_live(offer: models.Offer, now: datetime) -> bool:
-    return offer.status == OfferStatus.SENT and offer.expires_at > now
+    """Read with its batch, at one moment: nobody has it, and it may be taken."""
+    return offer.status == OfferStatus.SENT and offer.expires_at > now and offer.batch.status == BatchStatus.OFFERED
 
 
 @sharding.repeatable
