@@ -59,7 +59,9 @@ def main() -> int:
     options = parser.parse_args()
     report: Report = import_module(f"bench.{options.name}").main(quick=options.quick)
     show(report)
-    if options.into:
+    if options.into and not report.figures:
+        print(f"nothing was measured; {options.into} stays as it is")
+    elif options.into:
         write(report, options.into)
     return 0 if report.is_met() else 1
 

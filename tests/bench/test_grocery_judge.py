@@ -193,3 +193,14 @@ def test_bundles_are_of_one_store_and_the_engine_makes_them_too():
         "first_come": [[1, 2], [3]],
         "AppEngine": [[1, 2], [3]],
     }
+
+
+def test_the_engine_waits_for_who_is_nearly_back_if_it_is_told_of_him():
+    near, far = shopper(1, home=2), shopper(2, home=6)
+    made = day([order(1, 3), order(2, 3, placed=24.0)], [near, far])
+    told = judge.run(made, AppEngine(made.zone)).trips
+    untold = judge.run(made, AppEngine(made.zone, knows_idle_only=True)).trips
+    assert told[0] == untold[0]
+    assert told[0].ended == pytest.approx(2 + STORE_MINUTES + 10 + 4 + DOOR_MINUTES)  # 27.2
+    assert [(trip.shopper_id, trip.began) for trip in told] == [(1, 0.0), (1, 28.0)]
+    assert [(trip.shopper_id, trip.began) for trip in untold] == [(1, 0.0), (2, 24.0)]

@@ -147,7 +147,7 @@ def test_a_day_is_the_same_for_its_seed_and_within_its_limits():
 def test_the_real_zone_has_its_stores_and_no_place_out_of_reach():
     for name in (zone.STREETS, zone.STORES, "completejourney/transactions.csv.gz", "completejourney/products.csv.gz"):
         real_data.file(name)
-    where = zone.columbus(30, real_data.FOLDER)
+    where = zone.columbus(addresses=30, folder=real_data.FOLDER)
     assert where.names[:3] == (
         "Kroger, 150 W Sycamore St",
         "Kroger, 1350 N High St",

@@ -55,17 +55,17 @@ def is_present() -> bool:
 
 
 @cache
-def columbus(addresses: int = ADDRESSES, folder: Path = DATA) -> Zone:
+def columbus(*, stores: int = STORE_COUNT, addresses: int = ADDRESSES, folder: Path = DATA) -> Zone:
     """A few seconds for 800 addresses, most of them for the drives. FileNotFoundError without the data."""
     streets = roads.network(folder / STREETS)
     usable = streets.two_way(streets.nearest(MIDDLE, range(len(streets.points))))
-    shops = _shops(folder / STORES)
-    stores = [streets.nearest((float(shop["lat"]), float(shop["lon"])), usable) for shop in shops]
-    near = set[int]().union(*(streets.minutes_from(store, within=CATCHMENT_MINUTES) for store in stores))
-    lived_on = sorted(node for node in near & usable - set(stores) if streets.is_lived_on[node])
+    shops = _shops(folder / STORES)[:stores]
+    doors = [streets.nearest((float(shop["lat"]), float(shop["lon"])), usable) for shop in shops]
+    near = set[int]().union(*(streets.minutes_from(door, within=CATCHMENT_MINUTES) for door in doors))
+    lived_on = sorted(node for node in near & usable - set(doors) if streets.is_lived_on[node])
     chance = random.Random(SEED)  # noqa: S311 (the same zone every time)
     return Zone(
-        table=roads.table(streets, stores + chance.sample(lived_on, addresses)),
+        table=roads.table(streets, doors + chance.sample(lived_on, addresses)),
         popularity=tuple(POPULARITY[shop["chain"]] for shop in shops),
         names=tuple(f"{shop['chain'].title()}, {shop['address']}" for shop in shops),
         baskets=baskets.read(folder / BASKETS),
@@ -73,8 +73,7 @@ def columbus(addresses: int = ADDRESSES, folder: Path = DATA) -> Zone:
 
 
 def _shops(path: Path) -> list[dict[str, str]]:
-    """The nearest to the middle; of two at one point, one."""
+    """The nearest to the middle first; of two at one point, one."""
     with path.open() as file:
         points = {(row["lat"], row["lon"]): row for row in csv.DictReader(file) if row["chain"] in POPULARITY}
-    shops = sorted(points.values(), key=lambda shop: metres(MIDDLE, (float(shop["lat"]), float(shop["lon"]))))
-    return shops[:STORE_COUNT]
+    return sorted(points.values(), key=lambda shop: metres(MIDDLE, (float(shop["lat"]), float(shop["lon"]))))
