@@ -13,11 +13,11 @@ from apps.dispatch.steering import peaks
 from apps.dispatch.steering.models import ZoneHeat
 from apps.dispatch.types import By
 from apps.fulfilment.models import StoreOrder
-from apps.shoppers import presence
 from apps.shoppers import selectors as shoppers
 from apps.shoppers import services as shopper_services
 from tests.dispatch.factories import NOW, make_accepted, make_offer
 from tests.fulfilment.factories import make_waiting_store_order
+from tests.presence import forget_everybody
 from tests.queries import counted
 from tests.shoppers.factories import make_shopper
 from tests.stores.factories import make_store
@@ -160,7 +160,7 @@ def test_an_offer_is_itemised_and_what_it_promised_stays_promised(store, setting
     base = 500 + 2 * 15 + 3 * 5 + 60
     assert (offer.pay.cents, offer.peak.cents) == (base + 200, 200)
     cache.clear()
-    presence._redis().flushdb()  # Redis promised nothing
+    forget_everybody()  # Redis promised nothing
     ZoneHeat.objects.all().delete()
     settings.DISPATCH_PEAK_MOST_CENTS = 0
     services.accept(offer_id=offer.id, shopper_id=shopper, now=NOW)
