@@ -9,6 +9,8 @@ QUEUES = ("critical", "dispatch", "events", "bulk")
 ROUTES = {
     "payments.*": {"queue": "critical"},
     "orders.*": {"queue": "critical"},
+    "dispatch.fit_roads": {"queue": "bulk"},
+    "dispatch.train_etas": {"queue": "bulk"},
     "dispatch.*": {"queue": "dispatch"},
     "shoppers.*": {"queue": "dispatch"},
     "catalog.*": {"queue": "bulk"},
@@ -16,7 +18,7 @@ ROUTES = {
     "privacy.*": {"queue": "bulk"},
     "sharding.*": {"queue": "bulk"},
 }
-"""Queue by the first word of a task's name; ``events`` otherwise. A task's own ``queue=`` option goes before this."""
+"""Queue by a task's name, else by its first word, else ``events``. What ``send_task`` is told goes before this."""
 
 
 def settings(*, broker_url: str) -> dict[str, Any]:

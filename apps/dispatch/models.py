@@ -1,4 +1,4 @@
-"""Batches live with their store. Only the planner's lease is global."""
+"""Batches live with their store. The planner's lease and what was learned of all stores are global."""
 
 from typing import ClassVar
 
@@ -181,3 +181,21 @@ class EtaModel(models.Model):
     @override
     def __str__(self) -> str:
         return f"ETA model {self.pk} of {self.trained_at:%Y-%m-%d %H:%M}"
+
+
+class RoadSpeeds(models.Model):
+    """How fast shoppers drove, by zone and hour; the newest is used, the others stay for comparison.
+
+    Global: one row for all zones. ``content`` is ``roads.stored``'s, ``figures`` what each zone's drives said, and how
+    far off the speeds are on drives that they were not fitted to.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    fitted_at = models.DateTimeField()
+    legs = models.PositiveIntegerField()
+    content = models.JSONField()
+    figures = models.JSONField()
+
+    @override
+    def __str__(self) -> str:
+        return f"road speeds {self.pk} of {self.fitted_at:%Y-%m-%d %H:%M}"

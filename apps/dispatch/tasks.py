@@ -1,16 +1,24 @@
 import logging
 import random
+from typing import Final
 
 from celery import shared_task
 
 import sharding
 from apps.common import clock, databases
 from apps.dispatch import domain, services
+from apps.dispatch.etas import training
+from apps.dispatch.roads import fitting
 from apps.dispatch.steering import peaks
 from apps.dispatch.travel.tasks import fill_travel_times  # noqa: F401 (workers look for tasks here)
 from apps.stores import selectors as stores
 
 logger = logging.getLogger(__name__)
+
+LEARNED_FROM_DAYS: Final = 28
+LEARNING: Final = {"acks_late": False, "time_limit": 900, "soft_time_limit": 870}
+"""It takes longer than what is put back when its worker dies may take (``celery_app.conf``): so it is not put back, and
+the next day's run learns the same."""
 
 
 @shared_task(name="dispatch.plan_zones")
@@ -56,3 +64,21 @@ def sweep() -> None:
         services.end_overrides(using=alias, now=now)
 
     databases.for_each(sharding.aliases("store"), sweep_shard)
+
+
+@shared_task(name="dispatch.fit_roads", **LEARNING)
+def fit_roads() -> None:
+    """Learn the zones' speeds from the latest trips; too few leave the last ones in use."""
+    report = fitting.fit(now=clock.now(), days=LEARNED_FROM_DAYS)
+    used = sum(fit.is_used for fit in report.zones.values())
+    logger.info(
+        "dispatch.roads_fitted version=%s zones=%d used=%d left_out=%s",
+        *(report.version, len(report.zones), used, dict(report.left_out)),
+    )
+
+
+@shared_task(name="dispatch.train_etas", **LEARNING)
+def train_etas() -> None:
+    """Learn how wrong ETAs are from the latest orders; too few leave the last model in use."""
+    report = training.train(now=clock.now(), days=LEARNED_FROM_DAYS)
+    logger.info("dispatch.etas_trained version=%s orders=%d", report.version, report.orders)

@@ -100,12 +100,23 @@ class Roads:
 
     @classmethod
     def fitted(
-        cls, trips: Iterable[Trip], *, zone_of: Callable[[Point], str] = one_zone, detour: float = 1.35, least: int = 20
+        cls,
+        trips: Iterable[Trip],
+        *,
+        zone_of: Callable[[Point], str] = one_zone,
+        detour: float = 1.35,
+        least: int = 20,
+        towards: float | None = None,
+        weight: float = 0.0,
     ) -> "Roads":
         """Speeds as total metres over total minutes, for every zone and hour with at least so many trips.
 
+        Few trips say little: with a ``weight``, the minutes a metre takes by n trips count n / (n + weight), the rest
+        is what all trips say for a zone and hour, and what ``towards`` (metres a minute) says for all trips.
+
         Detour and speed only matter by their ratio, so the detour stays what it is said to be. Trips of no length or
-        time, or with a number that is none, are passed over. ValueError when nothing is left.
+        time, or with a number that is none, are passed over. ValueError when nothing is left. Trips are read once,
+        and none is kept.
         """
         totals: dict[tuple[str, int], list[float]] = {}
         for trip in trips:
@@ -118,9 +129,19 @@ class Roads:
             total[2] += 1
         if not totals:
             raise ValueError("no usable trip to fit speeds from; start with Roads() and its default speed")
-        speed = sum(total[0] for total in totals.values()) / sum(total[1] for total in totals.values())
-        speeds = {key: total[0] / total[1] for key, total in totals.items() if total[2] >= least}
+        all_trips = [sum(kind) for kind in zip(*totals.values(), strict=True)]
+        speed = _drawn(all_trips, towards, weight)
+        speeds = {key: _drawn(total, speed, weight) for key, total in totals.items() if total[2] >= least}
         return cls(speed=speed, detour=detour, speeds=speeds, zone_of=zone_of)
+
+
+def _drawn(total: Sequence[float], towards: float | None, weight: float) -> float:
+    """The speed of so many metres, minutes and trips, drawn to another by credibility (n / (n + weight))."""
+    way, minutes, trips = total
+    if towards is None:
+        return way / minutes
+    own = trips / (trips + weight)
+    return 1 / (own * minutes / way + (1 - own) / towards)
 
 
 def _plane(places: Sequence[Point], detour: float) -> "tuple[array[float], array[float]]":

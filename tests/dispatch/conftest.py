@@ -1,6 +1,7 @@
 import pytest
 
 from apps.dispatch.etas import stored
+from apps.dispatch.roads import stored as stored_roads
 from tests.presence import forget_everybody
 
 
@@ -11,6 +12,7 @@ def empty_redis():
 
 
 @pytest.fixture(autouse=True)
-def no_eta_model():
-    """The model of an earlier test would be used in this one."""
+def nothing_learned():
+    """The ETA model and the speeds of an earlier test would be used in this one."""
     stored.forget()
+    stored_roads.forget()

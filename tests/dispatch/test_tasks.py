@@ -29,6 +29,19 @@ def test_every_task_is_scheduled_and_goes_to_the_dispatch_queue():
     assert {current_app.amqp.router.route({}, name)["queue"].name for name in names} == {"dispatch"}
 
 
+def test_what_is_learned_is_learned_daily_on_the_queue_for_what_may_wait():
+    names = {"dispatch.fit_roads", "dispatch.train_etas"}
+    entries = schedule.entries()
+    for name in names:
+        assert entries[name]["schedule"].remaining_estimate(clock.now()) <= timedelta(days=1)
+        task = current_app.tasks[name]
+        assert current_app.amqp.router.route({}, name)["queue"].name == "bulk"
+        assert not task.acks_late  # it may take longer than what is put back when its worker dies
+        task()  # nothing to learn from: nothing stored
+    assert not models.RoadSpeeds.objects.exists()
+    assert not models.EtaModel.objects.exists()
+
+
 def test_each_zone_is_planned_in_a_task_of_its_own(monkeypatch):
     zone_ids = [make_store(zone=name).zone_id for name in ("North", "South")]
     sent = []

@@ -73,11 +73,17 @@ class Zone:
     now: datetime
     early: timedelta
     travel: Travel = ROADS
+    speed: float = ROADS.speed
+    """Metres a minute on the straight line, where no two places are to be told apart."""
     forbidden: Mapping[int, frozenset[int]] = field(default_factory=dict)
     """Shoppers who may not have an order, by its id."""
 
     def minutes(self, moment: datetime) -> float:
         return (moment - self.now).total_seconds() / 60
+
+    def travel_s(self, distance_m: float) -> float:
+        """``domain.travel_s`` at this zone's speed."""
+        return domain.START_AND_PARK_S + 60 * distance_m / self.speed
 
 
 def propose(
@@ -146,14 +152,15 @@ def request(
 def _order(order: WaitingOrder, zone: Zone) -> Order:
     """Ready when its pickup brings it to the door as the window opens, less ``early``.
 
-    Late counts from ``SPARE_MINUTES`` before the window's end, or from when somebody could be there at all: a window that is over, or ends
-    before it begins, makes an order urgent, not hopeless. More than a car holds counts as a full one.
+    Late counts from ``SPARE_MINUTES`` before the window's end, or from when somebody could be there at all: a window
+    that is over, or ends before it begins, makes an order urgent, not hopeless. More than a car holds counts as a full
+    one.
     """
     store = zone.stores.get(order.store_id)
     lines, units = order.line_count - order.lines_done, order.unit_count - order.units_done
     shop = (domain.PER_LINE_S * lines + domain.PER_UNIT_S * units) / 60
     units_held, kilograms = domain.load(order)
-    way = HALF_PICK + _drive(store, order.drop) + HALF_DROP
+    way = HALF_PICK + _drive(store, order.drop, zone.speed) + HALF_DROP
     opens = zone.minutes(order.window_starts_at - zone.early)
     soonest = max(opens, domain.APPROACH_S / 60 + HALF_PICK + shop + way)
     return Order(
@@ -187,8 +194,8 @@ def _shopper(shopper: AvailableShopper, zone: Zone, *, free: float = 0.0) -> Sho
     )
 
 
-def _drive(store: Point | None, door: Point | None) -> float:
-    return 0.0 if store is None or door is None else domain.PER_KM_S * domain.distance_m(store, door) / 60_000
+def _drive(store: Point | None, door: Point | None, speed: float) -> float:
+    return 0.0 if store is None or door is None else domain.distance_m(store, door) / speed
 
 
 def _in_view(
@@ -248,7 +255,7 @@ def _take_over(
             match = _match(batch, orders, people[batch.shopper_id], zone)
             kept = match.job.route.orders
             cut += [order for order in members if order not in kept]
-            if domain.travel_s(match.approach_m) > domain.reach_s(kept, refusals=0, now=zone.now):
+            if zone.travel_s(match.approach_m) > domain.reach_s(kept, refusals=0, now=zone.now):
                 for order in kept:
                     _hold(made.held, order, "too_far", "Nobody free is near enough to its store yet.")
             else:

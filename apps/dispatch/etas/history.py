@@ -1,32 +1,17 @@
 """What finished batches tell about ETAs: for each order, what would have been said at each stage, and what was."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-import sharding
-from apps.dispatch import models
-from apps.dispatch.domain import BatchStatus, StopState
+from apps.dispatch import finished
 from apps.dispatch.etas import domain
 from apps.dispatch.etas.domain import Sample, Stage
-from apps.fulfilment import selectors as fulfilment
+from apps.dispatch.finished import Trip
 from apps.fulfilment.types import FinishedOrder
-from apps.stores import selectors as stores
-from apps.stores.types import Store
-
-CHUNK: Final = 500
-"""Batches read at once."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trip:
-    """A finished batch; its orders in the sequence of their doors."""
-
-    store: Store
-    orders: tuple[FinishedOrder, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,9 +46,9 @@ class _Busy:
 def orders(*, using: str, since: datetime, most_batches: int) -> list[Told]:
     """Every order of the batches that ended on one shard since then, of so many batches at most.
 
-    4 queries for each ``CHUNK`` of batches.
+    As many queries as ``finished.trips``.
     """
-    trips = [trip for chunk in _chunks(using, since, most_batches) for trip in _trips(chunk, using)]
+    trips = list(finished.trips(using=using, since=since, most_batches=most_batches))
     busy: dict[int, _Busy] = {}
     for trip in trips:
         of_store = busy.setdefault(trip.store.id, _Busy())
@@ -72,33 +57,6 @@ def orders(*, using: str, since: datetime, most_batches: int) -> list[Told]:
     for of_store in busy.values():
         of_store.sort()
     return [told for trip in trips for told in _told(trip, busy[trip.store.id])]
-
-
-def _chunks(using: str, since: datetime, most: int) -> Iterator[Sequence[models.Batch]]:
-    """By id, not by time: a batch that ends meanwhile moves no other into a chunk that was read already."""
-    ended = sharding.owned(models.Batch.objects, using).filter(status=BatchStatus.COMPLETED, ended_at__gte=since)
-    last = 0
-    while chunk := list(ended.filter(pk__gt=last).order_by("pk")[: min(CHUNK, most)]):
-        yield chunk
-        most -= len(chunk)
-        last = chunk[-1].pk
-
-
-def _trips(batches: Collection[models.Batch], using: str) -> list[Trip]:
-    by_id = {batch.pk: batch for batch in batches}
-    drops = sharding.owned(models.BatchStop.objects, using).filter(
-        batch_id__in=by_id, kind="drop", state=StopState.DONE
-    )
-    ids_of: dict[int, list[int]] = {}
-    for batch_id, store_order_id in drops.order_by("sequence").values_list("batch_id", "store_order_id"):
-        ids_of.setdefault(batch_id, []).append(store_order_id)
-    finished = fulfilment.finished(store_order_ids={one for ids in ids_of.values() for one in ids})
-    places = stores.stores(store_ids={batch.store_id for batch in batches})
-    return [
-        Trip(store=places[by_id[batch_id].store_id], orders=tuple(finished[one] for one in ids))
-        for batch_id, ids in ids_of.items()
-        if by_id[batch_id].store_id in places and all(one in finished for one in ids)
-    ]
 
 
 _BEGUN: Final[dict[Stage, Callable[[FinishedOrder], datetime | None]]] = {

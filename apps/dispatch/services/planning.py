@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.core.cache import cache
@@ -17,6 +18,7 @@ from apps.dispatch import domain, models
 from apps.dispatch.domain import BatchStatus, Job, Match, OfferStatus, StopState, reasons, zone_plan
 from apps.dispatch.domain.coming import Coming
 from apps.dispatch.domain.zone_plan import Proposal, Zone
+from apps.dispatch.roads import stored
 from apps.dispatch.services import leasing, under_way
 from apps.dispatch.steering import heat, standing
 from apps.dispatch.steering.domain import Overrides
@@ -99,6 +101,7 @@ def _propose(
 ) -> Proposal:
     """What the engine finds, beginning with its last plan. That is in the cache: without it, it only begins anew."""
     key = f"dispatch:routes:{zone_id}"
+    roads = _roads(zone_id, zone_stores, now)
     proposal = zone_plan.propose(
         loose,
         free,
@@ -107,7 +110,8 @@ def _propose(
             stores={store.id: store.point for store in zone_stores.values()},
             now=now,
             early=timedelta(minutes=settings.DISPATCH_EARLY_MINUTES),
-            travel=source.of_zone(zone_id, fallback=_roads(now)),
+            travel=source.of_zone(zone_id, fallback=roads),
+            speed=roads.speed,
             forbidden=forbidden,
         ),
         until_next=domain.PLAN_EVERY + timedelta(seconds=settings.DISPATCH_OFFER_SECONDS),
@@ -118,9 +122,17 @@ def _propose(
     return proposal
 
 
-def _roads(now: datetime) -> Roads:
-    """The engine's clock counts minutes from ``now``."""
-    return replace(zone_plan.ROADS, hour_of=lambda minutes: (now + timedelta(minutes=minutes)).astimezone(UTC).hour)
+def _roads(zone_id: int, zone_stores: Mapping[int, Store], now: datetime) -> Roads:
+    """At the speed of the zone's hour. 1 query a minute.
+
+    The engine's clock counts minutes from ``now``; ``hour_of`` is for what is known of the roads, by hours of UTC.
+    """
+    clock = zone_stores[min(zone_stores)].timezone if zone_stores else "UTC"
+    return replace(
+        zone_plan.ROADS,
+        speed=stored.newest().at(zone_id, now.astimezone(ZoneInfo(clock)).hour),
+        hour_of=lambda minutes: (now + timedelta(minutes=minutes)).astimezone(UTC).hour,
+    )
 
 
 def _without(free: Collection[AvailableShopper], taken: Collection[Match]) -> list[AvailableShopper]:

@@ -58,6 +58,15 @@ def test_each_zone_has_its_speed():
     assert [round(minutes, 2) for minutes in grid.matrix] == [0.0, 20.0, 60.0, 0.0]
 
 
+def test_few_trips_count_little():
+    # 10 trips at 10 minutes a kilometre, drawn to 2 with the weight of 30: (10 * 10 + 30 * 2) / 40 = 4. The hour's own
+    # 10 trips are drawn to that likewise: (10 * 10 + 30 * 4) / 40 = 5.5.
+    drawn = travel.Roads.fitted(trips(8, 60.0, count=10), detour=1.0, least=1, towards=500.0, weight=30.0)
+    assert drawn.speed == pytest.approx(1000 / 4)
+    assert drawn.speed_at(COLUMBUS, 8) == pytest.approx(1000 / 5.5)
+    assert drawn.speed_at(COLUMBUS, 9) == drawn.speed
+
+
 def test_trips_that_are_none_are_passed_over():
     bad = [travel.Trip(COLUMBUS, COLUMBUS, 8, 5.0), travel.Trip(COLUMBUS, north(1), 8, 0.0)]
     bad += [travel.Trip(COLUMBUS, (math.nan, 0.0), 8, 5.0), travel.Trip(COLUMBUS, north(1), 8, math.inf)]

@@ -11,7 +11,7 @@ from django.core.management import CommandError, call_command
 import sharding
 from apps.common import clock
 from apps.common.geo import Point
-from apps.dispatch import models
+from apps.dispatch import finished, models
 from apps.dispatch.etas import domain, history, predicting, stored, training
 from apps.dispatch.etas.domain import Components, Interval, Stage
 from apps.fulfilment import models as fulfilment_models
@@ -119,7 +119,7 @@ def test_how_busy_a_store_was_is_counted_at_that_store_at_that_time():
 
 
 def test_chunks_lose_and_double_nothing(monkeypatch, django_assert_num_queries):
-    monkeypatch.setattr(history, "CHUNK", 2)
+    monkeypatch.setattr(finished, "CHUNK", 2)
     store = make_store()
     for number in range(5):
         make_finished(store, assigned=NOON_IN_OHIO + timedelta(hours=number), number=number)
@@ -128,7 +128,7 @@ def test_chunks_lose_and_double_nothing(monkeypatch, django_assert_num_queries):
     assert len(read(since=NOON_IN_OHIO + timedelta(hours=2))) == 3
     alias = sharding.home("store", store.id).alias
     with django_assert_num_queries(4, using=alias):  # batches and none left; stops, orders; the store is global
-        monkeypatch.setattr(history, "CHUNK", 500)
+        monkeypatch.setattr(finished, "CHUNK", 500)
         history.orders(using=alias, since=NOON_IN_OHIO, most_batches=1000)
 
 
