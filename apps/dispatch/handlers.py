@@ -45,7 +45,7 @@ def pay_the_shopper(event: BatchCompleted, message_id: str) -> None:
             amount=Money(cents, event.currency),
             now=clock.now(),
         )
-    shoppers.complete(shopper_id=event.shopper_id, batch_id=event.batch_id)
+    shoppers.complete(shopper_id=event.shopper_id, batch_id=event.batch_id, now=clock.now())
 
 
 @outbox.on(BatchCompleted)

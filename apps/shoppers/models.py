@@ -27,6 +27,8 @@ class Shopper(ShardedModel):
     state = models.CharField(max_length=8, default="active")
     is_online = models.BooleanField(default=False)
     online_since = models.DateTimeField(null=True)
+    turn_at = models.DateTimeField(null=True)
+    """When they last had a turn: were offered a batch, or were done with one."""
     shift_ends_at = models.DateTimeField(null=True)
     last_lat = models.FloatField(null=True)
     last_lng = models.FloatField(null=True)

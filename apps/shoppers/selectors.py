@@ -73,7 +73,7 @@ def present(*, zone_id: int, now: datetime) -> Present:
             certificates.setdefault(shopper_id, set()).add(kind)
         found = [
             _available(row, places[row.pk], certificates.get(row.pk, ()))
-            for row in online.only("vehicle", "shift_ends_at", "pace")
+            for row in online.only("vehicle", "shift_ends_at", "pace", "online_since", "turn_at")
         ]
         assigned = models.Assignment.objects.using(alias).filter(shopper_id__in=shopper_ids, state__in=domain.LIVE)
         ran_out = Q(state__in=domain.EXPIRING, expires_at__lte=now)
@@ -100,6 +100,7 @@ def _available(row: models.Shopper, point: Point, certificates: Collection[str])
         shift_ends_at=row.shift_ends_at,
         certificates=frozenset(certificates),
         pace=row.pace,
+        waiting_since=max((at for at in (row.online_since, row.turn_at) if at is not None), default=None),
     )
 
 

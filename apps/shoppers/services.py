@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from django.conf import settings
-from django.db.models import Exists, OuterRef, Q, Value
+from django.db.models import Exists, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Coalesce
 
 import sharding
@@ -174,10 +174,10 @@ def claim(
 
 
 @sharding.repeatable
-def mark_offered(*, shopper_id: int, assignment_id: int, offer_id: int) -> bool:
-    """The claim has become an offer. False when the claim is over."""
-    mine = models.Assignment.objects.filter(pk=assignment_id, shopper_id=shopper_id)
-    return bool(mine.filter(state="claimed").update(state="offered", offer_id=offer_id))
+def mark_offered(*, shopper_id: int, assignment_id: int, offer_id: int, now: datetime) -> bool:
+    """The claim has become an offer, which is the shopper's turn. False when the claim is over."""
+    mine = models.Assignment.objects.filter(pk=assignment_id, shopper_id=shopper_id, state="claimed")
+    return _had_turn(shopper_id, mine, now, state="offered", offer_id=offer_id)
 
 
 @sharding.repeatable
@@ -209,10 +209,10 @@ def mark_accepted(*, shopper_id: int, batch_id: int, offer_id: int) -> bool:
 
 
 @sharding.repeatable
-def complete(*, shopper_id: int, batch_id: int) -> bool:
-    """The batch is done and the shopper free again. False when that is known."""
+def complete(*, shopper_id: int, batch_id: int, now: datetime) -> bool:
+    """The batch is done and the shopper free again, waiting from now on. False when that is known."""
     mine = models.Assignment.objects.filter(shopper_id=shopper_id, batch_id=batch_id)
-    return bool(mine.filter(state__in=(*domain.LIVE, "expired")).update(state="completed"))
+    return _had_turn(shopper_id, mine.filter(state__in=(*domain.LIVE, "expired")), now, state="completed")
 
 
 @sharding.repeatable
@@ -299,6 +299,17 @@ def _shopper(shopper_id: int) -> models.Shopper:
 
 
 @sharding.repeatable
+def _had_turn(shopper_id: int, assignments: QuerySet[models.Assignment], now: datetime, **changes: str | int) -> bool:
+    """Change the assignments, and note the turn with it. False when none of them is left to change."""
+    with sharding.atomic(sharding.home("shopper", shopper_id)):
+        shopper = models.Shopper.objects.filter(pk=shopper_id)
+        shopper.select_for_update(no_key=True).first()  # before its assignments, as everybody does
+        if not assignments.update(**changes):
+            return False
+        shopper.update(turn_at=now)
+    return True
+
+
 def _set_state(shopper_id: int, state: domain.State) -> None:
     if not models.Shopper.objects.filter(pk=shopper_id).update(state=state):
         raise NotAShopper(f"There is no shopper {shopper_id}.")

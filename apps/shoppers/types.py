@@ -33,6 +33,8 @@ class AvailableShopper:
     """Kinds that are valid now."""
     pace: float = 1.0
     """Multiplies minutes in the store; 0.8 is a fast one."""
+    waiting_since: datetime | None = None
+    """Since when they are online and had no turn: no offer, whatever they said to it, and no batch that ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

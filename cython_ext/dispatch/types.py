@@ -42,7 +42,8 @@ class Shopper:
     """``pace`` multiplies minutes in the store (0.8: a fast one); ``off`` is the last moment to pick anything up.
 
     ``route`` is promised already, in this order: nobody else gets these orders, and a drop without a pickup is aboard.
-    Nothing may be put before its first ``locked`` stops. ``pay[k]`` is what k + 1 orders more cost altogether.
+    Nothing may be put before its first ``locked`` stops. ``pay[k]`` is what k + 1 orders more cost altogether, be
+    it in pay or because it is not his turn.
     """
 
     shopper_id: str

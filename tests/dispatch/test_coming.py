@@ -132,7 +132,7 @@ def test_a_shopper_at_the_last_door_gets_the_order_next_door_when_he_is_free():
 
     late = NOW + 3 * MINUTE
     services.finish_order(store_id=store.id, store_order_id=at_work["store_order_id"], now=late)
-    shopper_services.complete(shopper_id=offered.shopper_id, batch_id=offered.batch_id)
+    shopper_services.complete(shopper_id=offered.shopper_id, batch_id=offered.batch_id, now=NOW)
     for shopper_id, point in ((offered.shopper_id, near(store, 200)), (far, near(store, 9_000))):
         shopper_services.report_position(shopper_id=shopper_id, point=point, now=late)
     assert plan(store, late).offers_sent == 1

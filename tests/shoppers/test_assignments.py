@@ -65,15 +65,37 @@ def test_the_database_itself_refuses_a_second_live_assignment():
 def test_the_way_of_an_offer_that_is_accepted():
     shopper = make_shopper(ZONE)
     assignment = claim(shopper)
-    assert services.mark_offered(shopper_id=shopper, assignment_id=assignment, offer_id=OFFER) is True
+    assert services.mark_offered(shopper_id=shopper, assignment_id=assignment, offer_id=OFFER, now=NOW) is True
     assert services.hold(shopper_id=shopper, batch_id=BATCH, until=SOON, now=NOW) is True
     assert services.mark_accepted(shopper_id=shopper, batch_id=BATCH, offer_id=OFFER) is True
     assert services.mark_accepted(shopper_id=shopper, batch_id=BATCH, offer_id=OFFER) is False  # told twice
     live = selectors.live_assignment(shopper_id=shopper)
     assert (live.state, live.offer_id, live.expires_at) == ("accepted", OFFER, None)
-    assert services.complete(shopper_id=shopper, batch_id=BATCH) is True
-    assert services.complete(shopper_id=shopper, batch_id=BATCH) is False
+    assert services.complete(shopper_id=shopper, batch_id=BATCH, now=SOON) is True
+    assert services.complete(shopper_id=shopper, batch_id=BATCH, now=SOON) is False
     assert selectors.live_assignment(shopper_id=shopper) is None
+
+
+def waiting_since(shopper, now):
+    return {one.shopper_id: one.waiting_since for one in selectors.available(zone_id=ZONE, now=now)}.get(shopper)
+
+
+def test_a_shopper_waits_since_coming_online_the_last_offer_or_the_end_of_the_last_batch():
+    shopper, later, last = make_shopper(ZONE), NOW + timedelta(minutes=1), NOW + timedelta(minutes=2)
+    assert waiting_since(shopper, NOW) == NOW
+    services.release(shopper_id=shopper, batch_id=BATCH if claim(shopper) else 0)
+    assert waiting_since(shopper, NOW) == NOW  # a claim that nobody made an offer of
+    assignment = claim(shopper)
+    services.mark_offered(shopper_id=shopper, assignment_id=assignment, offer_id=OFFER, now=later)
+    services.release(shopper_id=shopper, batch_id=BATCH, offer_id=OFFER)
+    assert waiting_since(shopper, NOW) == later  # declined: it was a turn
+    assert services.mark_offered(shopper_id=shopper, assignment_id=assignment, offer_id=OFFER, now=last) is False
+    assert waiting_since(shopper, NOW) == later
+    claim(shopper)
+    services.mark_accepted(shopper_id=shopper, batch_id=BATCH, offer_id=OFFER)
+    assert services.complete(shopper_id=shopper, batch_id=BATCH, now=last) is True
+    assert services.complete(shopper_id=shopper, batch_id=BATCH, now=last + timedelta(hours=1)) is False
+    assert waiting_since(shopper, NOW) == last
 
 
 def test_an_acceptance_told_after_its_claim_ran_out_takes_the_shopper_back():
@@ -95,7 +117,7 @@ def test_an_acceptance_told_after_the_batch_was_given_up_or_done_changes_nothing
 
 def test_word_of_an_ended_offer_does_not_release_the_next_one():
     shopper = make_shopper(ZONE)
-    services.mark_offered(shopper_id=shopper, assignment_id=claim(shopper), offer_id=OFFER)
+    services.mark_offered(shopper_id=shopper, assignment_id=claim(shopper), offer_id=OFFER, now=NOW)
     assert services.release(shopper_id=shopper, batch_id=BATCH, offer_id=OFFER - 1) is False
     assert states(shopper) == [(BATCH, "offered")]
     assert services.release(shopper_id=shopper, batch_id=BATCH, offer_id=OFFER) is True

@@ -85,5 +85,5 @@ def test_at_the_end_of_the_shift_the_idle_go_offline_and_the_busy_when_they_are_
         services.report_position(shopper_id=shopper, point=DOWNTOWN, now=NOW + HOUR - timedelta(seconds=1))
     assert who_is_online(NOW + HOUR - timedelta(seconds=1)) == {idle, busy, longer}
     assert who_is_online(NOW + HOUR) == {busy, longer}
-    services.complete(shopper_id=busy, batch_id=5)
+    services.complete(shopper_id=busy, batch_id=5, now=NOW)
     assert who_is_online(NOW + HOUR) == {longer}

@@ -22,11 +22,12 @@ from typing import Final
 
 from apps.common.geo import Point
 from apps.dispatch import domain
-from apps.dispatch.domain import Job, Match, Route, Step, reasons, steadiness
+from apps.dispatch.domain import Job, Match, Route, Step, fairness, reasons, steadiness
 from apps.dispatch.domain.coming import Coming
 from apps.dispatch.steering.domain import keep_apart
 from apps.fulfilment.types import WaitingOrder
 from apps.shoppers.types import AvailableShopper
+from cython_ext.dispatch import pay
 from cython_ext.dispatch.travel import Roads, Travel
 from cython_ext.dispatch.types import Batch, Held, Order, Plan, Request, Shopper, Stop, Weights
 
@@ -137,8 +138,7 @@ def request(
     told = Request(
         now=0.0,
         orders=[_order(order, zone) for order in orders],
-        shoppers=[_shopper(shopper, zone) for shopper in shoppers]
-        + [_shopper(one.shopper, zone, free=one.after.total_seconds() / 60) for one in coming],
+        shoppers=_shoppers(shoppers, coming, zone),
         travel=zone.travel,
         weights=WEIGHTS,
         half_pick=HALF_PICK,
@@ -180,7 +180,17 @@ def _order(order: WaitingOrder, zone: Zone) -> Order:
     )
 
 
-def _shopper(shopper: AvailableShopper, zone: Zone, *, free: float = 0.0) -> Shopper:
+def _shoppers(idle: Collection[AvailableShopper], coming: Collection[Coming], zone: Zone) -> list[Shopper]:
+    """Who is at work does not wait for a turn."""
+    since = [shopper.waiting_since for shopper in idle] + [None for _ in coming]
+    turns = fairness.cost_of_turn(since, now=zone.now, a_minute=WEIGHTS.drive + WEIGHTS.busy)
+    people = [(shopper, 0.0) for shopper in idle]
+    people += [(one.shopper, one.after.total_seconds() / 60) for one in coming]
+    return [_shopper(one, zone, free=free, turn=turn) for (one, free), turn in zip(people, turns, strict=True)]
+
+
+def _shopper(shopper: AvailableShopper, zone: Zone, *, free: float, turn: float) -> Shopper:
+    """``turn`` is what his next batch costs more, whatever is in it."""
     return Shopper(
         shopper_id=str(shopper.shopper_id),
         at=(shopper.point.lat, shopper.point.lng),
@@ -191,6 +201,7 @@ def _shopper(shopper: AvailableShopper, zone: Zone, *, free: float = 0.0) -> Sho
         kilograms=domain.KILOGRAMS_IN.get(shopper.vehicle, domain.KILOGRAMS_IN["car"]),
         skills=shopper.certificates,
         pace=shopper.pace,
+        pay=(turn,) * pay.STEPS,
     )
 
 

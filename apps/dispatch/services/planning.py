@@ -234,7 +234,7 @@ def offer(match: Match, store: Store, token: int | None, now: datetime) -> bool:
         logger.info("dispatch.offer_lost batch=%s %s", batch_id, type(error).__name__)
         shopper_services.release(shopper_id=match.shopper_id, batch_id=batch_id)
         return False
-    shopper_services.mark_offered(shopper_id=match.shopper_id, assignment_id=assignment_id, offer_id=made.pk)
+    shopper_services.mark_offered(shopper_id=match.shopper_id, assignment_id=assignment_id, offer_id=made.pk, now=now)
     return True
 
 
