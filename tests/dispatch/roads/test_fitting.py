@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 
@@ -190,15 +191,7 @@ def test_few_drives_leave_the_default():
 def test_speeds_that_are_no_better_on_later_drives_are_not_used():
     legs = list(made_up(7, 480, lambda hour: 400.0)) + list(made_up(7, 120, lambda hour: DEFAULT))
     later = [
-        Leg(
-            zone_id=7,
-            start=leg.start,
-            end=leg.end,
-            hour=leg.hour,
-            minutes=leg.minutes,
-            ended_at=leg.ended_at + timedelta(days=5 * (number >= 480)),
-        )
-        for number, leg in enumerate(legs)
+        replace(leg, ended_at=leg.ended_at + timedelta(days=5 * (number >= 480))) for number, leg in enumerate(legs)
     ]
     fit = domain.fitted(later)
     assert (fit.legs, fit.is_used) == (600, False)
@@ -307,7 +300,7 @@ def test_who_is_too_far_is_a_matter_of_the_zones_speed():
             stores={17: Point(39.9612, -82.9988)},
             now=NOW,
             early=timedelta(minutes=15),
-            travel=zone_plan.replace(zone_plan.ROADS, speed=speed),
+            travel=replace(zone_plan.ROADS, speed=speed),
             speed=speed,
         )
         made = zone_plan.propose(
