@@ -132,7 +132,12 @@ _ORDERS = """
         (SELECT coalesce(sum(p.captured_cents - p.refunded_cents), 0) FROM payments_payment p
             WHERE p.order_id = o.id) AS paid_cents,
         (SELECT coalesce(sum(a.amount_cents), 0) FROM orders_orderadjustment a
-            WHERE a.order_id = o.id AND a.phase = 'final' AND a.kind = 'tip') AS charged_tip_cents
+            WHERE a.order_id = o.id AND a.phase = 'final' AND a.kind = 'tip') AS charged_tip_cents,
+        (SELECT coalesce(sum(CASE 'provider_cash' WHEN l.debit THEN l.amount_cents WHEN l.credit THEN -l.amount_cents
+            ELSE 0 END), 0) FROM ledger_ledgerentry l WHERE l.order_id = o.id) AS cash_cents,
+        (SELECT coalesce(sum(CASE WHEN l.debit IN ('customer', 'tip') THEN l.amount_cents ELSE 0 END
+            - CASE WHEN l.credit IN ('customer', 'tip') THEN l.amount_cents ELSE 0 END), 0)
+            FROM ledger_ledgerentry l WHERE l.order_id = o.id) AS clearing_cents
     FROM orders_order o ORDER BY o.id
 """
 
@@ -149,6 +154,10 @@ def _money(orders: list[Row], intents: Sequence[Intent] | None) -> Iterator[str]
             yield f"1 order {order.id}: {noted} cents captured, its final lines come to {order.final_cents}"
         if order.paid_cents != noted:
             yield f"1 order {order.id}: {noted} cents noted, its payments come to {order.paid_cents}"
+        if order.cash_cents != order.paid_cents:
+            yield f"1 order {order.id}: its payments come to {order.paid_cents} cents, its ledger to {order.cash_cents}"
+        if order.clearing_cents:
+            yield f"1 order {order.id}: {order.clearing_cents} cents are left on its clearing accounts"
         if intents is not None and at_provider[order.id] != noted:
             yield f"1 order {order.id}: {noted} cents noted, the provider took {at_provider[order.id]}"
     noted_in_all = sum(order.captured_cents or 0 for order in orders)

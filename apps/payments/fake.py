@@ -9,11 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
+from apps.common import clock
 from apps.common.money import Money
 from apps.payments.errors import CardDeclined, ProviderUnavailable, UnexpectedState, UnknownObject
-from apps.payments.gateway import CardPage, Intent, Reference, SavedCard
+from apps.payments.gateway import CardPage, Intent, Movement, MovementCause, Reference, SavedCard
 
 T = TypeVar("T")
+
+PAGE = 100
 
 
 @dataclass
@@ -27,6 +30,8 @@ class FakeGateway:
     pages: dict[str, CardPage] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
     refunded: dict[str, int] = field(default_factory=dict)
+    moved: list[Movement] = field(default_factory=list)
+    """Everything that moved money, oldest first."""
     _answers: dict[str, Any] = field(default_factory=dict)
     _failures: list[tuple[str, bool, bool]] = field(default_factory=list)
     _lock: threading.RLock = field(default_factory=threading.RLock)
@@ -113,6 +118,7 @@ class FakeGateway:
             if self.intents[intent].status != "authorised" or amount.cents > self.amounts[intent]:
                 raise UnexpectedState(intent)
             self.intents[intent] = replace(self.intents[intent], status="captured", received_cents=amount.cents)
+            self._move("captured", amount.cents, intent, self.intents[intent].reference)
             return self.intents[intent]
 
         return self._once("capture", key, take)
@@ -135,6 +141,21 @@ class FakeGateway:
             return f"re_{key}"
 
         return self._once("refund", key, give_back)
+
+    def movements(self, *, after: str = "") -> tuple[Movement, ...]:
+        def page() -> tuple[Movement, ...]:
+            newest_first = self.moved[::-1]
+            ids = [one.id for one in newest_first]
+            start = ids.index(after) + 1 if after else 0
+            return tuple(newest_first[start : start + PAGE])
+
+        return self._once("movements", "", page)
+
+    def _move(self, cause: MovementCause, cents: int, source: str, reference: Reference | None) -> None:
+        name = f"txn_{len(self.moved) + 1}"
+        self.moved.append(
+            Movement(id=name, cause=cause, cents=cents, at=clock.now(), source=source, reference=reference)
+        )
 
     def _once(self, method: str, key: str, work: Callable[[], T]) -> T:
         with self._lock:

@@ -20,6 +20,7 @@ from apps.payments.errors import CalledInTransaction
 from sharding import transactions
 
 IntentStatus = Literal["requires_action", "authorised", "captured", "canceled", "declined", "processing"]
+MovementCause = Literal["captured", "refunded", "other"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +49,20 @@ class Intent:
     def is_open(self) -> bool:
         """It holds money of the customer's, or will once they have answered their bank."""
         return self.status in ("requires_action", "authorised", "processing")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Movement:
+    """Money that came to our account at the provider, or left it."""
+
+    id: str
+    cause: MovementCause
+    cents: int
+    """Negative where it left."""
+    at: datetime
+    source: str
+    """The intent that was captured, the refund that was made, or whatever else it was."""
+    reference: Reference | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +126,10 @@ class PaymentGateway(Protocol):
 
     def refund(self, intent: str, *, amount: Money, key: str) -> str:
         """Give back; returns the refund's id. Raises ``UnexpectedState`` for more than was taken."""
+        ...
+
+    def movements(self, *, after: str = "") -> tuple[Movement, ...]:
+        """The next page of everything that moved money, newest first, older than the movement ``after``."""
         ...
 
 

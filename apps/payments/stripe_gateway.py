@@ -13,7 +13,7 @@ from django.conf import settings
 
 from apps.common.money import Money
 from apps.payments.errors import CardDeclined, GatewayRefused, ProviderUnavailable, UnexpectedState, UnknownObject
-from apps.payments.gateway import CardPage, Intent, IntentStatus, Reference, SavedCard
+from apps.payments.gateway import CardPage, Intent, IntentStatus, Movement, MovementCause, Reference, SavedCard
 
 stripe.enable_telemetry = False
 
@@ -131,6 +131,13 @@ class StripeGateway:
             )
         return made.id
 
+    def movements(self, *, after: str = "") -> tuple[Movement, ...]:
+        with _translated():
+            page = self._api.balance_transactions.list(
+                {"limit": 100, "expand": ["data.source"], **({"starting_after": after} if after else {})}
+            )
+        return tuple(_movement(one) for one in page.data)
+
 
 @contextmanager
 def _translated() -> Iterator[None]:
@@ -191,6 +198,28 @@ def _intent(found: stripe.PaymentIntent) -> Intent:
         failure_code=str(_at(problem, "decline_code") or _at(problem, "code") or ""),
         capture_before=datetime.fromtimestamp(moment, UTC) if moment else None,
         reference=_reference(found.metadata.to_dict()),
+    )
+
+
+_CAUSES: dict[str, MovementCause] = {
+    "charge": "captured",
+    "payment": "captured",
+    "refund": "refunded",
+    "payment_refund": "refunded",
+}
+
+
+def _movement(found: stripe.BalanceTransaction) -> Movement:
+    cause: MovementCause = _CAUSES.get(found.type, "other")
+    name = _at(found, "source", "payment_intent") if cause == "captured" else _at(found, "source", "id")
+    metadata = _at(found, "source", "metadata")
+    return Movement(
+        id=found.id,
+        cause=cause,
+        cents=found.amount,
+        at=datetime.fromtimestamp(found.created, UTC),
+        source=str(name or ""),
+        reference=_reference(metadata.to_dict()) if metadata else None,
     )
 
 

@@ -27,6 +27,7 @@ TYPES = {
     "post /v1/payment_intents/ID/capture": params.PaymentIntentCaptureParams,
     "post /v1/payment_intents/ID/cancel": params.PaymentIntentCancelParams,
     "post /v1/refunds": params.RefundCreateParams,
+    "get /v1/balance_transactions": params.BalanceTransactionListParams,
 }
 OPTIONS = {"api_key", "stripe_version", "stripe_account", "stripe_context", "max_network_retries", "idempotency_key",
            "content_type", "headers"}  # fmt: skip
@@ -126,6 +127,9 @@ def sent(sandbox):
                 gateway.cancel(intent.id, key="order-12:estimate:4")
         else:
             assert gateway.cancel(intent.id, key="order-12:overage:2").status == "canceled"
+    newest = gateway.movements()[0]
+    assert (newest.cause, newest.cents) == ("refunded", -1000)
+    assert [one.cents for one in gateway.movements(after=newest.id)] == [4000]
     return recorder.sent
 
 

@@ -5,6 +5,7 @@ same work wherever it stopped; ``sweep`` finds the orders that need it. Everythi
 along the state table by ``transition``.
 """
 
+from apps.orders.services.auditing import audit
 from apps.orders.services.canceling import cancel
 from apps.orders.services.completing import resume, secure, sweep, undo
 from apps.orders.services.moving import transition
@@ -14,6 +15,7 @@ from apps.orders.services.placing import place, return_to_cart
 from apps.orders.services.settling import settle
 
 __all__ = [
+    "audit",
     "cancel",
     "check_pin",
     "finalise",

@@ -4,6 +4,7 @@ from datetime import datetime
 
 import sharding
 from apps.common.money import Money
+from apps.ledger import services as ledger
 from apps.orders import domain, models, selectors
 from apps.orders.domain import Status
 from apps.orders.errors import IllegalTransition, OrderNotFound
@@ -40,4 +41,5 @@ def settle(*, order_id: int, now: datetime) -> Money:
             order.sequence += 1
             data = {"captured_cents": total.cents}
             moving.note(order, before=Status.DELIVERED, actor="system", now=now, name="settled", data=data)
+            ledger.pass_tip_on(customer_id=order.customer_id, order_id=order_id, now=now)
     return total

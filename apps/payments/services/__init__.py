@@ -1,14 +1,18 @@
 from apps.payments.services.authorising import authorise, refresh
 from apps.payments.services.cards import add_card, card_page, finish_card_page
+from apps.payments.services.reconciling import PATIENCE, Tell, compare_with_provider
 from apps.payments.services.settling import capture, void
 from apps.payments.services.sweeping import sweep
 from apps.payments.services.webhooks import handle_event, receive_event
 
 __all__ = [
+    "PATIENCE",
+    "Tell",
     "add_card",
     "authorise",
     "capture",
     "card_page",
+    "compare_with_provider",
     "finish_card_page",
     "handle_event",
     "receive_event",

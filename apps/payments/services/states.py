@@ -6,6 +6,8 @@ from typing import Any
 
 import sharding
 from apps.common import outbox
+from apps.common.money import Money
+from apps.ledger import services as ledger
 from apps.payments import domain, gateway, models
 from apps.payments.errors import PaymentNotFound, ProviderUnavailable, UnexpectedState
 from apps.payments.events import PaymentUpdated
@@ -133,7 +135,7 @@ def _follow(row: models.Payment, intent: Intent, *, now: datetime) -> models.Pay
 
 
 def _move(row: models.Payment, target: Status, *, now: datetime, only: dict[str, Any], **changes: Any) -> bool:
-    """One guarded UPDATE and its event: False if the payment is not where it could move from."""
+    """One guarded UPDATE, its event and what it books: False if the payment is not where it could move from."""
     rows = models.Payment.objects.filter(
         customer_id=row.customer_id, pk=row.pk, status__in=domain.sources(target), **only
     )
@@ -141,6 +143,8 @@ def _move(row: models.Payment, target: Status, *, now: datetime, only: dict[str,
     def change() -> bool:
         if not rows.update(status=target, changed_at=now, checked_at=now, **changes):
             return False
+        if target is Status.CAPTURED:
+            _book_capture(row, changes["captured_cents"], now=now)
         outbox.emit(
             PaymentUpdated(customer_id=row.customer_id, order_id=row.order_id, step=row.step, status=target),
             using=home.alias,
@@ -149,3 +153,14 @@ def _move(row: models.Payment, target: Status, *, now: datetime, only: dict[str,
 
     home = sharding.home("customer", row.customer_id)
     return sharding.run(home, change)
+
+
+def _book_capture(row: models.Payment, cents: int, *, now: datetime) -> None:
+    ledger.book_capture(
+        customer_id=row.customer_id,
+        order_id=row.order_id,
+        step=row.step,
+        version=row.attempt,
+        amount=Money(cents, row.currency),
+        now=now,
+    )

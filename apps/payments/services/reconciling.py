@@ -1,0 +1,120 @@
+"""Our books against the provider's: every movement there is one entry here, and the other way round."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sharding
+from apps.ledger import selectors as ledger
+from apps.ledger.types import CashMove
+from apps.payments import gateway, models
+from apps.payments.errors import UnknownObject
+from apps.payments.gateway import Movement
+
+PATIENCE = timedelta(seconds=60)
+"""A movement may be this young before it has to be explained: its answer or its webhook is on the way."""
+_PAGE = 500
+
+Tell = Callable[[str, int], None]
+"""Takes what is wrong and how many cents it is about."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """Figures of a comparison."""
+
+    movements: int
+    cents: int
+    """Captured less refunded at the provider."""
+
+
+def compare_with_provider(*, now: datetime, tell: Tell) -> Compared:
+    """Go through all movements at the provider and ``tell`` of each cent that our ledger does not explain.
+
+    Holds one page of movements in memory. What is younger than a minute may still be on its way and is left out.
+    Raises ``ProviderUnavailable``.
+    """
+    seen = cents = matched = 0
+    for page in _pages():
+        explained = _explained(page)
+        for movement in page:
+            if movement.cause == "other":
+                continue
+            seen += 1
+            cents += movement.cents
+            move = explained.get(movement.id)
+            if move is not None:
+                matched += move.at < now - PATIENCE
+            elif movement.at < now - PATIENCE:
+                tell(f"{_named(movement)} and is in no ledger", abs(movement.cents))
+    booked = sum(ledger.cash_totals(using=alias, before=now - PATIENCE)[0] for alias in sharding.aliases("customer"))
+    if booked != matched:
+        for alias in sharding.aliases("customer"):
+            _doubt(alias, now=now, tell=tell)
+    return Compared(movements=seen, cents=cents)
+
+
+def _pages() -> Iterator[Sequence[Movement]]:
+    after = ""
+    while page := gateway.current().movements(after=after):
+        yield page
+        after = page[-1].id
+
+
+def _explained(page: Sequence[Movement]) -> dict[str, CashMove]:
+    """By movement the entry that is about it: same step, same amount, and the payment names the same intent."""
+    ours: dict[str, list[Movement]] = defaultdict(list)
+    for movement in page:
+        if movement.reference is not None:
+            ours[sharding.alias_for("customer", movement.reference.customer_id)].append(movement)
+    found: dict[str, CashMove] = {}
+    for alias, movements in ours.items():
+        order_ids = {movement.reference.order_id for movement in movements if movement.reference}
+        booked = {move.key: move for move in ledger.cash(using=alias, order_ids=order_ids)}
+        sources = _sources(alias, order_ids)
+        for movement in movements:
+            move = booked.get(sources.get(movement.source, (0, "", "", 0)))
+            if move is not None and move.cents == movement.cents:
+                found[movement.id] = move
+    return found
+
+
+def _sources(alias: str, order_ids: set[int]) -> dict[str, tuple[int, str, str, int]]:
+    """What the provider calls it -> which entry should be about it."""
+    rows = models.Payment.objects.using(alias).filter(order_id__in=order_ids).exclude(intent_id="")
+    return {row.intent_id: (row.order_id, "captured", row.step, row.attempt) for row in rows}
+
+
+def _doubt(alias: str, *, now: datetime, tell: Tell) -> None:
+    """Ask the provider about every entry of one shard: some are of movements that it has not made."""
+    after, moves = ledger.cash_after(using=alias, after=0, limit=_PAGE, before=now - PATIENCE)
+    while moves:
+        for move in moves:
+            at_provider = _at_provider(move)
+            if at_provider != move.cents:
+                tell(
+                    f"order {move.order_id}: {move.cents} cents {move.cause} ({move.step} {move.version}) are booked, "
+                    f"the provider says {at_provider}",
+                    abs(move.cents - at_provider),
+                )
+        after, moves = ledger.cash_after(using=alias, after=after, limit=_PAGE, before=now - PATIENCE)
+
+
+def _at_provider(move: CashMove) -> int:
+    row = models.Payment.objects.filter(
+        customer_id=move.customer_id, order_id=move.order_id, step=move.step, attempt=move.version
+    ).first()
+    if row is None or not row.intent_id:
+        return 0
+    try:
+        return gateway.current().retrieve(row.intent_id).received_cents
+    except UnknownObject:
+        return 0
+
+
+def _named(movement: Movement) -> str:
+    whose = "of no order of ours"
+    if movement.reference is not None:
+        whose = f"of order {movement.reference.order_id}, step {movement.reference.step}"
+    return f"provider: {movement.id} {whose} moved {movement.cents} cents ({movement.cause} {movement.source})"
