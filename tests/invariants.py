@@ -129,6 +129,8 @@ _ORDERS = """
         o.window_id, o.window_minutes, o.window_ends_at, o.pay_by,
         (SELECT coalesce(sum(a.amount_cents), 0) FROM orders_orderadjustment a
             WHERE a.order_id = o.id AND a.phase = 'final') AS final_cents,
+        (SELECT coalesce(sum(a.amount_cents), 0) FROM orders_orderadjustment a
+            WHERE a.order_id = o.id AND a.phase = 'refund') AS refund_cents,
         (SELECT coalesce(sum(p.captured_cents - p.refunded_cents), 0) FROM payments_payment p
             WHERE p.order_id = o.id) AS paid_cents,
         (SELECT coalesce(sum(a.amount_cents), 0) FROM orders_orderadjustment a
@@ -148,19 +150,20 @@ def _money(orders: list[Row], intents: Sequence[Intent] | None) -> Iterator[str]
         at_provider[intent.order_id] += intent.received_cents - intent.refunded_cents
     for order in orders:
         noted = order.captured_cents or 0
+        kept = noted + order.refund_cents
         if order.status == "delivered" and order.captured_cents is None:
             yield f"1 order {order.id} was delivered and not paid for"
         if order.captured_cents is not None and noted != order.final_cents:
             yield f"1 order {order.id}: {noted} cents captured, its final lines come to {order.final_cents}"
-        if order.paid_cents != noted:
-            yield f"1 order {order.id}: {noted} cents noted, its payments come to {order.paid_cents}"
+        if order.paid_cents != kept:
+            yield f"1 order {order.id}: {kept} cents noted, its payments come to {order.paid_cents}"
         if order.cash_cents != order.paid_cents:
             yield f"1 order {order.id}: its payments come to {order.paid_cents} cents, its ledger to {order.cash_cents}"
         if order.clearing_cents:
             yield f"1 order {order.id}: {order.clearing_cents} cents are left on its clearing accounts"
-        if intents is not None and at_provider[order.id] != noted:
-            yield f"1 order {order.id}: {noted} cents noted, the provider took {at_provider[order.id]}"
-    noted_in_all = sum(order.captured_cents or 0 for order in orders)
+        if intents is not None and at_provider[order.id] != kept:
+            yield f"1 order {order.id}: {kept} cents noted, the provider took {at_provider[order.id]}"
+    noted_in_all = sum((order.captured_cents or 0) + order.refund_cents for order in orders)
     if intents is not None and at_provider.total() != noted_in_all:
         yield f"1 {noted_in_all} cents noted in all, the provider took {at_provider.total()}"
 

@@ -31,6 +31,12 @@ CREDITED: dict[str, Account] = {
 }
 """The account that a kind of money line is owed to."""
 
+GOODWILL = "goodwill"
+"""Kind of money that is given back for no line in particular."""
+
+RETURNED: dict[str, Account] = {**CREDITED, "tip": Account.PLATFORM_REVENUE, GOODWILL: Account.PLATFORM_REVENUE}
+"""The account that pays when money of that kind is given back. A shopper keeps a tip that was passed on."""
+
 CLEARING = (Account.CUSTOMER, Account.TIP)
 """These are at zero when an order is closed."""
 
@@ -57,13 +63,25 @@ def share_back(cents: int, *, sold: Mapping[str, int], kind: str, returned: Mapp
     ``sold`` and ``returned`` are cents by kind so far, so that the last refund leaves no cent of commission behind.
     """
     if kind != "item":
-        return [_line(CREDITED[kind], Account.CUSTOMER, cents, kind)]
+        return [_line(RETURNED[kind], Account.CUSTOMER, cents, kind)]
     whole = sold.get("item", 0) + sold.get(COMMISSION, 0)
     before = returned.get("item", 0) + returned.get(COMMISSION, 0)
     after = sold.get(COMMISSION, 0) * (before + cents) // whole if whole else 0
     part = after - returned.get(COMMISSION, 0)
     both = {kind: cents - part, COMMISSION: part}
-    return [_line(CREDITED[name], Account.CUSTOMER, share, name) for name, share in both.items() if share]
+    return [_line(RETURNED[name], Account.CUSTOMER, share, name) for name, share in both.items() if share]
+
+
+def left(sums: Mapping[str, int]) -> dict[str, int]:
+    """Of what was sold less what was given back, by kind, the amounts that can still be given back."""
+    owed = {kind: sums.get(kind, 0) for kind in ("item", "fee", "tip", "tax", "deposit")}
+    owed["item"] += sums.get(COMMISSION, 0)
+    taken_off = -sums.get("discount", 0) - sums.get(GOODWILL, 0) - sum(min(0, cents) for cents in owed.values())
+    for kind, cents in owed.items():
+        part = min(max(cents, 0), max(taken_off, 0))
+        owed[kind] = max(cents, 0) - part
+        taken_off -= part
+    return {kind: cents for kind, cents in owed.items() if cents}
 
 
 def summed(lines: Iterable[Line]) -> dict[Account, int]:

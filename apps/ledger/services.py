@@ -1,5 +1,6 @@
 """The one place that writes into the ledger, always inside the transaction of what it books."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -92,6 +93,92 @@ def book_capture(*, customer_id: int, order_id: int, step: str, version: int, am
         step=step,
         version=version,
         lines=[line] if amount else [],
+        currency=amount.currency,
+        now=now,
+    )
+
+
+def book_refund(
+    *, customer_id: int, order_id: int, step: str, version: int, amount: Money, failed: bool, now: datetime
+) -> bool:
+    """The provider has given ``amount`` back; or, ``failed``, it came back to us."""
+    debit, credit = (Account.PROVIDER_CASH, Account.CUSTOMER) if failed else (Account.CUSTOMER, Account.PROVIDER_CASH)
+    return post(
+        customer_id=customer_id,
+        order_id=order_id,
+        cause=Cause.REFUND_FAILED if failed else Cause.REFUNDED,
+        step=step,
+        version=version,
+        lines=[Line(debit=debit, credit=credit, cents=amount.cents, kind="card")],
+        currency=amount.currency,
+        now=now,
+    )
+
+
+def credit(
+    *,
+    customer_id: int,
+    order_id: int,
+    store_id: int,
+    number: int,
+    cents_by_kind: Mapping[str, int],
+    currency: str,
+    now: datetime,
+) -> bool:
+    """The customer gets back these parts of what they paid; ``number`` counts the order's refunds.
+
+    Who was paid them pays them back, the store's items less the commission on them; the tip stays the shopper's,
+    and what is of no kind that was sold (``goodwill``) is the platform's to pay.
+    """
+    booked = selectors.entries(customer_id=customer_id, order_id=order_id)
+    sold: Counter[str] = Counter()
+    returned: Counter[str] = Counter()
+    for entry in booked:
+        if entry.cause == Cause.SOLD:
+            sold[entry.kind] += _effect(entry, Account.CUSTOMER)
+        elif entry.cause == Cause.CREDITED and entry.version != number:
+            returned[entry.kind] -= _effect(entry, Account.CUSTOMER)
+    lines = [
+        line
+        for kind, cents in cents_by_kind.items()
+        if cents
+        for line in domain.share_back(cents, sold=sold, kind=kind, returned=returned)
+    ]
+    return post(
+        customer_id=customer_id,
+        order_id=order_id,
+        store_id=store_id,
+        cause=Cause.CREDITED,
+        step="refund",
+        version=number,
+        lines=lines,
+        currency=currency,
+        now=now,
+    )
+
+
+def left_to_return(*, customer_id: int, order_id: int) -> dict[str, int]:
+    """What was sold and not given back, in cents by kind. 1 query.
+
+    A discount, and what was given back for nothing in particular, are taken off the items first, then off the rest.
+    """
+    sums: Counter[str] = Counter()
+    for entry in selectors.entries(customer_id=customer_id, order_id=order_id):
+        if entry.cause in (Cause.SOLD, Cause.CREDITED):
+            sums[entry.kind] += _effect(entry, Account.CUSTOMER)
+    return domain.left(sums)
+
+
+def credit_by_hand(*, customer_id: int, order_id: int, step: str, version: int, amount: Money, now: datetime) -> bool:
+    """Somebody gave ``amount`` back at the provider, for a reason only they know: the platform pays."""
+    line = Line(debit=Account.PLATFORM_REVENUE, credit=Account.CUSTOMER, cents=amount.cents, kind=domain.GOODWILL)
+    return post(
+        customer_id=customer_id,
+        order_id=order_id,
+        cause=Cause.CREDITED,
+        step=f"hand:{step}",
+        version=version,
+        lines=[line],
         currency=amount.currency,
         now=now,
     )

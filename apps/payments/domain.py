@@ -6,6 +6,7 @@ lines leaves behind what is to be found out, not a guess.
 """
 
 from apps.payments.types import PaymentStatus as Status
+from apps.payments.types import RefundStatus
 
 SMALLEST_CENTS = 50
 """The provider holds no less: https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts"""
@@ -32,6 +33,12 @@ TAKEN = frozenset({Status.CAPTURING, Status.CAPTURED})
 ENDED = frozenset({Status.VOIDING, Status.VOIDED, Status.EXPIRED, Status.DECLINED})
 """Nobody wants an authorisation for these any more."""
 
+REFUND_NEXT: dict[RefundStatus, frozenset[RefundStatus]] = {
+    RefundStatus.REQUESTED: frozenset({RefundStatus.SUCCEEDED, RefundStatus.FAILED}),
+    RefundStatus.SUCCEEDED: frozenset({RefundStatus.FAILED}),  # days later: the customer's bank sends it back
+    RefundStatus.FAILED: frozenset(),
+}
+
 # What the provider's state of an intent means to us: the first that our payment can move to.
 OUTCOMES: dict[str, tuple[Status, ...]] = {
     "requires_action": (Status.REQUIRES_ACTION,),
@@ -46,6 +53,16 @@ OUTCOMES: dict[str, tuple[Status, ...]] = {
 def sources(target: Status) -> frozenset[Status]:
     """The statuses from which a payment may move to ``target``."""
     return frozenset(status for status, following in NEXT.items() if target in following)
+
+
+def refund_sources(target: RefundStatus) -> frozenset[RefundStatus]:
+    """The statuses from which a refund may move to ``target``."""
+    return frozenset(status for status, following in REFUND_NEXT.items() if target in following)
+
+
+def refund_step(step: str, number: int) -> str:
+    """The name under which a payment's refund has idempotency keys of its own."""
+    return f"{step}.refund-{number}"
 
 
 def idempotency_key(*, order_id: int, step: str, version: int) -> str:

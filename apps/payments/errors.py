@@ -66,6 +66,18 @@ class AlreadyCaptured(Conflict):
     code = "already_captured"
 
 
+class RefundTooLarge(Conflict):
+    """More than was taken and not given back, or being given back, already."""
+
+    code = "refund_too_large"
+
+
+class RefundConflict(Conflict):
+    """The same request was made before for another amount."""
+
+    code = "refund_conflict"
+
+
 class BadSignature(Invalid):
     """Not from the provider, or not from now."""
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from apps.common import clock
 from apps.common.money import Money
 from apps.payments.errors import CardDeclined, ProviderUnavailable, UnexpectedState, UnknownObject
-from apps.payments.gateway import CardPage, Intent, Movement, MovementCause, Reference, SavedCard
+from apps.payments.gateway import CardPage, GivenBack, Intent, Movement, MovementCause, Reference, SavedCard
 
 T = TypeVar("T")
 
@@ -29,7 +29,9 @@ class FakeGateway:
     """Every call that arrived: method, and the key or the id it was about."""
     pages: dict[str, CardPage] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
-    refunded: dict[str, int] = field(default_factory=dict)
+    given_back: dict[str, list[GivenBack]] = field(default_factory=dict)
+    """Refunds by intent."""
+    refund_count: int = 0
     moved: list[Movement] = field(default_factory=list)
     """Everything that moved money, oldest first."""
     _answers: dict[str, Any] = field(default_factory=dict)
@@ -132,15 +134,33 @@ class FakeGateway:
 
         return self._once("cancel", key, release)
 
-    def refund(self, intent: str, *, amount: Money, key: str) -> str:
-        def give_back() -> str:
-            left = self.intents[intent].received_cents - self.refunded.get(intent, 0)
-            if amount.cents > left:
-                raise UnexpectedState(intent)
-            self.refunded[intent] = self.refunded.get(intent, 0) + amount.cents
-            return f"re_{key}"
+    def refund(self, intent: str, *, amount: Money, reference: Reference, number: int, key: str) -> GivenBack:
+        return self._once("refund", key, lambda: self.give_back(intent, amount.cents, reference, number))
 
-        return self._once("refund", key, give_back)
+    def refunds(self, intent: str) -> tuple[GivenBack, ...]:
+        return self._once("refunds", "", lambda: tuple(self.given_back.get(intent, ())))
+
+    def give_back(
+        self, intent: str, cents: int, reference: Reference | None = None, number: int | None = None
+    ) -> GivenBack:
+        """Without a reference it is a refund made by hand on the provider's own pages."""
+        if cents > self.intents[intent].received_cents - self.returned_cents(intent):
+            raise UnexpectedState(intent)
+        self.refund_count += 1
+        made = GivenBack(id=f"re_{self.refund_count}", status="succeeded", cents=cents, number=number)
+        self.given_back.setdefault(intent, []).append(made)
+        self._move("refunded", -cents, made.id, reference)
+        return made
+
+    def send_back(self, intent: str, refund: str) -> None:
+        """The customer's bank would not have it."""
+        refunds = self.given_back[intent]
+        at = next(i for i, one in enumerate(refunds) if one.id == refund)
+        refunds[at] = replace(refunds[at], status="failed", failure_code="lost_or_stolen_card")
+        self._move("refund_failed", refunds[at].cents, refund, self.intents[intent].reference)
+
+    def returned_cents(self, intent: str) -> int:
+        return sum(one.cents for one in self.given_back.get(intent, ()) if one.status != "failed")
 
     def movements(self, *, after: str = "") -> tuple[Movement, ...]:
         def page() -> tuple[Movement, ...]:

@@ -20,7 +20,7 @@ from apps.payments.errors import CalledInTransaction
 from sharding import transactions
 
 IntentStatus = Literal["requires_action", "authorised", "captured", "canceled", "declined", "processing"]
-MovementCause = Literal["captured", "refunded", "other"]
+MovementCause = Literal["captured", "refunded", "refund_failed", "other"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +49,18 @@ class Intent:
     def is_open(self) -> bool:
         """It holds money of the customer's, or will once they have answered their bank."""
         return self.status in ("requires_action", "authorised", "processing")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenBack:
+    """The provider's present view of one refund of money that was taken."""
+
+    id: str
+    status: Literal["pending", "succeeded", "failed"]
+    cents: int
+    number: int | None = None
+    """Our number of it among the payment's refunds; None for one that was made by hand at the provider."""
+    failure_code: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,8 +136,12 @@ class PaymentGateway(Protocol):
         """Release what is held. Raises ``UnexpectedState``."""
         ...
 
-    def refund(self, intent: str, *, amount: Money, key: str) -> str:
-        """Give back; returns the refund's id. Raises ``UnexpectedState`` for more than was taken."""
+    def refund(self, intent: str, *, amount: Money, reference: Reference, number: int, key: str) -> GivenBack:
+        """Give back ``amount``. Raises ``UnexpectedState`` for more than was taken and not given back."""
+        ...
+
+    def refunds(self, intent: str) -> tuple[GivenBack, ...]:
+        """All refunds of money that was taken from this intent; a hold that was released is none."""
         ...
 
     def movements(self, *, after: str = "") -> tuple[Movement, ...]:

@@ -3,8 +3,8 @@ from typing import ClassVar
 from django.db import models
 from typing_extensions import override
 
-from apps.payments.types import PaymentStatus
-from sharding import ShardAutoField, ShardedModel, ShardKey, ShardRef
+from apps.payments.types import PaymentStatus, RefundStatus
+from sharding import ShardAutoField, ShardedModel, ShardForeignKey, ShardKey, ShardRef
 
 
 class Wallet(ShardedModel):
@@ -61,6 +61,8 @@ class Payment(ShardedModel):
     """Asked of the provider; what it took is ``captured_cents``."""
     captured_cents = models.BigIntegerField(default=0)
     refunded_cents = models.BigIntegerField(default=0)
+    refunding_cents = models.BigIntegerField(default=0, db_default=0)
+    """Asked back and not known to be given back; together with ``refunded_cents`` never above ``captured_cents``."""
     status = models.CharField(max_length=20, choices=[(status.value, status.value) for status in PaymentStatus])
     intent_id = models.CharField(max_length=80, blank=True)
     failure_code = models.CharField(max_length=60, blank=True)
@@ -92,6 +94,13 @@ class Payment(ShardedModel):
                 name="payments_refunded_at_most_captured_at_most_amount",
             ),
             models.CheckConstraint(
+                condition=models.Q(
+                    refunding_cents__gte=0,
+                    captured_cents__gte=models.F("refunded_cents") + models.F("refunding_cents"),
+                ),
+                name="payments_asked_back_at_most_captured",
+            ),
+            models.CheckConstraint(
                 condition=models.Q(status__in=[status.value for status in PaymentStatus]), name="payments_status_known"
             ),
         ]
@@ -106,6 +115,72 @@ class Payment(ShardedModel):
     @override
     def __str__(self) -> str:
         return f"{self.step} of order {self.order_id}: {self.status}"
+
+
+class Refund(ShardedModel):
+    """Money going back from one payment, and the call to the provider that is, or was last, under way."""
+
+    id = ShardAutoField(primary_key=True)
+    customer_id = models.BigIntegerField()
+    payment = ShardForeignKey(Payment, on_delete=models.PROTECT, related_name="refunds")
+    order_id = ShardRef("orders.Order")
+    number = models.PositiveSmallIntegerField()
+    request = models.CharField(max_length=80)
+    amount_cents = models.BigIntegerField()
+    reason = models.CharField(max_length=40)
+    status = models.CharField(max_length=20, choices=[(status.value, status.value) for status in RefundStatus])
+    refund_id = models.CharField(max_length=80, blank=True)
+    failure_code = models.CharField(max_length=60, blank=True)
+    version = models.PositiveIntegerField(default=1)
+    idempotency_key = models.CharField(max_length=80)
+    key_made_at = models.DateTimeField()
+    created_at = models.DateTimeField()
+    changed_at = models.DateTimeField()
+    checked_at = models.DateTimeField()
+    """When a sweep last asked about it."""
+
+    sharding: ClassVar = ShardKey("customer", field="customer_id")
+    decides_money_or_stock = True
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["customer_id", "payment", "number"], name="payments_refund_number_once"),
+            models.UniqueConstraint(fields=["customer_id", "payment", "request"], name="payments_refund_request_once"),
+            models.UniqueConstraint(
+                fields=["customer_id", "refund_id"], condition=~models.Q(refund_id=""), name="payments_refund_once"
+            ),
+            models.CheckConstraint(condition=models.Q(amount_cents__gt=0), name="payments_refund_positive"),
+            models.CheckConstraint(
+                condition=models.Q(status__in=[status.value for status in RefundStatus]),
+                name="payments_refund_status_known",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["checked_at"], condition=models.Q(status="requested"), name="payments_refund_open"),
+            models.Index(fields=["order_id"], name="payments_refund_of_order"),
+        ]
+
+    @override
+    def __str__(self) -> str:
+        return f"refund {self.number} of {self.amount_cents} cents: {self.status}"
+
+
+class RefundChange(ShardedModel):
+    """A step in the life of a refund, written with it."""
+
+    id = ShardAutoField(primary_key=True)
+    customer_id = models.BigIntegerField()
+    refund = ShardForeignKey(Refund, on_delete=models.PROTECT, related_name="changes")
+    from_status = models.CharField(max_length=20, blank=True)
+    to_status = models.CharField(max_length=20)
+    at = models.DateTimeField()
+
+    sharding: ClassVar = ShardKey("customer", field="customer_id")
+    decides_money_or_stock = True
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.from_status or 'nothing'} to {self.to_status}"
 
 
 class StripeEvent(models.Model):

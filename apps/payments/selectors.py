@@ -5,7 +5,7 @@ from django.db.models import F, Sum
 from apps.common.money import Money
 from apps.payments import models
 from apps.payments.errors import CardNotFound
-from apps.payments.types import Card, Payment
+from apps.payments.types import Card, Payment, Refund
 
 
 def cards(*, customer_id: int) -> tuple[Card, ...]:
@@ -26,6 +26,28 @@ def payments(*, customer_id: int, order_id: int) -> tuple[Payment, ...]:
     """Every step of the order in which money was asked for, oldest first. 1 query."""
     rows = models.Payment.objects.filter(customer_id=customer_id, order_id=order_id).order_by("id")
     return tuple(payment_of(row) for row in rows)
+
+
+def refunds(*, customer_id: int, order_id: int) -> tuple[Refund, ...]:
+    """Everything that was given back, or is to be, of the order's payments, oldest first. 1 query."""
+    rows = models.Refund.objects.filter(customer_id=customer_id, order_id=order_id).select_related("payment")
+    return tuple(refund_of(row) for row in rows.order_by("id"))
+
+
+def refund_of(row: models.Refund) -> Refund:
+    return Refund(
+        id=row.pk,
+        order_id=row.order_id,
+        step=row.payment.step,
+        number=row.number,
+        request=row.request,
+        amount=Money(row.amount_cents, row.payment.currency),
+        reason=row.reason,
+        status=row.status,
+        failure_code=row.failure_code,
+        refund_id=row.refund_id,
+        created_at=row.created_at,
+    )
 
 
 def sums(*, using: str, order_ids: Collection[int]) -> dict[int, int]:

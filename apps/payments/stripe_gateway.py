@@ -6,14 +6,23 @@ The SDK's own retries are off: a retry is ours to decide, under the key that was
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import stripe
 from django.conf import settings
 
 from apps.common.money import Money
 from apps.payments.errors import CardDeclined, GatewayRefused, ProviderUnavailable, UnexpectedState, UnknownObject
-from apps.payments.gateway import CardPage, Intent, IntentStatus, Movement, MovementCause, Reference, SavedCard
+from apps.payments.gateway import (
+    CardPage,
+    GivenBack,
+    Intent,
+    IntentStatus,
+    Movement,
+    MovementCause,
+    Reference,
+    SavedCard,
+)
 
 stripe.enable_telemetry = False
 
@@ -124,12 +133,28 @@ class StripeGateway:
         with _translated():
             return _intent(self._api.payment_intents.cancel(intent, {"expand": _CHARGE}, {"idempotency_key": key}))
 
-    def refund(self, intent: str, *, amount: Money, key: str) -> str:
+    def refund(self, intent: str, *, amount: Money, reference: Reference, number: int, key: str) -> GivenBack:
+        try:
+            with _translated():
+                made = self._api.refunds.create(
+                    {
+                        "payment_intent": intent,
+                        "amount": amount.cents,
+                        "metadata": {**_metadata(reference), "refund": str(number)},
+                    },
+                    {"idempotency_key": key},
+                )
+        except GatewayRefused as error:
+            if isinstance(error.__cause__, stripe.InvalidRequestError) and error.__cause__.param == "amount":
+                raise UnexpectedState(str(error)) from error  # more than is left; Stripe has no code for it
+            raise
+        return _given_back(made)
+
+    def refunds(self, intent: str) -> tuple[GivenBack, ...]:
         with _translated():
-            made = self._api.refunds.create(
-                {"payment_intent": intent, "amount": amount.cents}, {"idempotency_key": key}
-            )
-        return made.id
+            found = self._api.refunds.list({"payment_intent": intent, "limit": _FIND_AMONG})
+        # A hold that is released is a refund too, but one that moves no money.
+        return tuple(_given_back(one) for one in found.data if one.balance_transaction or _number(one))
 
     def movements(self, *, after: str = "") -> tuple[Movement, ...]:
         with _translated():
@@ -201,11 +226,37 @@ def _intent(found: stripe.PaymentIntent) -> Intent:
     )
 
 
+_REFUND_STATUSES: dict[str, Literal["pending", "succeeded", "failed"]] = {
+    "pending": "pending",
+    "requires_action": "pending",
+    "succeeded": "succeeded",
+    "failed": "failed",
+    "canceled": "failed",
+}
+
+
+def _number(found: stripe.Refund) -> int | None:
+    number = str(_at(found, "metadata", "refund") or "")
+    return int(number) if number.isdigit() else None
+
+
+def _given_back(found: stripe.Refund) -> GivenBack:
+    return GivenBack(
+        id=found.id,
+        status=_REFUND_STATUSES[found.status or "pending"],
+        cents=found.amount,
+        number=_number(found),
+        failure_code=str(_at(found, "failure_reason") or ""),
+    )
+
+
 _CAUSES: dict[str, MovementCause] = {
     "charge": "captured",
     "payment": "captured",
     "refund": "refunded",
     "payment_refund": "refunded",
+    "refund_failure": "refund_failed",
+    "payment_failure_refund": "refund_failed",
 }
 
 

@@ -20,6 +20,35 @@ class PaymentStatus(StrEnum):
     """The provider ended the authorisation, not we."""
 
 
+class RefundStatus(StrEnum):
+    REQUESTED = "requested"
+    """Asked for, or to be asked for; the provider has not said that it is done."""
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    """The provider would not, or the customer's bank sent it back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refund:
+    """Money given back from one payment."""
+
+    id: int
+    order_id: int
+    step: str
+    number: int
+    """Counts the refunds of a payment."""
+    request: str
+    """The caller's name for what it asked for; one request may take from several payments."""
+    amount: Money
+    reason: str
+    status: str
+    """A ``RefundStatus``."""
+    failure_code: str
+    refund_id: str
+    """The provider's name for it; empty while the first answer is awaited."""
+    created_at: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
     id: int

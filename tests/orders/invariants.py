@@ -69,6 +69,10 @@ def _money(orders: list[models.Order], provider: Provider, waiting: Collection[i
         taken = sum(intent.received_cents for intent in intents)
         if taken != (order.captured_cents or 0):
             yield f"{order}: {taken} cents were taken, {order.captured_cents} noted"
+        back = sum(provider.returned_cents(i.id) for i in intents)
+        decided = -sum(order.adjustments.filter(phase=Phase.REFUND).values_list("amount_cents", flat=True))
+        if back != decided:
+            yield f"{order}: {back} cents were given back, {decided} decided to be"
         final = sum(order.adjustments.filter(phase=Phase.FINAL).values_list("amount_cents", flat=True))
         if order.captured_cents is not None and order.captured_cents != final:
             yield f"{order}: {order.captured_cents} cents captured, the final lines come to {final}"

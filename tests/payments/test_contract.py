@@ -27,6 +27,7 @@ TYPES = {
     "post /v1/payment_intents/ID/capture": params.PaymentIntentCaptureParams,
     "post /v1/payment_intents/ID/cancel": params.PaymentIntentCancelParams,
     "post /v1/refunds": params.RefundCreateParams,
+    "get /v1/refunds": params.RefundListParams,
     "get /v1/balance_transactions": params.BalanceTransactionListParams,
 }
 OPTIONS = {"api_key", "stripe_version", "stripe_account", "stripe_context", "max_network_retries", "idempotency_key",
@@ -122,7 +123,10 @@ def sent(sandbox):
         assert gateway.find(customer=customer, reference=reference) == gateway.retrieve(intent.id) == intent
         if step == "estimate":
             assert gateway.capture(intent.id, amount=Money(4000), key="order-12:estimate:2").received_cents == 4000
-            gateway.refund(intent.id, amount=Money(1000), key="order-12:estimate:3")
+            made = gateway.refund(
+                intent.id, amount=Money(1000), reference=reference, number=1, key="order-12:estimate.refund-1:1"
+            )
+            assert gateway.refunds(intent.id) == (made,)
             with pytest.raises(UnexpectedState):
                 gateway.cancel(intent.id, key="order-12:estimate:4")
         else:
@@ -144,7 +148,7 @@ def test_every_call_that_moves_money_has_our_key(sent):
         "customer-1:1",
         "order-12:estimate:1",
         "order-12:estimate:2",
-        "order-12:estimate:3",
+        "order-12:estimate.refund-1:1",
         "order-12:estimate:4",
         "order-12:overage:1",
         "order-12:overage:2",

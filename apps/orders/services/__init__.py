@@ -12,6 +12,7 @@ from apps.orders.services.moving import transition
 from apps.orders.services.picking import finalise, record_line
 from apps.orders.services.pins import check_pin
 from apps.orders.services.placing import place, return_to_cart
+from apps.orders.services.refunding import note_refund, pay_refund, refund
 from apps.orders.services.settling import settle
 
 __all__ = [
@@ -19,8 +20,11 @@ __all__ = [
     "cancel",
     "check_pin",
     "finalise",
+    "note_refund",
+    "pay_refund",
     "place",
     "record_line",
+    "refund",
     "resume",
     "return_to_cart",
     "secure",

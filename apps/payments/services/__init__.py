@@ -1,6 +1,7 @@
 from apps.payments.services.authorising import authorise, refresh
 from apps.payments.services.cards import add_card, card_page, finish_card_page
 from apps.payments.services.reconciling import PATIENCE, Tell, compare_with_provider
+from apps.payments.services.refunding import refund
 from apps.payments.services.settling import capture, void
 from apps.payments.services.sweeping import sweep
 from apps.payments.services.webhooks import handle_event, receive_event
@@ -17,6 +18,7 @@ __all__ = [
     "handle_event",
     "receive_event",
     "refresh",
+    "refund",
     "sweep",
     "void",
 ]

@@ -15,6 +15,7 @@ from apps.payments.gateway import Movement
 PATIENCE = timedelta(seconds=60)
 """A movement may be this young before it has to be explained: its answer or its webhook is on the way."""
 _PAGE = 500
+_NOTHING = (0, "", "", 0)
 
 Tell = Callable[[str, int], None]
 """Takes what is wrong and how many cents it is about."""
@@ -68,22 +69,34 @@ def _explained(page: Sequence[Movement]) -> dict[str, CashMove]:
     for movement in page:
         if movement.reference is not None:
             ours[sharding.alias_for("customer", movement.reference.customer_id)].append(movement)
+        elif movement.cause != "other":  # by hand: only the refund's name says whose it is
+            for alias in sharding.aliases("customer"):
+                ours[alias].append(movement)
     found: dict[str, CashMove] = {}
     for alias, movements in ours.items():
         order_ids = {movement.reference.order_id for movement in movements if movement.reference}
+        nameless = [movement.source for movement in movements if movement.reference is None]
+        if nameless:
+            by_hand = models.Refund.objects.using(alias).filter(refund_id__in=nameless)
+            order_ids |= set(by_hand.values_list("order_id", flat=True))
         booked = {move.key: move for move in ledger.cash(using=alias, order_ids=order_ids)}
         sources = _sources(alias, order_ids)
         for movement in movements:
-            move = booked.get(sources.get(movement.source, (0, "", "", 0)))
+            move = booked.get(sources.get((movement.cause, movement.source), _NOTHING))
             if move is not None and move.cents == movement.cents:
                 found[movement.id] = move
     return found
 
 
-def _sources(alias: str, order_ids: set[int]) -> dict[str, tuple[int, str, str, int]]:
-    """What the provider calls it -> which entry should be about it."""
+def _sources(alias: str, order_ids: set[int]) -> dict[tuple[str, str], tuple[int, str, str, int]]:
+    """Cause and the provider's name of what moved -> which entry should be about it. 2 queries."""
     rows = models.Payment.objects.using(alias).filter(order_id__in=order_ids).exclude(intent_id="")
-    return {row.intent_id: (row.order_id, "captured", row.step, row.attempt) for row in rows}
+    named = {("captured", row.intent_id): (row.order_id, "captured", row.step, row.attempt) for row in rows}
+    refunds = models.Refund.objects.using(alias).filter(order_id__in=order_ids).exclude(refund_id="")
+    for row in refunds.select_related("payment"):
+        for cause in ("refunded", "refund_failed"):
+            named[cause, row.refund_id] = (row.order_id, cause, row.payment.step, row.number)
+    return named
 
 
 def _doubt(alias: str, *, now: datetime, tell: Tell) -> None:
@@ -102,13 +115,18 @@ def _doubt(alias: str, *, now: datetime, tell: Tell) -> None:
 
 
 def _at_provider(move: CashMove) -> int:
-    row = models.Payment.objects.filter(
-        customer_id=move.customer_id, order_id=move.order_id, step=move.step, attempt=move.version
-    ).first()
+    row = models.Payment.objects.filter(customer_id=move.customer_id, order_id=move.order_id, step=move.step).first()
     if row is None or not row.intent_id:
         return 0
     try:
-        return gateway.current().retrieve(row.intent_id).received_cents
+        if move.cause == "captured":
+            is_it = row.attempt == move.version
+            return gateway.current().retrieve(row.intent_id).received_cents if is_it else 0
+        refund = models.Refund.objects.filter(customer_id=row.customer_id, payment=row, number=move.version).first()
+        there = [one for one in gateway.current().refunds(row.intent_id) if refund and one.id == refund.refund_id]
+        if move.cause == "refund_failed":
+            return sum(one.cents for one in there if one.status == "failed")
+        return -sum(one.cents for one in there)
     except UnknownObject:
         return 0
 
