@@ -108,7 +108,7 @@ def test_paying_killed_at_every_moment(fake_gateway: FakeGateway) -> None:
         assert capture(order_id) == "captured"
 
     moments = moments_of(fake_gateway, pay)
-    assert moments == 18
+    assert moments == 20
     orders = moments + 1
     assert len(fake_gateway.intents) == orders
     assert (fake_gateway.taken_cents, fake_gateway.held_cents) == (orders * 4000, 0)
