@@ -13,7 +13,10 @@ SMALLEST_CENTS = 50
 
 NEXT: dict[Status, frozenset[Status]] = {
     Status.AUTHORISING: frozenset(
-        {Status.REQUIRES_ACTION, Status.AUTHORISED, Status.DECLINED, Status.VOIDING, Status.EXPIRED}
+        {
+            *(Status.REQUIRES_ACTION, Status.AUTHORISED, Status.DECLINED, Status.VOIDING, Status.EXPIRED),
+            Status.CAPTURED,  # charged at once
+        }
     ),
     Status.REQUIRES_ACTION: frozenset({Status.AUTHORISED, Status.DECLINED, Status.VOIDING, Status.EXPIRED}),
     Status.DECLINED: frozenset({Status.AUTHORISING}),  # with another card
@@ -48,6 +51,10 @@ OUTCOMES: dict[str, tuple[Status, ...]] = {
     "canceled": (Status.VOIDED, Status.EXPIRED),
     "processing": (),
 }
+
+
+AUTHENTICATION_REQUIRED = "authentication_required"
+"""Why a card is declined whose bank wants to see its holder, who is not there."""
 
 
 def sources(target: Status) -> frozenset[Status]:

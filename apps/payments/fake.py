@@ -107,6 +107,21 @@ class FakeGateway:
 
         return self._once("authorise", key, make)
 
+    def charge(self, *, customer: str, card: str, amount: Money, reference: Reference, key: str) -> Intent:
+        def make() -> Intent:
+            made = Intent(id=f"pi_{len(self.intents) + 1}", status="captured", reference=reference)
+            if "chargeCustomerFail" in card:
+                made = replace(made, status="declined", failure_code="generic_decline")
+            elif "authenticationRequired" in card:
+                made = replace(made, status="declined", failure_code="authentication_required")
+            else:
+                made = replace(made, received_cents=amount.cents)
+                self._move("captured", amount.cents, made.id, reference)
+            self.intents[made.id], self.amounts[made.id] = made, amount.cents
+            return made
+
+        return self._once("charge", key, make)
+
     def find(self, *, customer: str, reference: Reference) -> Intent | None:
         return self._once(
             "find", "", lambda: next((i for i in self.intents.values() if i.reference == reference), None)

@@ -122,8 +122,15 @@ class PaymentGateway(Protocol):
         """Hold ``amount`` without taking it. A refusal by the bank is an answer: status ``declined``."""
         ...
 
+    def charge(self, *, customer: str, card: str, amount: Money, reference: Reference, key: str) -> Intent:
+        """Take ``amount`` at once, the customer not being there. A refusal is an answer: status ``declined``.
+
+        ``failure_code`` is then ``authentication_required`` where the bank wants to see its customer.
+        """
+        ...
+
     def find(self, *, customer: str, reference: Reference) -> Intent | None:
-        """The intent that an ``authorise`` of that reference made, if it made one."""
+        """The intent that an ``authorise`` or a ``charge`` of that reference made, if it made one."""
         ...
 
     def retrieve(self, intent: str) -> Intent: ...

@@ -57,6 +57,8 @@ class Payment(ShardedModel):
     card_id = models.BigIntegerField()
     currency = models.CharField(max_length=3)
     amount_cents = models.BigIntegerField()
+    is_charge = models.BooleanField(default=False, db_default=False)
+    """Taken at once, without the customer there; all others are held first."""
     capture_cents = models.BigIntegerField(null=True)
     """Asked of the provider; what it took is ``captured_cents``."""
     captured_cents = models.BigIntegerField(default=0)

@@ -110,6 +110,28 @@ class StripeGateway:
             return _refused(error, reference)
         return _intent(made)
 
+    def charge(self, *, customer: str, card: str, amount: Money, reference: Reference, key: str) -> Intent:
+        try:
+            with _translated():
+                made = self._api.payment_intents.create(
+                    {
+                        "amount": amount.cents,
+                        "currency": amount.currency.lower(),
+                        "customer": customer,
+                        "payment_method": card,
+                        "allowed_payment_method_types": ["card"],
+                        "capture_method": "automatic",
+                        "confirm": True,
+                        "off_session": True,
+                        "metadata": _metadata(reference),
+                        "expand": _CHARGE,
+                    },
+                    {"idempotency_key": key},
+                )
+        except stripe.CardError as error:
+            return _refused(error, reference)
+        return _intent(made)
+
     def find(self, *, customer: str, reference: Reference) -> Intent | None:
         with _translated():
             recent = self._api.payment_intents.list(

@@ -131,7 +131,11 @@ def sent(sandbox):
                 gateway.cancel(intent.id, key="order-12:estimate:4")
         else:
             assert gateway.cancel(intent.id, key="order-12:overage:2").status == "canceled"
-    newest = gateway.movements()[0]
+    tip = Reference(customer_id=1, order_id=12, step="tip", attempt=1)
+    taken = gateway.charge(customer=customer, card=card, amount=Money(300), reference=tip, key="order-12:tip:1")
+    assert (taken.status, taken.received_cents) == ("captured", 300)
+    assert gateway.movements()[0].source == taken.id
+    newest = gateway.movements()[1]
     assert (newest.cause, newest.cents) == ("refunded", -1000)
     assert [one.cents for one in gateway.movements(after=newest.id)] == [4000]
     return recorder.sent
@@ -152,6 +156,7 @@ def test_every_call_that_moves_money_has_our_key(sent):
         "order-12:estimate:4",
         "order-12:overage:1",
         "order-12:overage:2",
+        "order-12:tip:1",
     ]
 
 

@@ -1,4 +1,4 @@
-from apps.payments.services.authorising import authorise, refresh
+from apps.payments.services.authorising import authorise, charge, refresh
 from apps.payments.services.cards import add_card, card_page, finish_card_page
 from apps.payments.services.reconciling import PATIENCE, Tell, compare_with_provider
 from apps.payments.services.refunding import refund
@@ -13,6 +13,7 @@ __all__ = [
     "authorise",
     "capture",
     "card_page",
+    "charge",
     "compare_with_provider",
     "finish_card_page",
     "handle_event",

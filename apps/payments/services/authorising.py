@@ -24,6 +24,29 @@ def authorise(
         PaymentConflict: the step was asked for with another amount or card, or is over.
         ProviderUnavailable: not known whether it worked. Calling again finds out, and goes on.
     """
+    return _paid(
+        customer_id=customer_id,
+        order_id=order_id,
+        step=step,
+        amount=amount,
+        card_id=card_id,
+        return_url=return_url,
+        is_charge=False,
+        now=now,
+    )
+
+
+def _paid(
+    *,
+    customer_id: int,
+    order_id: int,
+    step: str,
+    amount: Money,
+    card_id: int,
+    return_url: str,
+    is_charge: bool,
+    now: datetime,
+) -> types.Payment:
     if amount.cents < domain.SMALLEST_CENTS:
         raise AmountTooSmall(f"A card is charged with {Money(domain.SMALLEST_CENTS, amount.currency)} or more.")
     card = models.PaymentMethod.objects.filter(customer_id=customer_id, pk=card_id).first()
@@ -36,12 +59,34 @@ def authorise(
         amount=amount,
         card_id=card_id,
         return_url=return_url,
+        is_charge=is_charge,
         now=now,
     )
     if row.status != Status.AUTHORISING:
         return selectors.payment_of(row)
     intent = _asked(row, card, now=now) if is_new else _resumed(row, card, now=now)
     return selectors.payment_of(states.take(row, intent, now=now))
+
+
+def charge(*, customer_id: int, order_id: int, step: str, amount: Money, card_id: int, now: datetime) -> types.Payment:
+    """Take ``amount`` from the card at once, the customer not being there; the answer is in ``status``:
+
+    ``captured``; ``declined``, and then ``failure_code`` says why: ``authentication_required`` where the bank wants to
+    see its customer (they have to pay with a card of their choice, themselves), else the bank's reason. Call it again
+    as often as you like: a step is charged once. A declined step is tried again only with another card.
+
+    Raises as ``authorise`` does; ``PaymentConflict`` also where the step was begun as a hold.
+    """
+    return _paid(
+        customer_id=customer_id,
+        order_id=order_id,
+        step=step,
+        amount=amount,
+        card_id=card_id,
+        return_url="",
+        is_charge=True,
+        now=now,
+    )
 
 
 def refresh(*, customer_id: int, order_id: int, step: str, now: datetime) -> types.Payment:
@@ -64,10 +109,23 @@ def refreshed(row: models.Payment, *, now: datetime) -> models.Payment:
 
 
 def _opened(
-    *, customer_id: int, order_id: int, step: str, amount: Money, card_id: int, return_url: str, now: datetime
+    *,
+    customer_id: int,
+    order_id: int,
+    step: str,
+    amount: Money,
+    card_id: int,
+    return_url: str,
+    is_charge: bool,
+    now: datetime,
 ) -> tuple[models.Payment, bool]:
     """The payment with its key, committed before anybody is called; and whether this call made them."""
-    asked = {"amount_cents": amount.cents, "currency": amount.currency, "card_id": card_id}
+    asked = {
+        "amount_cents": amount.cents,
+        "currency": amount.currency,
+        "card_id": card_id,
+        "is_charge": is_charge,
+    }
 
     def open_or_find() -> tuple[models.Payment, bool]:
         return models.Payment.objects.get_or_create(
@@ -103,6 +161,14 @@ def _opened(
 
 
 def _asked(row: models.Payment, card: models.PaymentMethod, *, now: datetime) -> Intent:
+    if row.is_charge:
+        return gateway.current().charge(
+            customer=states.stripe_customer(row),
+            card=card.stripe_id,
+            amount=Money(row.amount_cents, row.currency),
+            reference=states.reference(row),
+            key=row.idempotency_key,
+        )
     return gateway.current().authorise(
         customer=states.stripe_customer(row),
         card=card.stripe_id,
