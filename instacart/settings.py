@@ -256,6 +256,7 @@ STRIPE_WEBHOOK_SECRETS = tuple(filter(None, env.stripe_webhook_secret.split(",")
 STRIPE_API_BASE = env.stripe_api_base
 STRIPE_TIMEOUT_SECONDS = 2.0  # while somebody waits for a page
 STRIPE_WORKER_TIMEOUT_SECONDS = 10.0
+PAYMENT_HOLD_DAYS = 31 if env.demo else 4  # earlier a card is only checked; shoppers of the demo do not wait for days
 STORE_COMMISSION_BASIS_POINTS = 1_500  # the marketplace's part of what items cost: 15 %
 
 # How long a shopper may think about an offer, how long a zone's planner may search for better trips each turn, and how

@@ -18,20 +18,32 @@ NEXT: dict[Status, frozenset[Status]] = {
             Status.CAPTURED,  # charged at once
         }
     ),
-    Status.REQUIRES_ACTION: frozenset({Status.AUTHORISED, Status.DECLINED, Status.VOIDING, Status.EXPIRED}),
-    Status.DECLINED: frozenset({Status.AUTHORISING}),  # with another card
+    Status.CHECKING: frozenset({Status.REQUIRES_ACTION, Status.CHECKED, Status.DECLINED, Status.VOIDED}),
+    Status.CHECKED: frozenset({Status.AUTHORISING, Status.VOIDED}),
+    Status.REQUIRES_ACTION: frozenset(
+        {
+            *(Status.AUTHORISED, Status.DECLINED, Status.VOIDING, Status.EXPIRED),
+            Status.CHECKED,  # what the bank asks about may be a check, which holds nothing
+        }
+    ),
+    Status.DECLINED: frozenset({Status.AUTHORISING, Status.CHECKING}),  # with another card
     # Somebody may capture by hand on the provider's own pages.
     Status.AUTHORISED: frozenset({Status.CAPTURING, Status.CAPTURED, Status.VOIDING, Status.EXPIRED}),
     Status.CAPTURING: frozenset({Status.CAPTURED, Status.EXPIRED}),
     Status.VOIDING: frozenset({Status.VOIDED, Status.CAPTURED}),
     Status.CAPTURED: frozenset(),
     Status.VOIDED: frozenset(),
-    Status.EXPIRED: frozenset(),
+    Status.EXPIRED: frozenset({Status.AUTHORISING}),  # held anew
 }
 
-UNDECIDED = frozenset({Status.AUTHORISING, Status.REQUIRES_ACTION, Status.CAPTURING, Status.VOIDING})
+UNDECIDED = frozenset({Status.CHECKING, Status.AUTHORISING, Status.REQUIRES_ACTION, Status.CAPTURING, Status.VOIDING})
 """Somebody still has to answer: the provider, or the customer's bank."""
-VOIDABLE = frozenset({Status.AUTHORISING, Status.REQUIRES_ACTION, Status.AUTHORISED, Status.VOIDING})
+VOIDABLE = frozenset(
+    {
+        *(Status.CHECKING, Status.CHECKED),
+        *(Status.AUTHORISING, Status.REQUIRES_ACTION, Status.AUTHORISED, Status.VOIDING),
+    }
+)
 TAKEN = frozenset({Status.CAPTURING, Status.CAPTURED})
 ENDED = frozenset({Status.VOIDING, Status.VOIDED, Status.EXPIRED, Status.DECLINED})
 """Nobody wants an authorisation for these any more."""
@@ -55,6 +67,14 @@ OUTCOMES: dict[str, tuple[Status, ...]] = {
 
 AUTHENTICATION_REQUIRED = "authentication_required"
 """Why a card is declined whose bank wants to see its holder, who is not there."""
+
+
+CHECKS: dict[str, Status] = {
+    "requires_action": Status.REQUIRES_ACTION,
+    "ready": Status.CHECKED,
+    "declined": Status.DECLINED,
+}
+"""The same for what the provider says of a check."""
 
 
 def sources(target: Status) -> frozenset[Status]:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from apps.common import clock
 from apps.common.money import Money
 from apps.payments.errors import CardDeclined, ProviderUnavailable, UnexpectedState, UnknownObject
-from apps.payments.gateway import CardPage, GivenBack, Intent, Movement, MovementCause, Reference, SavedCard
+from apps.payments.gateway import CardCheck, CardPage, GivenBack, Intent, Movement, MovementCause, Reference, SavedCard
 
 T = TypeVar("T")
 
@@ -27,6 +27,7 @@ class FakeGateway:
     amounts: dict[str, int] = field(default_factory=dict)
     calls: list[tuple[str, str]] = field(default_factory=list)
     """Every call that arrived: method, and the key or the id it was about."""
+    checks: dict[str, CardCheck] = field(default_factory=dict)
     pages: dict[str, CardPage] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
     given_back: dict[str, list[GivenBack]] = field(default_factory=dict)
@@ -100,12 +101,32 @@ class FakeGateway:
             made = Intent(id=f"pi_{len(self.intents) + 1}", status="authorised", reference=reference)
             if "chargeCustomerFail" in card:
                 made = replace(made, status="declined", failure_code="generic_decline")
+            elif "authenticationRequired" in card and not return_url:
+                made = replace(made, status="declined", failure_code="authentication_required")
             elif "authenticationRequired" in card:
                 made = replace(made, status="requires_action", action_url=f"https://bank.example/{made.id}")
             self.intents[made.id], self.amounts[made.id] = made, amount.cents
             return made
 
         return self._once("authorise", key, make)
+
+    def check(self, *, customer: str, card: str, reference: Reference, return_url: str, key: str) -> CardCheck:
+        def make() -> CardCheck:
+            made = CardCheck(id=f"seti_{len(self.checks) + 1}", status="ready", reference=reference)
+            if "Required" in card:
+                made = replace(made, status="requires_action", action_url=f"https://bank.example/{made.id}")
+            self.checks[made.id] = made
+            return made
+
+        return self._once("check", key, make)
+
+    def retrieve_check(self, check: str) -> CardCheck:
+        return self._once("retrieve_check", "", lambda: self.checks[check])
+
+    def answer_check(self, check: str, *, approve: bool) -> None:
+        code = "" if approve else "setup_intent_authentication_failure"
+        answered = replace(self.checks[check], action_url="", failure_code=code)
+        self.checks[check] = replace(answered, status="ready" if approve else "declined")
 
     def charge(self, *, customer: str, card: str, amount: Money, reference: Reference, key: str) -> Intent:
         def make() -> Intent:

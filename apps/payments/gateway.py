@@ -78,6 +78,17 @@ class Movement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CardCheck:
+    """Whether a saved card will pay later without its holder; nothing is held."""
+
+    id: str
+    status: Literal["ready", "requires_action", "declined"]
+    action_url: str = ""
+    failure_code: str = ""
+    reference: Reference | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SavedCard:
     id: str
     brand: str
@@ -119,7 +130,18 @@ class PaymentGateway(Protocol):
     def authorise(
         self, *, customer: str, card: str, amount: Money, reference: Reference, return_url: str, key: str
     ) -> Intent:
-        """Hold ``amount`` without taking it. A refusal by the bank is an answer: status ``declined``."""
+        """Hold ``amount`` without taking it. A refusal by the bank is an answer: status ``declined``.
+
+        Without a ``return_url`` the customer is not there to answer their bank: what it then asks for is a refusal.
+        """
+        ...
+
+    def check(self, *, customer: str, card: str, reference: Reference, return_url: str, key: str) -> CardCheck:
+        """Ask the card's bank whether it will pay later, the customer not being there."""
+        ...
+
+    def retrieve_check(self, check: str) -> CardCheck:
+        """Raises ``UnknownObject``."""
         ...
 
     def charge(self, *, customer: str, card: str, amount: Money, reference: Reference, key: str) -> Intent:

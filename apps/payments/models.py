@@ -66,6 +66,7 @@ class Payment(ShardedModel):
     refunding_cents = models.BigIntegerField(default=0, db_default=0)
     """Asked back and not known to be given back; together with ``refunded_cents`` never above ``captured_cents``."""
     status = models.CharField(max_length=20, choices=[(status.value, status.value) for status in PaymentStatus])
+    check_id = models.CharField(max_length=80, blank=True, db_default="")
     intent_id = models.CharField(max_length=80, blank=True)
     failure_code = models.CharField(max_length=60, blank=True)
     action_url = models.URLField(max_length=500, blank=True)
@@ -103,7 +104,8 @@ class Payment(ShardedModel):
                 name="payments_asked_back_at_most_captured",
             ),
             models.CheckConstraint(
-                condition=models.Q(status__in=[status.value for status in PaymentStatus]), name="payments_status_known"
+                condition=models.Q(status__in=[status.value for status in PaymentStatus]),
+                name="payments_status_is_known",
             ),
         ]
         indexes = [

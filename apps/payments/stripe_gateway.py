@@ -10,10 +10,12 @@ from typing import Any, Literal
 
 import stripe
 from django.conf import settings
+from stripe.params import PaymentIntentCreateParams
 
 from apps.common.money import Money
 from apps.payments.errors import CardDeclined, GatewayRefused, ProviderUnavailable, UnexpectedState, UnknownObject
 from apps.payments.gateway import (
+    CardCheck,
     CardPage,
     GivenBack,
     Intent,
@@ -89,48 +91,68 @@ class StripeGateway:
     def authorise(
         self, *, customer: str, card: str, amount: Money, reference: Reference, return_url: str, key: str
     ) -> Intent:
+        asked: PaymentIntentCreateParams = {
+            "amount": amount.cents,
+            "currency": amount.currency.lower(),
+            "customer": customer,
+            "payment_method": card,
+            "allowed_payment_method_types": ["card"],
+            "capture_method": "manual",
+            "confirm": True,
+            "metadata": _metadata(reference),
+            "expand": _CHARGE,
+        }
+        if return_url:
+            asked["return_url"] = return_url
+        else:
+            asked["off_session"] = True
+        return self._confirmed(asked, reference, key)
+
+    def check(self, *, customer: str, card: str, reference: Reference, return_url: str, key: str) -> CardCheck:
         try:
             with _translated():
-                made = self._api.payment_intents.create(
+                made = self._api.setup_intents.create(
                     {
-                        "amount": amount.cents,
-                        "currency": amount.currency.lower(),
                         "customer": customer,
                         "payment_method": card,
                         "allowed_payment_method_types": ["card"],
-                        "capture_method": "manual",
+                        "usage": "off_session",
                         "confirm": True,
                         "return_url": return_url,
                         "metadata": _metadata(reference),
-                        "expand": _CHARGE,
                     },
                     {"idempotency_key": key},
                 )
         except stripe.CardError as error:
-            return _refused(error, reference)
-        return _intent(made)
+            found = str(_at(error.error, "setup_intent", "id") or "")
+            return CardCheck(id=found, status="declined", failure_code=_reason(error), reference=reference)
+        return _check(made)
+
+    def retrieve_check(self, check: str) -> CardCheck:
+        with _translated():
+            return _check(self._api.setup_intents.retrieve(check))
 
     def charge(self, *, customer: str, card: str, amount: Money, reference: Reference, key: str) -> Intent:
+        asked: PaymentIntentCreateParams = {
+            "amount": amount.cents,
+            "currency": amount.currency.lower(),
+            "customer": customer,
+            "payment_method": card,
+            "allowed_payment_method_types": ["card"],
+            "capture_method": "automatic",
+            "confirm": True,
+            "off_session": True,
+            "metadata": _metadata(reference),
+            "expand": _CHARGE,
+        }
+        return self._confirmed(asked, reference, key)
+
+    def _confirmed(self, asked: PaymentIntentCreateParams, reference: Reference, key: str) -> Intent:
         try:
             with _translated():
-                made = self._api.payment_intents.create(
-                    {
-                        "amount": amount.cents,
-                        "currency": amount.currency.lower(),
-                        "customer": customer,
-                        "payment_method": card,
-                        "allowed_payment_method_types": ["card"],
-                        "capture_method": "automatic",
-                        "confirm": True,
-                        "off_session": True,
-                        "metadata": _metadata(reference),
-                        "expand": _CHARGE,
-                    },
-                    {"idempotency_key": key},
-                )
+                return _intent(self._api.payment_intents.create(asked, {"idempotency_key": key}))
         except stripe.CardError as error:
             return _refused(error, reference)
-        return _intent(made)
 
     def find(self, *, customer: str, reference: Reference) -> Intent | None:
         with _translated():
@@ -231,6 +253,24 @@ def _refused(error: stripe.CardError, reference: Reference) -> Intent:
         status="declined",
         failure_code=_reason(error),
         reference=reference,
+    )
+
+
+_CHECKS: dict[str, Literal["ready", "requires_action", "declined"]] = {
+    "succeeded": "ready",
+    "requires_action": "requires_action",
+    "processing": "requires_action",
+}
+
+
+def _check(found: stripe.SetupIntent) -> CardCheck:
+    problem = found.last_setup_error
+    return CardCheck(
+        id=found.id,
+        status=_CHECKS.get(found.status, "declined"),
+        action_url=str(_at(found, "next_action", "redirect_to_url", "url") or ""),
+        failure_code=str(_at(problem, "decline_code") or _at(problem, "code") or ""),
+        reference=_reference(found.metadata.to_dict()) if found.metadata else None,
     )
 
 

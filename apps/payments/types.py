@@ -6,6 +6,10 @@ from apps.common.money import Money
 
 
 class PaymentStatus(StrEnum):
+    CHECKING = "checking"
+    """The card's bank is asked whether it will pay later; its answer is not known (yet)."""
+    CHECKED = "checked"
+    """The card is good; nothing is held until nearer the time."""
     AUTHORISING = "authorising"
     """Asked for; the provider's answer is not known (yet)."""
     REQUIRES_ACTION = "requires_action"

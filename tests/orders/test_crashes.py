@@ -9,6 +9,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from django.test import override_settings
 
 import sharding
 from apps.carts import selectors as carts
@@ -114,6 +115,15 @@ def give_back(stage):
     relay_once()
 
 
+def placed_far_ahead(stage):
+    """Ordered when the window was too far away to hold any money; now it is near."""
+    with override_settings(PAYMENT_HOLD_DAYS=0):
+        stage.place()
+    outbox.drain()
+    assert stage.provider.intents_of(stage.order_id) == []
+    models.Order.objects.filter(pk=stage.order_id).update(due_at=MORNING)
+
+
 def told(stage):
     relay_once()
 
@@ -137,6 +147,7 @@ SCENARIOS = [
     Scenario("place, provider silent", place, frozenset({"brand_new"}), prepare=silent, afterwards=speaking),
     Scenario("place, bank never answered", place, frozenset({"rejected"}), card=ASKS),
     Scenario("tell of a confirmed order", told, frozenset({"brand_new"}), prepare=place),
+    Scenario("hold later", resume, frozenset({"brand_new"}), prepare=placed_far_ahead),
     Scenario("resume after the bank", resume, frozenset({"brand_new"}), prepare=placed_and_approved, card=ASKS),
     Scenario("cancel", cancel, frozenset({"brand_new", "canceled"}), prepare=placed),
     Scenario("tell of a canceled order", told, frozenset({"canceled"}), prepare=canceled_untold),

@@ -26,6 +26,8 @@ TYPES = {
     "get /v1/payment_intents/ID": params.PaymentIntentRetrieveParams,
     "post /v1/payment_intents/ID/capture": params.PaymentIntentCaptureParams,
     "post /v1/payment_intents/ID/cancel": params.PaymentIntentCancelParams,
+    "post /v1/setup_intents": params.SetupIntentCreateParams,
+    "get /v1/setup_intents/ID": params.SetupIntentRetrieveParams,
     "post /v1/refunds": params.RefundCreateParams,
     "get /v1/refunds": params.RefundListParams,
     "get /v1/balance_transactions": params.BalanceTransactionListParams,
@@ -43,7 +45,7 @@ class Recorder(stripe.RequestsClient):
 
     def request(self, method: str, url: str, headers: Any, post_data: Any = None) -> Any:
         parts = urlsplit(url)
-        path = re.sub(r"/(cs|pm|pi)_\w+", "/ID", parts.path)
+        path = re.sub(r"/(cs|pm|pi|seti)_\w+", "/ID", parts.path)
         fields = dict(parse_qsl(post_data if method == "post" else parts.query))
         self.sent.append((f"{method} {path}", fields, headers.get("Idempotency-Key")))
         return super().request(method, url, headers, post_data)
@@ -131,6 +133,15 @@ def sent(sandbox):
                 gateway.cancel(intent.id, key="order-12:estimate:4")
         else:
             assert gateway.cancel(intent.id, key="order-12:overage:2").status == "canceled"
+    later = Reference(customer_id=1, order_id=13, step="estimate", attempt=1)
+    check = gateway.check(
+        customer=customer, card=card, reference=later, return_url="https://a.example/", key="order-13:estimate:1"
+    )
+    assert (check.status, check.reference) == ("ready", later)
+    assert gateway.retrieve_check(check.id) == check
+    gateway.authorise(
+        customer=customer, card=card, amount=Money(5000), reference=later, return_url="", key="order-13:estimate:2"
+    )
     tip = Reference(customer_id=1, order_id=12, step="tip", attempt=1)
     taken = gateway.charge(customer=customer, card=card, amount=Money(300), reference=tip, key="order-12:tip:1")
     assert (taken.status, taken.received_cents) == ("captured", 300)
@@ -147,7 +158,7 @@ def test_every_request_is_what_the_sdk_describes(sent):
 
 
 def test_every_call_that_moves_money_has_our_key(sent):
-    moving = re.compile(r"post /v1/(customers|refunds|payment_intents(/ID/\w+)?)$")
+    moving = re.compile(r"post /v1/(customers|refunds|setup_intents|payment_intents(/ID/\w+)?)$")
     assert [key for endpoint, _, key in sent if moving.match(endpoint)] == [
         "customer-1:1",
         "order-12:estimate:1",
@@ -156,6 +167,8 @@ def test_every_call_that_moves_money_has_our_key(sent):
         "order-12:estimate:4",
         "order-12:overage:1",
         "order-12:overage:2",
+        "order-13:estimate:1",
+        "order-13:estimate:2",
         "order-12:tip:1",
     ]
 

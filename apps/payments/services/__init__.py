@@ -1,4 +1,4 @@
-from apps.payments.services.authorising import authorise, charge, refresh
+from apps.payments.services.authorising import authorise, charge, prepare, refresh, renew
 from apps.payments.services.cards import add_card, card_page, finish_card_page
 from apps.payments.services.reconciling import PATIENCE, Tell, compare_with_provider
 from apps.payments.services.refunding import refund
@@ -17,9 +17,11 @@ __all__ = [
     "compare_with_provider",
     "finish_card_page",
     "handle_event",
+    "prepare",
     "receive_event",
     "refresh",
     "refund",
+    "renew",
     "sweep",
     "void",
 ]

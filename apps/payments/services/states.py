@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import sharding
 from apps.common import outbox
@@ -11,8 +11,10 @@ from apps.ledger import services as ledger
 from apps.payments import domain, gateway, models
 from apps.payments.errors import PaymentNotFound, ProviderUnavailable, UnexpectedState
 from apps.payments.events import PaymentUpdated
-from apps.payments.gateway import Intent, Reference
+from apps.payments.gateway import CardCheck, Intent, Reference
 from apps.payments.types import PaymentStatus as Status
+
+Answer = TypeVar("Answer")
 
 KEY_LIFETIME = timedelta(hours=23)
 """The provider remembers a key for 24 hours; later it would do the work again."""
@@ -75,7 +77,7 @@ def is_key_old(row: models.Payment, *, now: datetime) -> bool:
     return now - row.key_made_at > KEY_LIFETIME
 
 
-def keyed(row: models.Payment, call: Callable[[str], Intent], *, now: datetime) -> Intent:
+def keyed(row: models.Payment, call: Callable[[str], Answer], *, now: datetime) -> Answer:
     """``call(key)`` with the row's key, and once more with a fresh one if the provider only repeats a stored failure.
 
     For calls that the intent's own state keeps from being done twice.
@@ -112,6 +114,27 @@ def take(row: models.Payment, intent: Intent, *, now: datetime) -> models.Paymen
     except UnexpectedState:
         released = gateway.current().retrieve(intent.id)
     return _follow(row, released, now=now)
+
+
+def is_check(row: models.Payment) -> bool:
+    """Whether the provider is asked, or was last asked, about the card alone: nothing is held."""
+    is_asked_back = row.status == Status.REQUIRES_ACTION and not row.intent_id
+    return row.status in (Status.CHECKING, Status.CHECKED) or is_asked_back
+
+
+def take_check(row: models.Payment, check: CardCheck, *, now: datetime) -> models.Payment:
+    """Make ``row`` say what the provider says of ``check``; old news, and news of another try, change nothing."""
+    if check.reference in (None, reference(row)):
+        changes = {"check_id": check.id, "action_url": check.action_url, "failure_code": check.failure_code}
+        only = {"attempt": row.attempt, "check_id__in": ["", check.id], "intent_id": ""}
+        _move(row, domain.CHECKS[check.status], now=now, only=only, **changes)
+    return again(row)
+
+
+def forget_check(row: models.Payment, *, now: datetime) -> models.Payment:
+    """Nobody wants the payment any more, and nothing is held for it."""
+    _move(row, Status.VOIDED, now=now, only={"version": row.version, "intent_id": ""})
+    return again(row)
 
 
 def _is_stray(row: models.Payment, intent: Intent) -> bool:

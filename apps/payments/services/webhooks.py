@@ -47,6 +47,8 @@ def handle_event(*, event_id: str, now: datetime) -> None:
         return
     if event.type.startswith("payment_intent."):
         _follow_intent(event.payload["object"], now=now)
+    elif event.type.startswith("setup_intent."):
+        _follow_check(event.payload["object"], now=now)
     elif event.type in ABOUT_REFUNDS:
         _follow_intent(event.payload.get("intent", ""), now=now, refunds=True)
     elif event.type == "checkout.session.completed":
@@ -73,6 +75,21 @@ def _follow_intent(intent_id: str, *, now: datetime, refunds: bool = False) -> N
     row = states.take(row, intent, now=now)
     if refunds and row.intent_id == intent_id:
         refunding.follow(row, now=now)
+
+
+def _follow_check(check_id: str, *, now: datetime) -> None:
+    try:
+        check = gateway.current().retrieve_check(check_id)
+    except UnknownObject:
+        logger.warning("payments.event_of_unknown_check %s", check_id)
+        return
+    if check.reference is None:
+        return  # a card page's
+    row = models.Payment.objects.filter(
+        customer_id=check.reference.customer_id, order_id=check.reference.order_id, step=check.reference.step
+    ).first()
+    if row is not None and states.is_check(row):
+        states.take_check(row, check, now=now)
 
 
 def _keep_card(payload: dict[str, Any], *, now: datetime) -> None:
