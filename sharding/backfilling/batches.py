@@ -16,6 +16,7 @@ from sharding.backfilling.jobs import BackfillJob
 from sharding.deadlines import deadline
 from sharding.errors import BucketMoved, ShardingError
 from sharding.migrating.patience import Patience, unhurried
+from sharding.progress import DatabaseProgress
 
 BATCH_SECONDS = 60
 """A batch that takes longer is taken back: its server is frozen, or the batch far too large."""
@@ -32,28 +33,13 @@ class State(StrEnum):
 
 
 @dataclass(slots=True)
-class Progress:
-    """One database. Written by the one thread that works on it."""
+class Progress(DatabaseProgress[State]):
+    ENDED = frozenset({State.DONE, State.STOPPED, State.FAILED})
 
-    alias: str
-    group: str = ""
     state: State = State.WAITING
     position: Position = field(default_factory=Position)
     changed: int = 0
     """Rows, in this run."""
-    retries: int = 0
-    error: Exception | None = None
-    _began: float | None = None
-    _took: float = 0.0
-
-    @property
-    def seconds(self) -> float:
-        """Of this run."""
-        return self._took if self._began is None else self._took + time.monotonic() - self._began
-
-    @property
-    def is_ended(self) -> bool:
-        return self.state in (State.DONE, State.STOPPED, State.FAILED)
 
     @property
     def is_at_work(self) -> bool:
@@ -62,13 +48,6 @@ class Progress:
     @property
     def is_well(self) -> bool:
         return self.state is not State.FAILED
-
-    def begin(self) -> None:
-        self._began, self.state = time.monotonic(), State.FILLING
-
-    def end(self, state: State, error: Exception | None = None) -> None:
-        self._took, self._began = self.seconds, None
-        self.state, self.error = state, error
 
     @property
     def rate(self) -> float:

@@ -137,7 +137,7 @@ class _Crew:
         self._report(one)
 
     def _fill(self, one: Progress) -> None:
-        one.begin()
+        one.begin(State.FILLING)
         self._filling(one).run()
         one.end(State.DONE if one.position.state == "done" else State.STOPPED)
 

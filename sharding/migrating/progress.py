@@ -1,11 +1,12 @@
 """How far each database has come, as its worker says and others read."""
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from django.db.migrations import Migration
+
+from sharding.progress import DatabaseProgress
 
 
 class State(StrEnum):
@@ -24,11 +25,9 @@ _AT_WORK = frozenset({State.MIGRATING, State.LOCKED_OUT, State.CHECKING})
 
 
 @dataclass(slots=True)
-class Progress:
-    """One database. Written by the one thread that works on it."""
+class Progress(DatabaseProgress[State]):
+    ENDED = frozenset({State.DONE, State.FAILED, State.STOPPED})
 
-    alias: str
-    group: str = ""
     state: State = State.WAITING
     is_canary: bool = False
     applied: int = 0
@@ -36,22 +35,9 @@ class Progress:
     total: int = 0
     step: str = ""
     """What it does now, or did last."""
-    retries: int = 0
-    """How often a lock could not be had."""
-    error: Exception | None = None
     lacking: list[Migration] = field(default_factory=list, repr=False)
     is_new: bool = False
     """Nothing was ever migrated there."""
-    _began: float | None = None
-    _took: float = 0.0
-
-    @property
-    def seconds(self) -> float:
-        return self._took if self._began is None else self._took + time.monotonic() - self._began
-
-    @property
-    def is_ended(self) -> bool:
-        return self.state in (State.DONE, State.FAILED, State.STOPPED)
 
     @property
     def is_at_work(self) -> bool:
@@ -60,14 +46,6 @@ class Progress:
     @property
     def is_well(self) -> bool:
         return self.state not in (State.FAILED, State.STOPPED)
-
-    def begin(self) -> None:
-        self._began = time.monotonic()
-        self.state = State.MIGRATING
-
-    def end(self, state: State, error: Exception | None = None) -> None:
-        self._took, self._began = self.seconds, None
-        self.state, self.error = state, error
 
 
 Report = Callable[[Progress], None]

@@ -191,7 +191,7 @@ class _Crew:
         if self._stop.is_set():
             return
         one = self.progress[alias]
-        one.begin()
+        one.begin(State.MIGRATING)
         try:
             with _own_connection(alias):
                 Work(self._plan, one, self._options.patience, self._stop, self._report).run()

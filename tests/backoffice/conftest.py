@@ -1,11 +1,16 @@
 from collections.abc import Iterator
 
 import pytest
+from django.test import Client
 
+from apps.accounts import services as accounts
 from apps.common import clock
 from apps.payments import gateway
+from apps.shoppers import presence
+from tests.accounts.factories import make_staff
 from tests.orders.factories import MORNING
 from tests.orders.provider import Provider
+from tests.web.pages import signed_in
 
 
 @pytest.fixture(autouse=True)
@@ -20,3 +25,17 @@ def provider() -> Iterator[Provider]:
     played = Provider()
     with gateway.replaced_by(played):
         yield played
+
+
+@pytest.fixture
+def nobody_online() -> None:
+    """Shoppers of earlier tests would be seen by this one."""
+    presence._redis().flushdb()
+
+
+@pytest.fixture
+def operator() -> Client:
+    """A browser in which an operator is signed in."""
+    user_id = make_staff(email="operator@example.com")
+    accounts.grant_role(user_id=user_id, role="operator")
+    return signed_in(user_id)

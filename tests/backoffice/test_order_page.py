@@ -15,7 +15,6 @@ from apps.dispatch import services as dispatch_services
 from apps.fulfilment import services as fulfilment
 from apps.fulfilment.types import ProofInput
 from apps.orders import selectors as orders
-from apps.shoppers import presence
 from apps.stores import selectors as stores
 from tests.accounts.factories import make_customer as make_person
 from tests.accounts.factories import make_staff
@@ -24,19 +23,7 @@ from tests.queries import counted
 from tests.shoppers.factories import make_shopper
 from tests.web.pages import Html, signed_in
 
-pytestmark = pytest.mark.django_db(databases="__all__")
-
-
-@pytest.fixture(autouse=True)
-def nobody_online():
-    presence._redis().flushdb()
-
-
-@pytest.fixture
-def operator():
-    user_id = make_staff(email="operator@example.com")
-    accounts.grant_role(user_id=user_id, role="operator")
-    return signed_in(user_id)
+pytestmark = [pytest.mark.django_db(databases="__all__"), pytest.mark.usefixtures("nobody_online")]
 
 
 def deliver(order):

@@ -5,12 +5,10 @@ from datetime import timedelta
 
 import pytest
 
-from apps.accounts import services as accounts
 from apps.common import clock
 from apps.common.geo import Point
 from apps.dispatch import selectors as dispatch
 from apps.dispatch import services as dispatch_services
-from apps.shoppers import presence
 from tests.accounts.factories import make_customer as make_person
 from tests.accounts.factories import make_staff
 from tests.dispatch.factories import NOW, make_offer
@@ -19,19 +17,7 @@ from tests.shoppers.factories import make_shopper
 from tests.stores.factories import make_store
 from tests.web.pages import Html, signed_in
 
-pytestmark = pytest.mark.django_db(databases="__all__")
-
-
-@pytest.fixture(autouse=True)
-def nobody_online():
-    presence._redis().flushdb()
-
-
-@pytest.fixture
-def operator():
-    user_id = make_staff(email="operator@example.com")
-    accounts.grant_role(user_id=user_id, role="operator")
-    return signed_in(user_id)
+pytestmark = [pytest.mark.django_db(databases="__all__"), pytest.mark.usefixtures("nobody_online")]
 
 
 def seen(operator, store, *, minutes=0, ago=0):

@@ -1,8 +1,6 @@
 """Distances: right in themselves, and the same from both implementations."""
 
 import math
-import threading
-import time
 from array import array
 from importlib import import_module
 
@@ -13,6 +11,7 @@ from hypothesis import strategies as st
 import cython_ext
 from cython_ext import geo
 from cython_ext.geo import reference
+from tests.cython_ext.meanwhile import ticks_during
 
 LATITUDES = st.floats(-90, 90)
 LONGITUDES = st.floats(-180, 180)
@@ -101,19 +100,4 @@ def test_twins_agree(lat: float, lng: float, points: list[tuple[float, float]]):
 
 def test_other_threads_run_meanwhile(compiled):
     many = doubles(*(n * 1e-5 for n in range(1_000_000)))
-    ticks: list[float] = []
-    done = threading.Event()
-
-    def tick() -> None:
-        while not done.is_set():
-            ticks.append(time.perf_counter())
-            time.sleep(0.0005)
-
-    thread = threading.Thread(target=tick)
-    thread.start()
-    began = time.perf_counter()
-    compiled.distances_m(0, 0, many, many)
-    ended = time.perf_counter()
-    done.set()
-    thread.join()
-    assert len([moment for moment in ticks if began < moment < ended]) >= 3
+    assert ticks_during(lambda: compiled.distances_m(0, 0, many, many)) >= 3

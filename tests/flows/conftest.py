@@ -9,6 +9,7 @@ from apps.common import clock
 from apps.payments import gateway
 from apps.payments.stripe_gateway import StripeGateway
 from apps.shoppers import presence
+from tests.flows.world import World
 from tests.orders.factories import MORNING
 from tests.payments.fixtures import Sandbox, sandbox, sandbox_server
 
@@ -40,3 +41,8 @@ def bank(sandbox: Sandbox, db: None) -> Iterator[Sandbox]:
     accounts.create_oauth_apps()
     with gateway.replaced_by(StripeGateway(timeout=10)):
         yield sandbox
+
+
+@pytest.fixture
+def world(bank: Sandbox) -> World:
+    return World(bank)

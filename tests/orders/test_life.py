@@ -10,7 +10,6 @@ from apps.common import outbox
 from apps.common.errors import DomainError
 from apps.common.models import OutboxMessage
 from apps.common.money import Money
-from apps.inventory import selectors as inventory
 from apps.orders import models, selectors, services
 from apps.orders.domain import TRANSITIONS, Status
 from apps.orders.errors import IllegalTransition
@@ -27,6 +26,7 @@ from tests.orders.factories import (
     make_placed_order,
     relay_once,
 )
+from tests.orders.holdings import available
 from tests.orders.snapshots import changed, snapshot
 
 LATER = MORNING + timedelta(hours=1)
@@ -347,12 +347,6 @@ def test_an_erased_pin_matches_nothing(order):
 # Canceling
 
 
-def shelf(market):
-    ids = market.item_ids
-    found = inventory.available(store_id=market.store_id, item_ids=list(ids.values()))
-    return {code: found[item_id] for code, item_id in ids.items()}
-
-
 def test_canceling_gives_everything_back(provider):
     market = make_market()
     order = make_placed_order(market=market)
@@ -360,7 +354,7 @@ def test_canceling_gives_everything_back(provider):
     outbox.drain()
     canceled = selectors.order_for_staff(order_id=order.id)
     assert (canceled.status, canceled.events[-1].data) == ("canceled", {"reason": "Changed my mind"})
-    assert shelf(market) == {BANANAS: 500, MILK: 500, BEER: 500}
+    assert available(market) == {BANANAS: 500, MILK: 500, BEER: 500}
     assert [intent.status for intent in provider.intents_of(order.id)] == ["canceled"]
 
 

@@ -1,7 +1,6 @@
 """The compiled kernels and their reference: the same answers to the last bit, the same refusals."""
 
 import random
-import threading
 import time
 from array import array
 from importlib import import_module
@@ -17,6 +16,7 @@ from cython_ext.dispatch import reference
 from cython_ext.dispatch.building import build
 from cython_ext.dispatch.problem import Coverage, Problem
 from tests.cython_ext.dispatch import factories
+from tests.cython_ext.meanwhile import ticks_during
 
 
 @pytest.fixture(scope="module")
@@ -109,22 +109,7 @@ def test_a_timetable_of_a_forbidden_route_is_refused():
 
 def test_other_threads_run_meanwhile(compiled: ModuleType):
     problem = crowd(orders=300, shoppers=200)
-    ticks: list[float] = []
-    done = threading.Event()
-
-    def tick() -> None:
-        while not done.is_set():
-            ticks.append(time.perf_counter())
-            time.sleep(0.0005)
-
-    thread = threading.Thread(target=tick)
-    thread.start()
-    began = time.perf_counter()
-    compiled.search(problem, [], seed=1, iterations=10**9, seconds=0.3)
-    ended = time.perf_counter()
-    done.set()
-    thread.join()
-    assert len([moment for moment in ticks if began < moment < ended]) >= 10
+    assert ticks_during(lambda: compiled.search(problem, [], seed=1, iterations=10**9, seconds=0.3)) >= 10
 
 
 def test_the_deadline_is_kept(compiled: ModuleType):

@@ -1,69 +1,23 @@
-"""Asking all shards at once, by example. ``test_scatter_random`` is the sweep, ``test_scatter_missing`` the faults."""
+"""What all shards answer as one, by example."""
 
 import pickle
 import random
 from decimal import Decimal
-from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
 from django.db import connections
-from django.db.models import (
-    Avg,
-    BooleanField,
-    Count,
-    F,
-    Func,
-    Max,
-    Min,
-    OuterRef,
-    Prefetch,
-    Q,
-    StdDev,
-    Subquery,
-    Sum,
-    Value,
-    Window,
-)
-from django.db.models.expressions import RawSQL
+from django.db.models import Avg, Count, F, Max, Min, OuterRef, Prefetch, Q, Subquery, Sum, Value, Window
 from django.db.models.functions import Collate, Lower, Rank
 from django.test.utils import CaptureQueriesContext
 
-import sharding
-from sharding import CrossShardQuery, CrossShardTransaction, UnroutableQuery, statements, topology
+from sharding import CrossShardQuery, UnroutableQuery, statements
 from sharding.merging import aggregates
-from sharding.topology import Keyspace
 from tests.sharding.conftest import ONE, OTHER, SAME_SHARD
+from tests.sharding.scatter.conftest import NAMES, totals
 from tests.sharding.shop.models import Customer, Line, Order, Stock, Store
 
 pytestmark = pytest.mark.django_db(databases="__all__")
-
-NAMES = {ONE: "ä", SAME_SHARD: "z", OTHER: "\U0001f34e"}
-
-
-@pytest.fixture
-def orders() -> dict[int, list[Order]]:
-    """Three orders each, with a line of 1.00 and one without a price: totals 0, 1, 2, then 10, 11, 12, then 20, 21, 22.
-
-    The first customer and the second are on the first shard, the third on the last.
-    """
-    made = {}
-    for tens, customer_id in enumerate((ONE, SAME_SHARD, OTHER)):
-        Customer.objects.create(id=customer_id, name=NAMES[customer_id])
-        made[customer_id] = [
-            Order.objects.create(customer_id=customer_id, store_id=n, total=10 * tens + n) for n in range(3)
-        ]
-        for order in made[customer_id]:
-            Line.objects.create(order=order, customer_id=customer_id, quantity=1, price=Decimal(1))
-            Line.objects.create(order=order, customer_id=customer_id, quantity=2, price=None)
-    return made
-
-
-def totals(queryset: Any) -> list[int]:
-    return [order.total for order in queryset]
-
-
-# Answers.
 
 
 def test_every_shard_is_asked_once_and_all_answer_as_one(orders, asked, first, last):
@@ -283,163 +237,6 @@ def test_statements_are_counted_logged_and_seen_by_observers(orders, first, last
     assert float(query["time"]) < 5
 
 
-def test_composite_keys(asked):
-    for store_id in (5, 9005):
-        Store.objects.create(id=store_id, name="s")
-        Stock.objects.bulk_create([Stock(store_id=store_id, product_id=n, on_hand=n) for n in (1, 2)])
-    stock = Stock.objects.scatter()
-    assert [row.pk for row in stock.order_by("-pk")] == [(9005, 2), (9005, 1), (5, 2), (5, 1)]
-    assert list(stock.filter(product_id=2).order_by("store_id").values_list("pk", "on_hand")) == [
-        ((5, 2), 2),
-        ((9005, 2), 2),
-    ]
-    assert list(stock.values("product_id").annotate(s=Sum("on_hand"), n=Count("pk")).order_by("product_id")) == [
-        {"product_id": 1, "s": 2, "n": 2},
-        {"product_id": 2, "s": 4, "n": 2},
-    ]
-
-
-# Refusals.
-
-
-@pytest.mark.parametrize(
-    "refused",
-    [
-        lambda rows: rows.update(total=1),
-        lambda rows: rows.delete(),
-        lambda rows: rows.filter(customer=ONE).update(total=1),
-        lambda rows: list(rows.select_for_update()),
-        lambda rows: list(rows.union(rows.filter(total=1))),
-        lambda rows: list(rows.order_by("code")),
-        lambda rows: list(rows.order_by("customer__name")),
-        lambda rows: list(rows.order_by("?")),
-        lambda rows: list(rows.order_by("wishes")),
-        lambda rows: list(rows.order_by(F("code").asc(nulls_last=True))),
-        lambda rows: list(rows.annotate(r=Window(Rank(), order_by="total"))),
-        lambda rows: list(
-            rows.annotate(r=Window(Rank(), partition_by="customer")).filter(r=1).order_by("total").values("pk")
-        ),
-        lambda rows: rows.aggregate(StdDev("total")),
-        lambda rows: rows.aggregate(Count("store_id", distinct=True)),
-        lambda rows: rows.aggregate(n=Sum("total") / Count("pk")),
-        lambda rows: rows.aggregate(Max("code")),
-        lambda rows: rows[:3].aggregate(Sum("total")),
-        lambda rows: rows.values("store_id").distinct().aggregate(Sum("store_id")),
-        lambda rows: rows.values("store_id").annotate(n=Count("pk")).aggregate(Sum("n")),
-        lambda rows: list(rows.values("store_id").annotate(n=StdDev("total"))),
-        lambda rows: list(rows.values("wishes").annotate(n=Count("pk"))),
-        lambda rows: list(rows.values("wishes").distinct()),
-        lambda rows: list(rows.values("store_id").annotate(n=Count("pk")).distinct()),
-        lambda rows: list(rows.values("store_id").annotate(m=Max("placed")).filter(m__year=2025)),
-        lambda rows: list(rows.values("store_id").annotate(n=Count("pk")).filter(Q(n=1) | Q(store_id=1))),
-        lambda rows: list(rows.distinct("store_id")),
-        lambda rows: list(rows.annotate(n=RawSQL("count(*) over ()", ()))),
-        lambda rows: list(rows.extra(select={"n": "1"})),
-        lambda rows: list(rows.filter(total=Subquery(Line.objects.values("quantity")[:1]))),
-        lambda rows: rows.explain(),
-    ],
-)
-def test_what_cannot_be_put_together_is_refused_and_asks_nothing(refused, asked):
-    with asked() as aliases, pytest.raises(CrossShardQuery):
-        refused(Order.objects.scatter())
-    assert aliases == []
-
-
-def test_a_type_that_lies_about_itself_is_noticed_in_the_answer(orders):
-    lying = Func(Value(2), F("total"), function="int4range", output_field=BooleanField())
-    rows = Order.objects.scatter().filter(total__gt=2).annotate(r=lying)
-    with pytest.raises(CrossShardQuery, match="cannot be compared outside of it"):
-        list(rows.order_by("r", "pk"))
-
-
-def test_nothing_is_asked_from_inside_a_transaction(orders, asked, first, last):
-    with sharding.atomic(sharding.home("customer", ONE)):
-        with asked() as aliases, pytest.raises(CrossShardTransaction, match=f"inside a transaction on {first}"):
-            Order.objects.scatter().count()
-        assert aliases == []
-        assert Order.objects.scatter().filter(customer=ONE).count() == 3  # its own database may be asked
-        with pytest.raises(CrossShardTransaction):
-            Order.objects.scatter().filter(customer=OTHER).count()
-    assert Order.objects.scatter().count() == 9
-
-
-@pytest.mark.crosses_databases
-def test_the_guard_of_the_tests_sees_what_is_sent(orders, first, last):
-    ids = [orders[ONE][0].pk, orders[OTHER][0].pk]
-    with pytest.raises(CrossShardTransaction), sharding.testing.forbid_cross_database_transactions():
-        with sharding.atomic(first):
-            with pytest.raises(CrossShardTransaction):
-                list(Order.objects.filter(pk__in=ids))
-    assert len(Order.objects.filter(pk__in=ids)) == 2  # both connections are as good as before
-
-
-# Rows that a database holds and does not own.
-
-
-@pytest.fixture
-def moving(orders, first, last):
-    """ONE's rows are on the last shard as well, as a move leaves them until it has cleaned up."""
-    for model in (Customer, Order, Line):
-        rows = list(model.objects.using(first).filter(**{"id" if model is Customer else "customer_id": ONE}))
-        with connections[last].cursor() as cursor:
-            cursor.execute("SET LOCAL session_replication_role = replica")  # as the worker that applies a move
-            model.objects.using(last).bulk_create(rows)
-            cursor.execute("SET LOCAL session_replication_role = origin")
-    before = topology.current()
-    place = before.keyspaces["customer"]
-    copies = Keyspace.of(place.name, place.ranges, (), ((0, 99, last),))
-    topology.use(topology.ShardMap(before.epoch, {**before.keyspaces, "customer": copies}))
-    yield
-    topology.use(before)
-
-
-def test_rows_that_a_database_does_not_own_are_in_no_answer(moving, orders, last):
-    assert Order.objects.using(last).count() == 6
-    everything = Order.objects.scatter()
-    assert totals(everything.order_by("total")) == [0, 1, 2, 10, 11, 12, 20, 21, 22]
-    assert (everything.count(), everything.aggregate(s=Sum("total"))) == (9, {"s": 99})
-    assert list(everything.values("store_id").annotate(n=Count("lines")).order_by("store_id").values_list("n")) == [
-        (6,), (6,), (6,),
-    ]  # fmt: skip
-    assert Customer.objects.scatter().filter(orders__total__gte=0).distinct().count() == 3
-    assert Line.objects.scatter().filter(order__total__lt=3).count() == 6
-    # The same for the shards that ids name.
-    ids = [orders[ONE][0].pk, orders[OTHER][0].pk]
-    assert totals(Order.objects.filter(pk__in=ids).order_by("total")) == [0, 20]
-    assert Order.objects.filter(customer__in=[ONE, OTHER]).aggregate(Count("pk"), Sum("total")) == {
-        "pk__count": 6,
-        "total__sum": 66,
-    }
-    found = Customer.objects.filter(pk__in=[ONE, OTHER]).prefetch_related("orders").order_by("pk")
-    assert [len(customer.orders.all()) for customer in found] == [3, 3]
-
-
-def test_going_through_a_database_meets_what_it_owns(moving, first, last):
-    assert sorted(totals(sharding.owned(Order.objects, last))) == [20, 21, 22]
-    assert sorted(totals(sharding.owned(Order.objects.filter(total__gt=1), last))) == [20, 21, 22]
-    assert totals(sharding.owned(Order.objects.order_by("total")[:1], last)) == [20]
-    assert sharding.owned(Order.objects, first).count() == 6
-    assert sharding.owned(Customer.objects, last).count() == 1
-    both = Order.objects.filter(total=0).union(Order.objects.filter(total=20))
-    assert totals(sharding.owned(both, last)) == [20]
-    assert sharding.owned(Order.objects, last).filter(total__lt=99).update(total=5) == 3
-    assert sorted(Order.objects.using(last).values_list("total", flat=True)) == [0, 1, 2, 5, 5, 5]
-
-
-def test_a_database_that_owns_nothing_is_not_asked_and_owns_nothing(moving, asked, first):
-    place = topology.keyspace("customer")
-    alone = Keyspace.of("customer", ((0, 9999, first),), ("customer_1",), ((5000, 9999, "customer_1"),))
-    topology.use(topology.ShardMap(0, {**topology.keyspaces(), "customer": alone}))
-    with asked() as aliases:
-        assert Order.objects.scatter().count() == 6
-        assert list(sharding.owned(Order.objects, "customer_1")) == []
-    assert aliases == [first]
-    assert place.databases == (first, "customer_1")
-
-
-# Values.
-
-
 def test_averages_have_the_decimal_places_that_the_server_gives_them(first):
     rng = random.Random(7)  # noqa: S311
     cases = []
@@ -457,6 +254,22 @@ def test_averages_have_the_decimal_places_that_the_server_gives_them(first):
         )
         expected = [str(found) for (found,) in cursor.fetchall()]
     assert [str(aggregates.quotient(total, count)) for total, count in cases] == expected
+
+
+def test_composite_keys(asked):
+    for store_id in (5, 9005):
+        Store.objects.create(id=store_id, name="s")
+        Stock.objects.bulk_create([Stock(store_id=store_id, product_id=n, on_hand=n) for n in (1, 2)])
+    stock = Stock.objects.scatter()
+    assert [row.pk for row in stock.order_by("-pk")] == [(9005, 2), (9005, 1), (5, 2), (5, 1)]
+    assert list(stock.filter(product_id=2).order_by("store_id").values_list("pk", "on_hand")) == [
+        ((5, 2), 2),
+        ((9005, 2), 2),
+    ]
+    assert list(stock.values("product_id").annotate(s=Sum("on_hand"), n=Count("pk")).order_by("product_id")) == [
+        {"product_id": 1, "s": 2, "n": 2},
+        {"product_id": 2, "s": 4, "n": 2},
+    ]
 
 
 def test_a_tied_subquery_and_a_window_within_the_key_are_allowed(orders):
