@@ -15,7 +15,7 @@ A line of the opposite sign goes the other way.
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from apps.ledger.types import Account, Line
+from apps.ledger.types import Account, Cause, Line
 
 COMMISSION = "commission"
 """Kind of the lines that are the platform's part of items."""
@@ -41,6 +41,20 @@ CLEARING = (Account.CUSTOMER, Account.TIP)
 """These are at zero when an order is closed."""
 
 BASIS_POINTS = 10_000
+
+
+PAYABLE = {"store": Account.STORE_PAYABLE, "shopper": Account.SHOPPER_PAYABLE}
+"""The account of what is owed to each kind of party."""
+
+
+def party_line(cause: Cause, party_kind: str) -> tuple[Account, Account]:
+    """Debit and credit of what happens between us and a store or a shopper."""
+    payable = PAYABLE[party_kind]
+    return {
+        Cause.EARNED: (Account.PLATFORM_REVENUE, payable),
+        Cause.TRANSFERRED: (payable, Account.PROVIDER_CASH),
+        Cause.TAKEN_BACK: (Account.PROVIDER_CASH, payable),
+    }[cause]
 
 
 def commission(item_cents: int, basis_points: int) -> int:

@@ -57,3 +57,34 @@ class LedgerEntry(ShardedModel):
     @override
     def __str__(self) -> str:
         return f"{self.cause} {self.kind}: {self.amount_cents} from {self.credit} to {self.debit}"
+
+
+class PartyEntry(models.Model):
+    """The same about those who are paid, stores and shoppers: global, because what is sent sums up many orders.
+
+    Rows are only ever added: a trigger refuses all else.
+    """
+
+    party_kind = models.CharField(max_length=10)
+    party_id = models.BigIntegerField()
+    transfer_id = models.BigIntegerField()
+    cause = models.CharField(max_length=20, choices=[(cause.value, cause.value) for cause in Cause])
+    version = models.PositiveIntegerField()
+    debit = models.CharField(max_length=20, choices=[(account.value, account.value) for account in Account])
+    credit = models.CharField(max_length=20, choices=[(account.value, account.value) for account in Account])
+    amount_cents = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    at = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "party entries"
+        constraints = [
+            models.UniqueConstraint(fields=["transfer_id", "cause", "version"], name="ledger_party_once_per_step"),
+            models.CheckConstraint(condition=Q(party_kind__in=["store", "shopper"]), name="ledger_party_kind"),
+            models.CheckConstraint(condition=Q(amount_cents__gt=0), name="ledger_party_amount_positive"),
+            models.CheckConstraint(condition=~Q(debit=F("credit")), name="ledger_party_two_accounts"),
+        ]
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.cause}: {self.amount_cents} from {self.credit} to {self.debit}"

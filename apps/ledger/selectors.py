@@ -35,6 +35,29 @@ def order_ids(*, using: str, after: int, limit: int) -> tuple[int, ...]:
     return tuple(rows.order_by("order_id").values_list("order_id", flat=True).distinct()[:limit])
 
 
+def owed_to_stores(*, store_ids: Collection[int], before: datetime) -> dict[int, int]:
+    """What orders left owing to these stores in cents, transfers not counted. 2 queries a customer shard."""
+    owed: Counter[int] = Counter()
+    for using in sharding.aliases("customer"):
+        rows = sharding.owned(models.LedgerEntry.objects, using).filter(store_id__in=store_ids, at__lt=before)
+        for side, sign in (("credit", 1), ("debit", -1)):
+            mine = rows.filter(**{side: Account.STORE_PAYABLE}).values("store_id").annotate(cents=Sum("amount_cents"))
+            for store_id, cents in mine.order_by().values_list("store_id", "cents"):
+                owed[store_id or 0] += sign * cents
+    return dict(owed)
+
+
+def transfers_cash() -> tuple[int, int]:
+    """How often money was sent to parties or taken back by the books, and what that did to our cash. 2 queries."""
+    sums = [
+        models.PartyEntry.objects.filter(**{side: Account.PROVIDER_CASH}).aggregate(
+            n=Count("pk"), cents=Sum("amount_cents", default=0)
+        )
+        for side in ("debit", "credit")
+    ]
+    return sums[0]["n"] + sums[1]["n"], sums[0]["cents"] - sums[1]["cents"]
+
+
 def cash(*, using: str, order_ids: Collection[int]) -> tuple[CashMove, ...]:
     """What these orders did to the money at the provider. 1 query."""
     return tuple(_cash_move(row) for row in _cash(using).filter(order_id__in=order_ids))

@@ -204,5 +204,40 @@ def pass_tip_on(*, customer_id: int, order_id: int, now: datetime) -> bool:
     )
 
 
+def book_transfer(
+    *,
+    party_kind: str,
+    party_id: int,
+    transfer_id: int,
+    cause: Cause,
+    version: int,
+    amount: Money,
+    now: datetime,
+    using: str = "default",
+) -> bool:
+    """Money was sent to a store or shopper, taken back, or earned by a shopper (``domain.party_line``).
+
+    False, and nothing happens, when this step was booked before. Inside the transaction of what it books. 2 queries.
+    """
+    if not transaction.get_connection(using).in_atomic_block:
+        raise transaction.TransactionManagementError(f"{cause} of transfer {transfer_id} booked outside a transaction")
+    if not amount or models.PartyEntry.objects.filter(transfer_id=transfer_id, cause=cause, version=version).exists():
+        return False
+    debit, credit = domain.party_line(cause, party_kind)
+    models.PartyEntry.objects.create(
+        party_kind=party_kind,
+        party_id=party_id,
+        transfer_id=transfer_id,
+        cause=cause,
+        version=version,
+        debit=debit,
+        credit=credit,
+        amount_cents=amount.cents,
+        currency=amount.currency,
+        at=now,
+    )
+    return True
+
+
 def _effect(entry: Entry, account: Account) -> int:
     return entry.cents * ((entry.debit == account) - (entry.credit == account))

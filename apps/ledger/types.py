@@ -36,6 +36,12 @@ class Cause(StrEnum):
     """The provider has given it back."""
     REFUND_FAILED = "refund_failed"
     """It came back to us: the customer's bank would not have it."""
+    EARNED = "earned"
+    """The platform owes a shopper their pay."""
+    TRANSFERRED = "transferred"
+    """Sent to whom it is owed."""
+    TAKEN_BACK = "taken_back"
+    """Sent and taken back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

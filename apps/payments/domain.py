@@ -6,7 +6,7 @@ lines leaves behind what is to be found out, not a guess.
 """
 
 from apps.payments.types import PaymentStatus as Status
-from apps.payments.types import RefundStatus
+from apps.payments.types import RefundStatus, TransferStatus
 
 SMALLEST_CENTS = 50
 """The provider holds no less: https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts"""
@@ -52,6 +52,13 @@ REFUND_NEXT: dict[RefundStatus, frozenset[RefundStatus]] = {
     RefundStatus.REQUESTED: frozenset({RefundStatus.SUCCEEDED, RefundStatus.FAILED}),
     RefundStatus.SUCCEEDED: frozenset({RefundStatus.FAILED}),  # days later: the customer's bank sends it back
     RefundStatus.FAILED: frozenset(),
+}
+
+TRANSFER_NEXT: dict[TransferStatus, frozenset[TransferStatus]] = {
+    TransferStatus.REQUESTED: frozenset({TransferStatus.SENT, TransferStatus.FAILED}),
+    TransferStatus.SENT: frozenset({TransferStatus.REVERSED}),
+    TransferStatus.FAILED: frozenset(),
+    TransferStatus.REVERSED: frozenset(),
 }
 
 # What the provider's state of an intent means to us: the first that our payment can move to.

@@ -78,6 +78,28 @@ class RefundConflict(Conflict):
     code = "refund_conflict"
 
 
+class PayoutAccountNotFound(NotFound):
+    code = "payout_account_not_found"
+
+
+class TransferNotFound(NotFound):
+    code = "transfer_not_found"
+
+
+class ReversalTooLarge(Conflict):
+    """More than was sent and not taken back."""
+
+    code = "reversal_too_large"
+
+
+class TransferRefused(Exception):
+    """Between us and the gateway: the provider will not send this now. ``code`` says why."""
+
+    def __init__(self, message: str, *, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 class BadSignature(Invalid):
     """Not from the provider, or not from now."""
 

@@ -7,12 +7,30 @@ can be and then declines, ``pm_card_authenticationRequired`` asks the bank (3-D 
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from apps.common import clock
 from apps.common.money import Money
-from apps.payments.errors import CardDeclined, ProviderUnavailable, UnexpectedState, UnknownObject
-from apps.payments.gateway import CardCheck, CardPage, GivenBack, Intent, Movement, MovementCause, Reference, SavedCard
+from apps.payments.errors import (
+    CardDeclined,
+    ProviderUnavailable,
+    TransferRefused,
+    UnexpectedState,
+    UnknownObject,
+)
+from apps.payments.gateway import (
+    CardCheck,
+    CardPage,
+    GivenBack,
+    Intent,
+    Movement,
+    MovementCause,
+    Party,
+    ProviderAccount,
+    Reference,
+    SavedCard,
+    Sent,
+)
 
 T = TypeVar("T")
 
@@ -28,6 +46,11 @@ class FakeGateway:
     calls: list[tuple[str, str]] = field(default_factory=list)
     """Every call that arrived: method, and the key or the id it was about."""
     checks: dict[str, CardCheck] = field(default_factory=dict)
+    accounts: dict[str, ProviderAccount] = field(default_factory=dict)
+    available_cents: int = 0
+    """What can be sent to accounts."""
+    sent: dict[str, Sent] = field(default_factory=dict)
+    receivers: dict[str, str] = field(default_factory=dict)
     pages: dict[str, CardPage] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
     given_back: dict[str, list[GivenBack]] = field(default_factory=dict)
@@ -197,6 +220,63 @@ class FakeGateway:
 
     def returned_cents(self, intent: str) -> int:
         return sum(one.cents for one in self.given_back.get(intent, ()) if one.status != "failed")
+
+    def create_account(self, *, party: Party, key: str) -> ProviderAccount:
+        def make() -> ProviderAccount:
+            made = ProviderAccount(id=f"acct_{len(self.accounts) + 1}", status="pending")
+            self.accounts[made.id] = made
+            return made
+
+        return self._once("create_account", key, make)
+
+    def account(self, account: str) -> ProviderAccount:
+        if account not in self.accounts:
+            raise UnknownObject(account)
+        return self._once("account", "", lambda: self.accounts[account])
+
+    def account_page(self, account: str, *, return_url: str, refresh_url: str) -> str:
+        return self._once("account_page", "", lambda: f"https://provider.example/onboard/{account}")
+
+    def decide(self, account: str, status: Literal["pending", "enabled", "restricted"]) -> None:
+        """The provider has looked at the account."""
+        self.accounts[account] = replace(self.accounts[account], status=status)
+
+    def transfer(self, account: str, *, amount: Money, transfer: int, key: str) -> Sent:
+        def send() -> Sent:
+            if self.accounts[account].status != "enabled":
+                raise TransferRefused(account, code="insufficient_capabilities_for_transfer")
+            if amount.cents > self.available_cents:
+                raise TransferRefused(account, code="balance_insufficient")
+            self.available_cents -= amount.cents
+            made = Sent(id=f"tr_{len(self.sent) + 1}", cents=amount.cents, transfer=transfer)
+            self.sent[made.id] = made
+            self.receivers[made.id] = account
+            self._move("transferred", -amount.cents, made.id, None)
+            return made
+
+        return self._once("transfer", key, send)
+
+    def find_transfer(self, account: str, *, transfer: int) -> Sent | None:
+        def look() -> Sent | None:
+            mine = (one for one in self.sent.values() if self.receivers[one.id] == account)
+            return next((one for one in mine if one.transfer == transfer), None)
+
+        return self._once("find_transfer", "", look)
+
+    def retrieve_transfer(self, sent: str) -> Sent:
+        return self._once("retrieve_transfer", "", lambda: self.sent[sent])
+
+    def take_back(self, sent: str, *, amount: Money, key: str) -> Sent:
+        def back() -> Sent:
+            before = self.sent[sent]
+            if amount.cents > before.cents - before.reversed_cents:
+                raise UnexpectedState(sent)
+            self.sent[sent] = replace(before, reversed_cents=before.reversed_cents + amount.cents)
+            self.available_cents += amount.cents
+            self._move("taken_back", amount.cents, sent, None)
+            return self.sent[sent]
+
+        return self._once("take_back", key, back)
 
     def movements(self, *, after: str = "") -> tuple[Movement, ...]:
         def page() -> tuple[Movement, ...]:

@@ -20,7 +20,7 @@ from apps.payments.errors import CalledInTransaction
 from sharding import transactions
 
 IntentStatus = Literal["requires_action", "authorised", "captured", "canceled", "declined", "processing"]
-MovementCause = Literal["captured", "refunded", "refund_failed", "other"]
+MovementCause = Literal["captured", "refunded", "refund_failed", "transferred", "taken_back", "other"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +86,33 @@ class CardCheck:
     action_url: str = ""
     failure_code: str = ""
     reference: Reference | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Party:
+    """Who is paid: a store or a shopper."""
+
+    kind: str
+    id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderAccount:
+    """The provider's present view of an account that is paid."""
+
+    id: str
+    status: Literal["pending", "enabled", "restricted"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """The provider's present view of money sent to an account."""
+
+    id: str
+    cents: int
+    reversed_cents: int = 0
+    transfer: int | None = None
+    """Our number of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +198,32 @@ class PaymentGateway(Protocol):
 
     def refunds(self, intent: str) -> tuple[GivenBack, ...]:
         """All refunds of money that was taken from this intent; a hold that was released is none."""
+        ...
+
+    def create_account(self, *, party: Party, key: str) -> ProviderAccount: ...
+
+    def account(self, account: str) -> ProviderAccount:
+        """Raises ``UnknownObject``."""
+        ...
+
+    def account_page(self, account: str, *, return_url: str, refresh_url: str) -> str:
+        """Address of a page, for a few minutes, on which the account's owner tells what is missing."""
+        ...
+
+    def transfer(self, account: str, *, amount: Money, transfer: int, key: str) -> Sent:
+        """Send ``amount``. Raises ``TransferRefused``: too little is available, or the account may not be paid."""
+        ...
+
+    def find_transfer(self, account: str, *, transfer: int) -> Sent | None:
+        """What a ``transfer`` of that number sent, if it sent anything."""
+        ...
+
+    def retrieve_transfer(self, sent: str) -> Sent:
+        """Raises ``UnknownObject``."""
+        ...
+
+    def take_back(self, sent: str, *, amount: Money, key: str) -> Sent:
+        """Take ``amount`` of it back. Raises ``UnexpectedState`` for more than is left."""
         ...
 
     def movements(self, *, after: str = "") -> tuple[Movement, ...]:

@@ -3,7 +3,7 @@ from typing import ClassVar
 from django.db import models
 from typing_extensions import override
 
-from apps.payments.types import PaymentStatus, RefundStatus
+from apps.payments.types import AccountStatus, PaymentStatus, RefundStatus, TransferStatus
 from sharding import ShardAutoField, ShardedModel, ShardForeignKey, ShardKey, ShardRef
 
 
@@ -185,6 +185,90 @@ class RefundChange(ShardedModel):
     @override
     def __str__(self) -> str:
         return f"{self.from_status or 'nothing'} to {self.to_status}"
+
+
+class PayoutAccount(models.Model):
+    """Where a store or shopper is paid. Global, like the provider's news of it. Their bank's name stays there."""
+
+    party_kind = models.CharField(max_length=10)
+    party_id = models.BigIntegerField()
+    account_id = models.CharField(max_length=80, blank=True)
+    status = models.CharField(max_length=20, choices=[(status.value, status.value) for status in AccountStatus])
+    version = models.PositiveIntegerField(default=1)
+    paid_day = models.DateField(null=True)
+    """The last day for which it was looked at whether anything is owed."""
+    created_at = models.DateTimeField()
+    changed_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["party_kind", "party_id"], name="payments_account_once_a_party"),
+            models.UniqueConstraint(
+                fields=["account_id"], condition=~models.Q(account_id=""), name="payments_account_once"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(party_kind__in=["store", "shopper"]), name="payments_account_party_kind"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(status__in=[status.value for status in AccountStatus]),
+                name="payments_account_status",
+            ),
+        ]
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.party_kind} {self.party_id}: {self.status}"
+
+
+class Transfer(models.Model):
+    """What one party was sent on one day, and the call to the provider that is, or was last, under way."""
+
+    account = models.ForeignKey(PayoutAccount, on_delete=models.PROTECT, related_name="transfers")
+    day = models.DateField()
+    amount_cents = models.BigIntegerField()
+    pay_cents = models.BigIntegerField(default=0)
+    """How much of it is a shopper's pay: it costs the platform; the rest was owed by orders."""
+    reversed_cents = models.BigIntegerField(default=0)
+    back_cents = models.BigIntegerField(default=0)
+    """To be taken back in all; more than ``reversed_cents`` while the provider has not said so."""
+    currency = models.CharField(max_length=3)
+    status = models.CharField(max_length=20, choices=[(status.value, status.value) for status in TransferStatus])
+    sent_id = models.CharField(max_length=80, blank=True)
+    failure_code = models.CharField(max_length=60, blank=True)
+    version = models.PositiveIntegerField(default=1)
+    idempotency_key = models.CharField(max_length=80)
+    key_made_at = models.DateTimeField()
+    created_at = models.DateTimeField()
+    changed_at = models.DateTimeField()
+    checked_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["account", "day"], name="payments_transfer_once_a_day"),
+            models.UniqueConstraint(fields=["sent_id"], condition=~models.Q(sent_id=""), name="payments_transfer_once"),
+            models.CheckConstraint(
+                condition=models.Q(
+                    amount_cents__gt=0,
+                    pay_cents__gte=0,
+                    pay_cents__lte=models.F("amount_cents"),
+                    reversed_cents__gte=0,
+                    reversed_cents__lte=models.F("back_cents"),
+                    back_cents__lte=models.F("amount_cents"),
+                ),
+                name="payments_transfer_amounts",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(status__in=[status.value for status in TransferStatus]),
+                name="payments_transfer_status",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["checked_at"], condition=models.Q(status="requested"), name="payments_transfer_open")
+        ]
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.amount_cents} cents on {self.day}: {self.status}"
 
 
 class StripeEvent(models.Model):

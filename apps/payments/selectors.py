@@ -5,7 +5,7 @@ from django.db.models import F, Sum
 from apps.common.money import Money
 from apps.payments import models
 from apps.payments.errors import CardNotFound
-from apps.payments.types import Card, Payment, Refund
+from apps.payments.types import Card, Payment, PayoutAccount, Refund, Transfer
 
 
 def cards(*, customer_id: int) -> tuple[Card, ...]:
@@ -26,6 +26,35 @@ def payments(*, customer_id: int, order_id: int) -> tuple[Payment, ...]:
     """Every step of the order in which money was asked for, oldest first. 1 query."""
     rows = models.Payment.objects.filter(customer_id=customer_id, order_id=order_id).order_by("id")
     return tuple(payment_of(row) for row in rows)
+
+
+def account(*, party_kind: str, party_id: int) -> PayoutAccount | None:
+    """Where a store or shopper is paid; None if nobody opened an account. 1 query."""
+    row = models.PayoutAccount.objects.filter(party_kind=party_kind, party_id=party_id).first()
+    return None if row is None else account_of(row)
+
+
+def account_of(row: models.PayoutAccount) -> PayoutAccount:
+    return PayoutAccount(party_kind=row.party_kind, party_id=row.party_id, status=row.status, account_id=row.account_id)
+
+
+def transfers(*, party_kind: str, party_id: int, limit: int = 31) -> tuple[Transfer, ...]:
+    """The last days' transfers to a store or shopper, newest first. 1 query."""
+    rows = models.Transfer.objects.filter(account__party_kind=party_kind, account__party_id=party_id)
+    return tuple(transfer_of(row) for row in rows.select_related("account").order_by("-day")[:limit])
+
+
+def transfer_of(row: models.Transfer) -> Transfer:
+    return Transfer(
+        id=row.pk,
+        party_kind=row.account.party_kind,
+        party_id=row.account.party_id,
+        day=row.day,
+        amount=Money(row.amount_cents, row.currency),
+        reversed=Money(row.reversed_cents, row.currency),
+        status=row.status,
+        failure_code=row.failure_code,
+    )
 
 
 def refunds(*, customer_id: int, order_id: int) -> tuple[Refund, ...]:

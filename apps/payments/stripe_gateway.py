@@ -13,7 +13,14 @@ from django.conf import settings
 from stripe.params import PaymentIntentCreateParams
 
 from apps.common.money import Money
-from apps.payments.errors import CardDeclined, GatewayRefused, ProviderUnavailable, UnexpectedState, UnknownObject
+from apps.payments.errors import (
+    CardDeclined,
+    GatewayRefused,
+    ProviderUnavailable,
+    TransferRefused,
+    UnexpectedState,
+    UnknownObject,
+)
 from apps.payments.gateway import (
     CardCheck,
     CardPage,
@@ -22,8 +29,11 @@ from apps.payments.gateway import (
     IntentStatus,
     Movement,
     MovementCause,
+    Party,
+    ProviderAccount,
     Reference,
     SavedCard,
+    Sent,
 )
 
 stripe.enable_telemetry = False
@@ -39,6 +49,7 @@ _STATUSES: dict[str, IntentStatus] = {
 }
 _MOVED_ON = frozenset({"payment_intent_unexpected_state", "charge_already_refunded", "charge_already_captured"})
 _FIND_AMONG = 100
+_NOT_NOW = frozenset({"balance_insufficient", "insufficient_capabilities_for_transfer", "account_invalid"})
 _CHARGE = ["latest_charge"]
 _CARD = ["setup_intent.payment_method"]
 
@@ -200,6 +211,72 @@ class StripeGateway:
         # A hold that is released is a refund too, but one that moves no money.
         return tuple(_given_back(one) for one in found.data if one.balance_transaction or _number(one))
 
+    def create_account(self, *, party: Party, key: str) -> ProviderAccount:
+        with _translated():
+            made = self._api.accounts.create(
+                {
+                    "type": "express",
+                    "country": "US",
+                    "capabilities": {"transfers": {"requested": True}},
+                    "metadata": {"party_kind": party.kind, "party_id": str(party.id)},
+                },
+                {"idempotency_key": key},
+            )
+        return _account(made)
+
+    def account(self, account: str) -> ProviderAccount:
+        with _translated():
+            return _account(self._api.accounts.retrieve(account))
+
+    def account_page(self, account: str, *, return_url: str, refresh_url: str) -> str:
+        with _translated():
+            link = self._api.account_links.create(
+                {
+                    "account": account,
+                    "type": "account_onboarding",
+                    "return_url": return_url,
+                    "refresh_url": refresh_url,
+                }
+            )
+        return link.url
+
+    def transfer(self, account: str, *, amount: Money, transfer: int, key: str) -> Sent:
+        try:
+            with _translated():
+                made = self._api.transfers.create(
+                    {
+                        "amount": amount.cents,
+                        "currency": amount.currency.lower(),
+                        "destination": account,
+                        "metadata": {"transfer": str(transfer)},
+                    },
+                    {"idempotency_key": key},
+                )
+        except GatewayRefused as error:
+            if isinstance(error.__cause__, stripe.InvalidRequestError) and error.__cause__.code in _NOT_NOW:
+                raise TransferRefused(str(error), code=str(error.__cause__.code)) from error
+            raise
+        return _sent(made)
+
+    def find_transfer(self, account: str, *, transfer: int) -> Sent | None:
+        with _translated():
+            recent = self._api.transfers.list({"destination": account, "limit": _FIND_AMONG})
+        return next((sent for sent in map(_sent, recent.data) if sent.transfer == transfer), None)
+
+    def retrieve_transfer(self, sent: str) -> Sent:
+        with _translated():
+            return _sent(self._api.transfers.retrieve(sent))
+
+    def take_back(self, sent: str, *, amount: Money, key: str) -> Sent:
+        try:
+            with _translated():
+                self._api.transfers.reversals.create(sent, {"amount": amount.cents}, {"idempotency_key": key})
+        except GatewayRefused as error:
+            if isinstance(error.__cause__, stripe.InvalidRequestError) and error.__cause__.param == "amount":
+                raise UnexpectedState(str(error)) from error
+            raise
+        return self.retrieve_transfer(sent)
+
     def movements(self, *, after: str = "") -> tuple[Movement, ...]:
         with _translated():
             page = self._api.balance_transactions.list(
@@ -253,6 +330,22 @@ def _refused(error: stripe.CardError, reference: Reference) -> Intent:
         status="declined",
         failure_code=_reason(error),
         reference=reference,
+    )
+
+
+def _account(found: stripe.Account) -> ProviderAccount:
+    if _at(found, "capabilities", "transfers") == "active" and found.payouts_enabled:
+        return ProviderAccount(id=found.id, status="enabled")
+    return ProviderAccount(id=found.id, status="restricted" if found.details_submitted else "pending")
+
+
+def _sent(found: stripe.Transfer) -> Sent:
+    number = str(_at(found, "metadata", "transfer") or "")
+    return Sent(
+        id=found.id,
+        cents=found.amount,
+        reversed_cents=found.amount_reversed,
+        transfer=int(number) if number.isdigit() else None,
     )
 
 
@@ -319,12 +412,14 @@ _CAUSES: dict[str, MovementCause] = {
     "payment_refund": "refunded",
     "refund_failure": "refund_failed",
     "payment_failure_refund": "refund_failed",
+    "transfer": "transferred",
+    "transfer_refund": "taken_back",
 }
 
 
 def _movement(found: stripe.BalanceTransaction) -> Movement:
     cause: MovementCause = _CAUSES.get(found.type, "other")
-    name = _at(found, "source", "payment_intent") if cause == "captured" else _at(found, "source", "id")
+    name = _at(found, "source", {"captured": "payment_intent", "taken_back": "transfer"}.get(cause, "id"))
     metadata = _at(found, "source", "metadata")
     return Movement(
         id=found.id,

@@ -1,5 +1,5 @@
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 
 from apps.common.money import Money
@@ -51,6 +51,49 @@ class Refund:
     refund_id: str
     """The provider's name for it; empty while the first answer is awaited."""
     created_at: datetime
+
+
+class AccountStatus(StrEnum):
+    PENDING = "pending"
+    """Made, or being made; its owner has not told the provider everything yet."""
+    ENABLED = "enabled"
+    """May be paid."""
+    RESTRICTED = "restricted"
+    """Was told everything, and may not be paid: the provider wants to know more."""
+
+
+class TransferStatus(StrEnum):
+    REQUESTED = "requested"
+    SENT = "sent"
+    FAILED = "failed"
+    """The provider would not; what is owed goes with the next day's transfer."""
+    REVERSED = "reversed"
+    """All of it was taken back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PayoutAccount:
+    """Where a store or a shopper is paid."""
+
+    party_kind: str
+    party_id: int
+    status: str
+    """An ``AccountStatus``."""
+    account_id: str
+    """The provider's name for it; empty until it is made."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transfer:
+    id: int
+    party_kind: str
+    party_id: int
+    day: date
+    amount: Money
+    reversed: Money
+    status: str
+    """A ``TransferStatus``."""
+    failure_code: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

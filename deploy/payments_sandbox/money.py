@@ -152,6 +152,8 @@ def totals(store: Store) -> dict[str, int]:
         "refunded": moved_back.get(1, 0),
         "released": moved_back.get(0, 0),
         "held": sum(store.sums("payment_intent", "amount_capturable").values()),
+        "transferred": sum(store.sums("transfer", "amount").values())
+        - sum(store.sums("transfer", "amount_reversed").values()),
         "balance": sum(store.sums("balance_transaction", "amount").values()),
     }
 

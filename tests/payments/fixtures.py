@@ -58,6 +58,16 @@ class Sandbox:
         headers = {"Authorization": "Bearer sk_test_by_hand"}
         HTTP.post(f"{self.url}/v1/refunds", data=given, headers=headers).raise_for_status()
 
+    def decide(self, account: str, *, enabled: bool) -> None:
+        """The provider has looked at an account that is to be paid."""
+        self._post("accounts", account=account, enabled=enabled)
+
+    def totals(self) -> dict[str, int]:
+        report = HTTP.get(f"{self.url}/_sandbox/invariants").json()
+        assert report["violations"] == []
+        found: dict[str, int] = report["totals"]
+        return found
+
     def type_card(self, url: str, *, number: str) -> None:
         """Fill in the page on which a customer saves a card."""
         answered = HTTP.post(url, data={"number": number, "expiry": "12/40", "cvc": "123"})

@@ -13,7 +13,7 @@ from stripe.params import checkout
 
 from apps.common.money import Money
 from apps.payments.errors import UnexpectedState
-from apps.payments.gateway import Reference
+from apps.payments.gateway import Party, Reference
 from apps.payments.stripe_gateway import StripeGateway
 
 TYPES = {
@@ -28,6 +28,13 @@ TYPES = {
     "post /v1/payment_intents/ID/cancel": params.PaymentIntentCancelParams,
     "post /v1/setup_intents": params.SetupIntentCreateParams,
     "get /v1/setup_intents/ID": params.SetupIntentRetrieveParams,
+    "post /v1/accounts": params.AccountCreateParams,
+    "get /v1/accounts/ID": params.AccountRetrieveParams,
+    "post /v1/account_links": params.AccountLinkCreateParams,
+    "post /v1/transfers": params.TransferCreateParams,
+    "get /v1/transfers": params.TransferListParams,
+    "get /v1/transfers/ID": params.TransferRetrieveParams,
+    "post /v1/transfers/ID/reversals": params.TransferReversalCreateParams,
     "post /v1/refunds": params.RefundCreateParams,
     "get /v1/refunds": params.RefundListParams,
     "get /v1/balance_transactions": params.BalanceTransactionListParams,
@@ -45,7 +52,7 @@ class Recorder(stripe.RequestsClient):
 
     def request(self, method: str, url: str, headers: Any, post_data: Any = None) -> Any:
         parts = urlsplit(url)
-        path = re.sub(r"/(cs|pm|pi|seti)_\w+", "/ID", parts.path)
+        path = re.sub(r"/(cs|pm|pi|seti|acct|tr)_\w+", "/ID", parts.path)
         fields = dict(parse_qsl(post_data if method == "post" else parts.query))
         self.sent.append((f"{method} {path}", fields, headers.get("Idempotency-Key")))
         return super().request(method, url, headers, post_data)
@@ -147,6 +154,19 @@ def sent(sandbox):
     assert (taken.status, taken.received_cents) == ("captured", 300)
     assert gateway.movements()[0].source == taken.id
     newest = gateway.movements()[1]
+    account = gateway.create_account(party=Party(kind="store", id=7), key="account-store-7:1").id
+    assert gateway.account(account).status == "pending"
+    page = gateway.account_page(account, return_url="https://a.example/", refresh_url="https://a.example/")
+    assert page.endswith(account)
+    sandbox.decide(account, enabled=True)
+    sandbox.advance(seconds=3 * 86_400)
+    gone = gateway.transfer(account, amount=Money(200), transfer=5, key="transfer-5:1")
+    assert gateway.find_transfer(account, transfer=5) == gateway.retrieve_transfer(gone.id) == gone
+    assert gateway.take_back(gone.id, amount=Money(50), key="transfer-5:back-50").reversed_cents == 50
+    assert [(one.cause, one.cents, one.source) for one in gateway.movements()[:2]] == [
+        ("taken_back", 50, gone.id),
+        ("transferred", -200, gone.id),
+    ]
     assert (newest.cause, newest.cents) == ("refunded", -1000)
     assert [one.cents for one in gateway.movements(after=newest.id)] == [4000]
     return recorder.sent
@@ -158,7 +178,9 @@ def test_every_request_is_what_the_sdk_describes(sent):
 
 
 def test_every_call_that_moves_money_has_our_key(sent):
-    moving = re.compile(r"post /v1/(customers|refunds|setup_intents|payment_intents(/ID/\w+)?)$")
+    moving = re.compile(
+        r"post /v1/(customers|refunds|setup_intents|accounts|transfers(/ID/reversals)?|payment_intents(/ID/\w+)?)$"
+    )
     assert [key for endpoint, _, key in sent if moving.match(endpoint)] == [
         "customer-1:1",
         "order-12:estimate:1",
@@ -170,6 +192,9 @@ def test_every_call_that_moves_money_has_our_key(sent):
         "order-13:estimate:1",
         "order-13:estimate:2",
         "order-12:tip:1",
+        "account-store-7:1",
+        "transfer-5:1",
+        "transfer-5:back-50",
     ]
 
 

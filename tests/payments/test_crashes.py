@@ -60,7 +60,8 @@ class Death:
 def dying(fake: FakeGateway, at: int) -> Iterator[Death]:
     death = Death(at)
     with ExitStack() as stack:
-        stack.enter_context(connections[sharding.alias_for("customer", ADA)].execute_wrapper(death.around_write))
+        for alias in (sharding.alias_for("customer", ADA), "default"):
+            stack.enter_context(connections[alias].execute_wrapper(death.around_write))
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         for name in CALLS:
             patch.setattr(fake, name, death.around_call(getattr(fake, name)))

@@ -11,10 +11,12 @@ from apps.ledger.types import CashMove
 from apps.payments import gateway, models
 from apps.payments.errors import UnknownObject
 from apps.payments.gateway import Movement
+from apps.payments.types import TransferStatus
 
 PATIENCE = timedelta(seconds=60)
 """A movement may be this young before it has to be explained: its answer or its webhook is on the way."""
 _PAGE = 500
+OF_ORDERS = frozenset({"captured", "refunded", "refund_failed"})
 _NOTHING = (0, "", "", 0)
 
 Tell = Callable[[str, int], None]
@@ -36,11 +38,16 @@ def compare_with_provider(*, now: datetime, tell: Tell) -> Compared:
     Holds one page of movements in memory. What is younger than a minute may still be on its way and is left out.
     Raises ``ProviderUnavailable``.
     """
-    seen = cents = matched = 0
+    seen = cents = matched = sent = 0
     for page in _pages():
         explained = _explained(page)
+        known = _known_transfers(page)
         for movement in page:
-            if movement.cause == "other":
+            if movement.cause in ("transferred", "taken_back"):
+                sent += movement.cents
+                if movement.source not in known:
+                    tell(f"{_named(movement)} and is no transfer of ours", abs(movement.cents))
+            if movement.cause not in OF_ORDERS:
                 continue
             seen += 1
             cents += movement.cents
@@ -53,6 +60,9 @@ def compare_with_provider(*, now: datetime, tell: Tell) -> Compared:
     if booked != matched:
         for alias in sharding.aliases("customer"):
             _doubt(alias, now=now, tell=tell)
+    booked_sent = ledger.transfers_cash()[1]
+    if booked_sent != sent and not models.Transfer.objects.filter(status=TransferStatus.REQUESTED).exists():
+        tell(f"the provider sent {-sent} cents to accounts, {-booked_sent} are booked", abs(booked_sent - sent))
     return Compared(movements=seen, cents=cents)
 
 
@@ -69,7 +79,7 @@ def _explained(page: Sequence[Movement]) -> dict[str, CashMove]:
     for movement in page:
         if movement.reference is not None:
             ours[sharding.alias_for("customer", movement.reference.customer_id)].append(movement)
-        elif movement.cause != "other":  # by hand: only the refund's name says whose it is
+        elif movement.cause in OF_ORDERS:  # by hand: only the refund's name says whose it is
             for alias in sharding.aliases("customer"):
                 ours[alias].append(movement)
     found: dict[str, CashMove] = {}
@@ -97,6 +107,13 @@ def _sources(alias: str, order_ids: set[int]) -> dict[tuple[str, str], tuple[int
         for cause in ("refunded", "refund_failed"):
             named[cause, row.refund_id] = (row.order_id, cause, row.payment.step, row.number)
     return named
+
+
+def _known_transfers(page: Sequence[Movement]) -> set[str]:
+    named = [movement.source for movement in page if movement.cause in ("transferred", "taken_back")]
+    if not named:
+        return set()
+    return set(models.Transfer.objects.filter(sent_id__in=named).values_list("sent_id", flat=True))
 
 
 def _doubt(alias: str, *, now: datetime, tell: Tell) -> None:

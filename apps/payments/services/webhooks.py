@@ -16,7 +16,7 @@ from apps.common import outbox
 from apps.payments import gateway, models, signatures
 from apps.payments.errors import BadSignature, CardNotFound, CardPageUnfinished, UnknownObject
 from apps.payments.events import StripeEventReceived
-from apps.payments.services import cards, refunding, states
+from apps.payments.services import accounts, cards, paying_out, refunding, states
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +49,10 @@ def handle_event(*, event_id: str, now: datetime) -> None:
         _follow_intent(event.payload["object"], now=now)
     elif event.type.startswith("setup_intent."):
         _follow_check(event.payload["object"], now=now)
+    elif event.type == "account.updated":
+        accounts.follow(event.payload["object"], now=now)
+    elif event.type.startswith("transfer."):
+        paying_out.follow(event.payload["object"], now=now)
     elif event.type in ABOUT_REFUNDS:
         _follow_intent(event.payload.get("intent", ""), now=now, refunds=True)
     elif event.type == "checkout.session.completed":
