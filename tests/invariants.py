@@ -136,7 +136,8 @@ _ORDERS = """
         (SELECT coalesce(sum(a.amount_cents), 0) FROM orders_orderadjustment a
             WHERE a.order_id = o.id AND a.phase = 'final' AND a.kind = 'tip') AS charged_tip_cents,
         (SELECT coalesce(sum(CASE 'provider_cash' WHEN l.debit THEN l.amount_cents WHEN l.credit THEN -l.amount_cents
-            ELSE 0 END), 0) FROM ledger_ledgerentry l WHERE l.order_id = o.id) AS cash_cents,
+            ELSE 0 END), 0) FROM ledger_ledgerentry l
+            WHERE l.order_id = o.id AND l.cause NOT IN ('disputed', 'dispute_won', 'dispute_lost')) AS cash_cents,
         (SELECT coalesce(sum(CASE WHEN l.debit IN ('customer', 'tip') THEN l.amount_cents ELSE 0 END
             - CASE WHEN l.credit IN ('customer', 'tip') THEN l.amount_cents ELSE 0 END), 0)
             FROM ledger_ledgerentry l WHERE l.order_id = o.id) AS clearing_cents

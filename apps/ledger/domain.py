@@ -43,6 +43,13 @@ CLEARING = (Account.CUSTOMER, Account.TIP)
 BASIS_POINTS = 10_000
 
 
+DISPUTES: dict[Cause, tuple[Account, Account]] = {
+    Cause.DISPUTED: (Account.DISPUTED, Account.PROVIDER_CASH),
+    Cause.DISPUTE_WON: (Account.PROVIDER_CASH, Account.DISPUTED),
+    Cause.DISPUTE_LOST: (Account.PLATFORM_REVENUE, Account.DISPUTED),
+}
+"""Debit and credit of each step of a dispute. Until somebody says otherwise the platform pays for a lost one."""
+
 PAYABLE = {"store": Account.STORE_PAYABLE, "shopper": Account.SHOPPER_PAYABLE}
 """The account of what is owed to each kind of party."""
 

@@ -115,6 +115,23 @@ def book_refund(
     )
 
 
+def book_dispute(
+    *, customer_id: int, order_id: int, step: str, version: int, cause: Cause, amount: Money, now: datetime
+) -> bool:
+    """The customer's bank took ``amount`` back, or has decided who gets it (``domain.DISPUTES``)."""
+    debit, credit = domain.DISPUTES[cause]
+    return post(
+        customer_id=customer_id,
+        order_id=order_id,
+        cause=cause,
+        step=step,
+        version=version,
+        lines=[Line(debit=debit, credit=credit, cents=amount.cents, kind="card")],
+        currency=amount.currency,
+        now=now,
+    )
+
+
 def credit(
     *,
     customer_id: int,

@@ -5,8 +5,8 @@ money has a status of its own while the answer is open, so that a process killed
 lines leaves behind what is to be found out, not a guess.
 """
 
+from apps.payments.types import DisputeStatus, RefundStatus, TransferStatus
 from apps.payments.types import PaymentStatus as Status
-from apps.payments.types import RefundStatus, TransferStatus
 
 SMALLEST_CENTS = 50
 """The provider holds no less: https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts"""
@@ -59,6 +59,12 @@ TRANSFER_NEXT: dict[TransferStatus, frozenset[TransferStatus]] = {
     TransferStatus.SENT: frozenset({TransferStatus.REVERSED}),
     TransferStatus.FAILED: frozenset(),
     TransferStatus.REVERSED: frozenset(),
+}
+
+DISPUTE_NEXT: dict[DisputeStatus, frozenset[DisputeStatus]] = {
+    DisputeStatus.OPEN: frozenset({DisputeStatus.WON, DisputeStatus.LOST}),
+    DisputeStatus.WON: frozenset(),
+    DisputeStatus.LOST: frozenset(),
 }
 
 # What the provider's state of an intent means to us: the first that our payment can move to.

@@ -21,6 +21,7 @@ from apps.payments.errors import (
 from apps.payments.gateway import (
     CardCheck,
     CardPage,
+    Disputed,
     GivenBack,
     Intent,
     Movement,
@@ -46,6 +47,8 @@ class FakeGateway:
     calls: list[tuple[str, str]] = field(default_factory=list)
     """Every call that arrived: method, and the key or the id it was about."""
     checks: dict[str, CardCheck] = field(default_factory=dict)
+    disputed: dict[str, list[Disputed]] = field(default_factory=dict)
+    """Disputes by intent."""
     accounts: dict[str, ProviderAccount] = field(default_factory=dict)
     available_cents: int = 0
     """What can be sent to accounts."""
@@ -220,6 +223,23 @@ class FakeGateway:
 
     def returned_cents(self, intent: str) -> int:
         return sum(one.cents for one in self.given_back.get(intent, ()) if one.status != "failed")
+
+    def disputes(self, intent: str) -> tuple[Disputed, ...]:
+        return self._once("disputes", "", lambda: tuple(self.disputed.get(intent, ())))
+
+    def dispute(self, intent: str) -> str:
+        """The customer's bank takes everything back; returns the dispute's id."""
+        cents = self.intents[intent].received_cents
+        made = Disputed(id=f"du_{intent}", status="open", cents=cents, reason="fraudulent")
+        self.disputed.setdefault(intent, []).append(made)
+        self._move("disputed", -cents, made.id, None)
+        return made.id
+
+    def decide_dispute(self, intent: str, *, won: bool) -> None:
+        open_one = self.disputed[intent][-1]
+        self.disputed[intent][-1] = replace(open_one, status="won" if won else "lost")
+        if won:
+            self._move("dispute_won", open_one.cents, open_one.id, None)
 
     def create_account(self, *, party: Party, key: str) -> ProviderAccount:
         def make() -> ProviderAccount:

@@ -20,7 +20,9 @@ from apps.payments.errors import CalledInTransaction
 from sharding import transactions
 
 IntentStatus = Literal["requires_action", "authorised", "captured", "canceled", "declined", "processing"]
-MovementCause = Literal["captured", "refunded", "refund_failed", "transferred", "taken_back", "other"]
+MovementCause = Literal[
+    "captured", "refunded", "refund_failed", "disputed", "dispute_won", "transferred", "taken_back", "other"
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +63,16 @@ class GivenBack:
     number: int | None = None
     """Our number of it among the payment's refunds; None for one that was made by hand at the provider."""
     failure_code: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disputed:
+    """The provider's present view of one dispute: ``cents`` were taken back from us until it is decided."""
+
+    id: str
+    status: Literal["open", "won", "lost"]
+    cents: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,6 +210,10 @@ class PaymentGateway(Protocol):
 
     def refunds(self, intent: str) -> tuple[GivenBack, ...]:
         """All refunds of money that was taken from this intent; a hold that was released is none."""
+        ...
+
+    def disputes(self, intent: str) -> tuple[Disputed, ...]:
+        """All disputes about an intent in which money was taken back."""
         ...
 
     def create_account(self, *, party: Party, key: str) -> ProviderAccount: ...

@@ -3,7 +3,7 @@ from typing import ClassVar
 from django.db import models
 from typing_extensions import override
 
-from apps.payments.types import AccountStatus, PaymentStatus, RefundStatus, TransferStatus
+from apps.payments.types import AccountStatus, DisputeStatus, PaymentStatus, RefundStatus, TransferStatus
 from sharding import ShardAutoField, ShardedModel, ShardForeignKey, ShardKey, ShardRef
 
 
@@ -185,6 +185,42 @@ class RefundChange(ShardedModel):
     @override
     def __str__(self) -> str:
         return f"{self.from_status or 'nothing'} to {self.to_status}"
+
+
+class Dispute(ShardedModel):
+    """A customer told their bank that they did not mean to pay."""
+
+    id = ShardAutoField(primary_key=True)
+    customer_id = models.BigIntegerField()
+    payment = ShardForeignKey(Payment, on_delete=models.PROTECT, related_name="disputes")
+    order_id = ShardRef("orders.Order")
+    number = models.PositiveSmallIntegerField()
+    dispute_id = models.CharField(max_length=80)
+    amount_cents = models.BigIntegerField()
+    reason = models.CharField(max_length=40)
+    status = models.CharField(max_length=10, choices=[(status.value, status.value) for status in DisputeStatus])
+    opened_at = models.DateTimeField()
+    closed_at = models.DateTimeField(null=True)
+
+    sharding: ClassVar = ShardKey("customer", field="customer_id")
+    decides_money_or_stock = True
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["customer_id", "dispute_id"], name="payments_dispute_once"),
+            models.UniqueConstraint(fields=["customer_id", "payment", "number"], name="payments_dispute_number_once"),
+            models.CheckConstraint(condition=models.Q(amount_cents__gt=0), name="payments_dispute_positive"),
+            models.CheckConstraint(
+                condition=models.Q(status="open", closed_at__isnull=True)
+                | models.Q(status__in=["won", "lost"], closed_at__isnull=False),
+                name="payments_dispute_status",
+            ),
+        ]
+        indexes = [models.Index(fields=["order_id"], name="payments_dispute_of_order")]
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.amount_cents} cents, {self.reason}: {self.status}"
 
 
 class PayoutAccount(models.Model):

@@ -5,7 +5,7 @@ from django.db.models import F, Sum
 from apps.common.money import Money
 from apps.payments import models
 from apps.payments.errors import CardNotFound
-from apps.payments.types import Card, Payment, PayoutAccount, Refund, Transfer
+from apps.payments.types import Card, Dispute, DisputeStatus, Payment, PayoutAccount, Refund, Transfer
 
 
 def cards(*, customer_id: int) -> tuple[Card, ...]:
@@ -80,10 +80,31 @@ def refund_of(row: models.Refund) -> Refund:
 
 
 def sums(*, using: str, order_ids: Collection[int]) -> dict[int, int]:
-    """What the orders of one customer shard have paid, less what they were given back, in cents. 1 query."""
+    """What orders of one customer shard have paid, less what went back to them or their bank, in cents. 2 queries."""
     rows = models.Payment.objects.using(using).filter(order_id__in=order_ids).values("order_id")
     found = rows.annotate(cents=Sum(F("captured_cents") - F("refunded_cents"))).order_by()
-    return {row["order_id"]: row["cents"] for row in found}
+    left = {row["order_id"]: row["cents"] for row in found}
+    gone = models.Dispute.objects.using(using).filter(order_id__in=order_ids).exclude(status=DisputeStatus.WON)
+    for order_id, cents in gone.values_list("order_id", "amount_cents"):
+        left[order_id] -= cents
+    return left
+
+
+def disputes(*, customer_id: int, order_id: int) -> tuple[Dispute, ...]:
+    """What the customer disputed of the order's payments, oldest first. 1 query."""
+    rows = models.Dispute.objects.filter(customer_id=customer_id, order_id=order_id).select_related("payment")
+    return tuple(
+        Dispute(
+            id=row.pk,
+            order_id=row.order_id,
+            step=row.payment.step,
+            amount=Money(row.amount_cents, row.payment.currency),
+            reason=row.reason,
+            status=row.status,
+            opened_at=row.opened_at,
+        )
+        for row in rows.order_by("id")
+    )
 
 
 def payment_of(row: models.Payment) -> Payment:

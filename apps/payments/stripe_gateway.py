@@ -24,6 +24,7 @@ from apps.payments.errors import (
 from apps.payments.gateway import (
     CardCheck,
     CardPage,
+    Disputed,
     GivenBack,
     Intent,
     IntentStatus,
@@ -211,6 +212,16 @@ class StripeGateway:
         # A hold that is released is a refund too, but one that moves no money.
         return tuple(_given_back(one) for one in found.data if one.balance_transaction or _number(one))
 
+    def disputes(self, intent: str) -> tuple[Disputed, ...]:
+        with _translated():
+            found = self._api.disputes.list({"payment_intent": intent, "limit": _FIND_AMONG})
+        # An inquiry asks, and takes nothing.
+        return tuple(
+            Disputed(id=one.id, status=_DISPUTES.get(one.status, "open"), cents=one.amount, reason=one.reason)
+            for one in found.data
+            if not one.status.startswith("warning_")
+        )
+
     def create_account(self, *, party: Party, key: str) -> ProviderAccount:
         with _translated():
             made = self._api.accounts.create(
@@ -349,6 +360,7 @@ def _sent(found: stripe.Transfer) -> Sent:
     )
 
 
+_DISPUTES: dict[str, Literal["open", "won", "lost"]] = {"won": "won", "lost": "lost"}
 _CHECKS: dict[str, Literal["ready", "requires_action", "declined"]] = {
     "succeeded": "ready",
     "requires_action": "requires_action",
@@ -419,6 +431,8 @@ _CAUSES: dict[str, MovementCause] = {
 
 def _movement(found: stripe.BalanceTransaction) -> Movement:
     cause: MovementCause = _CAUSES.get(found.type, "other")
+    if found.type == "adjustment" and _at(found, "source", "object") == "dispute":
+        cause = "disputed" if found.amount < 0 else "dispute_won"
     name = _at(found, "source", {"captured": "payment_intent", "taken_back": "transfer"}.get(cause, "id"))
     metadata = _at(found, "source", "metadata")
     return Movement(

@@ -53,6 +53,28 @@ class Refund:
     created_at: datetime
 
 
+class DisputeStatus(StrEnum):
+    OPEN = "open"
+    """The customer's bank took the money back and has not decided; evidence is given on the provider's pages."""
+    WON = "won"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dispute:
+    """A customer told their bank that they did not mean to pay."""
+
+    id: int
+    order_id: int
+    step: str
+    amount: Money
+    reason: str
+    """In the provider's words, such as ``fraudulent``."""
+    status: str
+    """A ``DisputeStatus``."""
+    opened_at: datetime
+
+
 class AccountStatus(StrEnum):
     PENDING = "pending"
     """Made, or being made; its owner has not told the provider everything yet."""

@@ -13,10 +13,10 @@ def report(store: Store) -> Object:
 
 def _violations(store: Store) -> Iterator[str]:
     totals = money.totals(store)
-    if totals["balance"] != totals["captured"] - totals["refunded"] - totals["transferred"]:
+    if totals["balance"] != totals["captured"] - totals["refunded"] - totals["transferred"] - totals["disputed"]:
         yield (
             f"balance {totals['balance']} is not captured {totals['captured']} - refunded {totals['refunded']} - "
-            f"transferred {totals['transferred']}"
+            f"transferred {totals['transferred']} - disputed {totals['disputed']}"
         )
     refunds = store.all("refund")
     returned = _grouped(refunds, "charge")
@@ -36,6 +36,10 @@ def _violations(store: Store) -> Iterator[str]:
     for transfer in store.all("transfer"):
         if not 0 <= transfer["amount_reversed"] <= transfer["amount"]:
             yield f"{transfer['id']} took back {transfer['amount_reversed']} of {transfer['amount']}"
+    for dispute in store.all("dispute"):
+        for sign in (-1, 1) if dispute["status"] == "won" else (-1,):
+            if movements.pop((dispute["id"], sign * dispute["amount"]), 0) != 1:
+                yield f"{dispute['id']} has not exactly one balance transaction of {sign * dispute['amount']}"
     for (source, amount), times in movements.items():
         yield f"{times} balance transactions of {amount} for {source} belong to no movement"
     attempts = _grouped(charges, "payment_intent")

@@ -90,6 +90,8 @@ ROUTES = (
     Route("POST /v1/refunds", "RefundCreateParams", intents.refund),
     _read("/v1/refunds", "refund", "Refund"),
     _list("/v1/refunds", "refund", "Refund"),
+    _read("/v1/disputes", "dispute", "Dispute"),
+    _list("/v1/disputes", "dispute", "Dispute"),
     Route("POST /v1/accounts", "AccountCreateParams", connect.create_account),
     _read("/v1/accounts", "account", "Account"),
     _list("/v1/accounts", "account", "Account"),

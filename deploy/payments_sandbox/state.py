@@ -35,6 +35,7 @@ PREFIXES = {
     "balance_transaction": "txn_",
     "event": "evt_",
     "webhook_endpoint": "we_",
+    "dispute": "du_",
     "account": "acct_",
     "transfer": "tr_",
     "transfer_reversal": "trr_",

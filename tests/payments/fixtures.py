@@ -62,6 +62,14 @@ class Sandbox:
         """The provider has looked at an account that is to be paid."""
         self._post("accounts", account=account, enabled=enabled)
 
+    def dispute(self, charge: str) -> str:
+        """The customer's bank takes a charge back; returns the dispute's id."""
+        made = HTTP.post(f"{self.url}/_sandbox/disputes", json={"charge": charge}).raise_for_status().json()
+        return str(made["id"])
+
+    def decide_dispute(self, dispute: str, *, won: bool) -> None:
+        self._post("disputes", dispute=dispute, won=won)
+
     def totals(self) -> dict[str, int]:
         report = HTTP.get(f"{self.url}/_sandbox/invariants").json()
         assert report["violations"] == []

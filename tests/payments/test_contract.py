@@ -28,6 +28,7 @@ TYPES = {
     "post /v1/payment_intents/ID/cancel": params.PaymentIntentCancelParams,
     "post /v1/setup_intents": params.SetupIntentCreateParams,
     "get /v1/setup_intents/ID": params.SetupIntentRetrieveParams,
+    "get /v1/disputes": params.DisputeListParams,
     "post /v1/accounts": params.AccountCreateParams,
     "get /v1/accounts/ID": params.AccountRetrieveParams,
     "post /v1/account_links": params.AccountLinkCreateParams,
@@ -154,6 +155,9 @@ def sent(sandbox):
     assert (taken.status, taken.received_cents) == ("captured", 300)
     assert gateway.movements()[0].source == taken.id
     newest = gateway.movements()[1]
+    sandbox.dispute(next(one["id"] for one in sandbox.objects("charge") if one["payment_intent"] == taken.id))
+    assert [(one.status, one.cents) for one in gateway.disputes(taken.id)] == [("open", 300)]
+    assert (gateway.movements()[0].cause, gateway.movements()[0].cents) == ("disputed", -300)
     account = gateway.create_account(party=Party(kind="store", id=7), key="account-store-7:1").id
     assert gateway.account(account).status == "pending"
     page = gateway.account_page(account, return_url="https://a.example/", refresh_url="https://a.example/")

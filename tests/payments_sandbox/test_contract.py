@@ -14,6 +14,7 @@ from tests.payments_sandbox.conftest import hold, pay
 
 CLASSES = {
     "account": stripe.Account,
+    "dispute": stripe.Dispute,
     "transfer": stripe.Transfer,
     "transfer_reversal": stripe.TransferReversal,
     "balance_transaction": stripe.BalanceTransaction,
@@ -47,6 +48,7 @@ def test_every_object_has_the_fields_the_sdk_knows(client: stripe.StripeClient, 
     client.v1.refunds.create({"payment_intent": pay(client, customer=customer.id).id})
     with pytest.raises(stripe.CardError):
         pay(client, "pm_card_chargeDeclined")
+    pay(client, "pm_card_createDispute")
     account = client.v1.accounts.create({"type": "express", "capabilities": {"transfers": {"requested": True}}})
     control("accounts", account=account.id, enabled=True)
     pay(client, customer=customer.id)

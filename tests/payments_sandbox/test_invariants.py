@@ -64,6 +64,7 @@ def test_everything_together_adds_up(client: stripe.StripeClient, control: Any) 
         "refunded": 1,
         "released": 3500,
         "held": 4000,
+        "disputed": 0,
         "transferred": 0,
         "balance": 7499,
     }

@@ -138,6 +138,7 @@ def test_part_of_a_hold_is_captured_and_the_rest_released(client: stripe.StripeC
         "refunded": 0,
         "released": 300,
         "held": 0,
+        "disputed": 0,
         "transferred": 0,
         "balance": 700,
     }

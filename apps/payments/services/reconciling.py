@@ -16,7 +16,7 @@ from apps.payments.types import TransferStatus
 PATIENCE = timedelta(seconds=60)
 """A movement may be this young before it has to be explained: its answer or its webhook is on the way."""
 _PAGE = 500
-OF_ORDERS = frozenset({"captured", "refunded", "refund_failed"})
+OF_ORDERS = frozenset({"captured", "refunded", "refund_failed", "disputed", "dispute_won"})
 _NOTHING = (0, "", "", 0)
 
 Tell = Callable[[str, int], None]
@@ -89,6 +89,8 @@ def _explained(page: Sequence[Movement]) -> dict[str, CashMove]:
         if nameless:
             by_hand = models.Refund.objects.using(alias).filter(refund_id__in=nameless)
             order_ids |= set(by_hand.values_list("order_id", flat=True))
+            disputed = models.Dispute.objects.using(alias).filter(dispute_id__in=nameless)
+            order_ids |= set(disputed.values_list("order_id", flat=True))
         booked = {move.key: move for move in ledger.cash(using=alias, order_ids=order_ids)}
         sources = _sources(alias, order_ids)
         for movement in movements:
@@ -99,13 +101,16 @@ def _explained(page: Sequence[Movement]) -> dict[str, CashMove]:
 
 
 def _sources(alias: str, order_ids: set[int]) -> dict[tuple[str, str], tuple[int, str, str, int]]:
-    """Cause and the provider's name of what moved -> which entry should be about it. 2 queries."""
+    """Cause and the provider's name of what moved -> which entry should be about it. 3 queries."""
     rows = models.Payment.objects.using(alias).filter(order_id__in=order_ids).exclude(intent_id="")
     named = {("captured", row.intent_id): (row.order_id, "captured", row.step, row.attempt) for row in rows}
     refunds = models.Refund.objects.using(alias).filter(order_id__in=order_ids).exclude(refund_id="")
     for row in refunds.select_related("payment"):
         for cause in ("refunded", "refund_failed"):
             named[cause, row.refund_id] = (row.order_id, cause, row.payment.step, row.number)
+    for dispute in models.Dispute.objects.using(alias).filter(order_id__in=order_ids).select_related("payment"):
+        for cause in ("disputed", "dispute_won"):
+            named[cause, dispute.dispute_id] = (dispute.order_id, cause, dispute.payment.step, dispute.number)
     return named
 
 
@@ -139,6 +144,13 @@ def _at_provider(move: CashMove) -> int:
         if move.cause == "captured":
             is_it = row.attempt == move.version
             return gateway.current().retrieve(row.intent_id).received_cents if is_it else 0
+        if move.cause in ("disputed", "dispute_won"):
+            dispute = models.Dispute.objects.get(customer_id=row.customer_id, payment=row, number=move.version)
+            found = next(
+                (one for one in gateway.current().disputes(row.intent_id) if one.id == dispute.dispute_id), None
+            )
+            is_there = found is not None and (move.cause == "disputed" or found.status == "won")
+            return move.cents if found is not None and is_there and found.cents == abs(move.cents) else 0
         refund = models.Refund.objects.filter(customer_id=row.customer_id, payment=row, number=move.version).first()
         there = [one for one in gateway.current().refunds(row.intent_id) if refund and one.id == refund.refund_id]
         if move.cause == "refund_failed":

@@ -16,7 +16,7 @@ from apps.common import outbox
 from apps.payments import gateway, models, signatures
 from apps.payments.errors import BadSignature, CardNotFound, CardPageUnfinished, UnknownObject
 from apps.payments.events import StripeEventReceived
-from apps.payments.services import accounts, cards, paying_out, refunding, states
+from apps.payments.services import accounts, cards, disputing, paying_out, refunding, states
 
 logger = logging.getLogger(__name__)
 
@@ -53,14 +53,14 @@ def handle_event(*, event_id: str, now: datetime) -> None:
         accounts.follow(event.payload["object"], now=now)
     elif event.type.startswith("transfer."):
         paying_out.follow(event.payload["object"], now=now)
-    elif event.type in ABOUT_REFUNDS:
-        _follow_intent(event.payload.get("intent", ""), now=now, refunds=True)
+    elif event.type in ABOUT_REFUNDS or event.type.startswith("charge.dispute."):
+        _follow_intent(event.payload.get("intent", ""), now=now, money_back=True)
     elif event.type == "checkout.session.completed":
         _keep_card(event.payload, now=now)
     models.StripeEvent.objects.filter(pk=event_id).update(handled_at=now)
 
 
-def _follow_intent(intent_id: str, *, now: datetime, refunds: bool = False) -> None:
+def _follow_intent(intent_id: str, *, now: datetime, money_back: bool = False) -> None:
     if not intent_id:
         return
     try:
@@ -77,8 +77,9 @@ def _follow_intent(intent_id: str, *, now: datetime, refunds: bool = False) -> N
         logger.error("payments.intent_without_payment %s", intent_id)
         return
     row = states.take(row, intent, now=now)
-    if refunds and row.intent_id == intent_id:
+    if money_back and row.intent_id == intent_id:
         refunding.follow(row, now=now)
+        disputing.follow(row, now=now)
 
 
 def _follow_check(check_id: str, *, now: datetime) -> None:
