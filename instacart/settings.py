@@ -219,6 +219,16 @@ UNFOLD = {
                 ],
             },
             {
+                "title": "Money",
+                "items": [
+                    {"title": "Payments", "icon": "credit_card", "link": "/admin/payments/payment/"},
+                    {"title": "Refunds", "icon": "undo", "link": "/admin/payments/refund/"},
+                    {"title": "Disputes", "icon": "gavel", "link": "/admin/payments/dispute/"},
+                    {"title": "Transfers", "icon": "send_money", "link": "/admin/payments/transfer/"},
+                    {"title": "Ledger", "icon": "menu_book", "link": "/admin/ledger/ledgerentry/"},
+                ],
+            },
+            {
                 "title": "Operations",
                 "items": [
                     {"title": "Databases", "icon": "database", "link": "/admin/sharding/mapversion/overview/"},
