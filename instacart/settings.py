@@ -87,6 +87,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "apps.common.api.middleware.AnswerForDatabases",
+    "apps.common.api.middleware.NudgeOnce",
 ]
 
 TEMPLATES = [
@@ -107,11 +108,11 @@ TEMPLATES = [
 
 CACHES = {
     "default": {
-        "BACKEND": "django_redis.cache.RedisCache",
+        "BACKEND": "apps.common.cache.RestingCache",
         "LOCATION": env.redis_url,
         "OPTIONS": {
-            "SOCKET_CONNECT_TIMEOUT": 1,
-            "SOCKET_TIMEOUT": 1,
+            "SOCKET_CONNECT_TIMEOUT": 0.25,
+            "SOCKET_TIMEOUT": 0.25,
             "CONNECTION_POOL_KWARGS": {"retry": Retry(NoBackoff(), 0)},  # by itself redis-py tries for seconds
             "IGNORE_EXCEPTIONS": True,  # a cache that is away is an empty cache; sessions are in the database too
         },
@@ -214,6 +215,7 @@ UNFOLD = {
                 "title": "Orders",
                 "items": [
                     {"title": "Find an order", "icon": "search", "link": "/admin/orders/"},
+                    {"title": "Shoppers", "icon": "badge", "link": "/admin/shoppers/"},
                     {"title": "Dispatch", "icon": "map", "link": "/admin/zones/"},
                     {"title": "Stores", "icon": "store", "link": "/admin/stores/store/"},
                 ],
@@ -275,6 +277,13 @@ DISPATCH_OFFER_SECONDS = 60
 DISPATCH_PLAN_SECONDS = 0.05
 DISPATCH_EARLY_MINUTES = 8 * 24 * 60 if env.demo else 15  # nobody who tries the demo waits for tomorrow's window
 
+# How long a shopper works who goes online without saying so (apps.shoppers).
+SHOPPER_SHIFT_HOURS = 8
+
+# What a batch pays more where shoppers are short: cents for each step of the signal, and at most (0: no peak pay).
+DISPATCH_PEAK_STEP_CENTS = 100
+DISPATCH_PEAK_MOST_CENTS = 500
+
 # Travel times (apps.dispatch.travel): roads, valhalla, osrm or google. Planners never wait for a road server.
 TRAVEL_TIMES = env.travel_times
 TRAVEL_URL = env.travel_url
@@ -286,6 +295,9 @@ TRAVEL_FILL_PAIRS = 10_000  # one task; Google counts and charges every pair
 TRAVEL_KEEP_SECONDS = 3600
 
 OUTBOX_NUDGE = True
+
+# How old what a process remembers of stores, fees and tax rates may be (apps.common.remembered).
+REFERENCE_SECONDS = 2.0
 CELERY = celery_conf.settings(broker_url=env.redis_url)
 
 LOGGING = {

@@ -55,8 +55,10 @@ def is_open(connection: BaseDatabaseWrapper, baseline: int = 0) -> bool:
 
 
 @contextmanager
-def atomic(target: Target, *, durable: bool = False) -> Iterator[str]:
+def atomic(target: Target, *, durable: bool = False, savepoint: bool = True) -> Iterator[str]:
     """A transaction on the target's database; yields its alias. Inside another one of the same database, a savepoint.
+
+    Without ``savepoint`` it is part of that other one, which then fails as a whole, and two statements are saved.
 
     Raises ``CrossShardTransaction`` while a transaction is open on another database: the two could not commit together.
     A statement inside that would go to another database because the map has changed meanwhile raises ``BucketMoved``.
@@ -68,7 +70,8 @@ def atomic(target: Target, *, durable: bool = False) -> Iterator[str]:
             f"a transaction on {alias} cannot start inside one on {other}: they would not commit together; leave the "
             "first, then go on from an event"
         )
-    with transaction.atomic(using=alias, durable=durable), _outermost(alias):
+    is_inner = is_open(connections[alias])
+    with transaction.atomic(using=alias, durable=durable, savepoint=savepoint or not is_inner), _outermost(alias):
         yield alias
 
 

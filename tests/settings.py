@@ -25,5 +25,8 @@ INSTALLED_APPS = [*INSTALLED_APPS, "tests.sharding.shop"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 """Hundreds of made-up people sign up in the tests; their passwords need not resist anybody."""
 
+REFERENCE_SECONDS = 0.0
+"""Tests change stores and fees and look at once."""
+
 OUTBOX_NUDGE = False
 """No worker runs beside the tests: they relay for themselves."""

@@ -30,11 +30,14 @@ def addresses(*, customer_id: int) -> tuple[Address, ...]:
 
 def address(*, customer_id: int, address_id: int) -> Address:
     """One address of this customer; raises ``AddressNotFound``, for somebody else's too. 1 query."""
-    rows = models.Address.objects.filter(customer_id=customer_id, pk=address_id)
-    row = rows.select_related("customer").first()
-    if row is None:
-        raise AddressNotFound("There is no such address.")
+    row = _address(customer_id, address_id)
     return row.opened(key=row.customer.key())
+
+
+def recipient(*, customer_id: int, address_id: int) -> tuple[str, Address]:
+    """The customer's name and one of their addresses; raises ``AddressNotFound``, for somebody else's too. 1 query."""
+    row = _address(customer_id, address_id)
+    return row.customer.opened().name, row.opened(key=row.customer.key())
 
 
 def user_id_by_email(*, email: str) -> int | None:
@@ -69,3 +72,11 @@ def token_holder(*, token: str) -> models.User | None:
     issued = get_access_token_model().objects.filter(token_checksum=checksum, user__is_active=True)
     row = issued.select_related("user").first()
     return row.user if row else None
+
+
+def _address(customer_id: int, address_id: int) -> models.Address:
+    rows = models.Address.objects.filter(customer_id=customer_id, pk=address_id)
+    row = rows.select_related("customer").first()
+    if row is None:
+        raise AddressNotFound("There is no such address.")
+    return row

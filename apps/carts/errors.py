@@ -25,6 +25,12 @@ class ReplacementPolicyUnknown(Invalid):
     code = "replacement_policy_unknown"
 
 
+class LineTwice(Invalid):
+    """Two lines of one request are about the same item."""
+
+    code = "line_twice"
+
+
 class NotSoldHere(Conflict):
     """The store does not have the item in its assortment."""
 

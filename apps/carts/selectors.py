@@ -1,4 +1,4 @@
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from django.db.models import Count
@@ -16,33 +16,25 @@ from apps.stores.types import Store
 def cart(*, customer_id: int, store_id: int) -> Cart:
     """The customer's cart at that store at today's prices; an empty one where there is none.
 
-    4 queries, 2 for an empty cart, 1 for none. An item the store has given up stays as a line that
+    3 queries, 2 for an empty cart and for none. An item the store has given up stays as a line that
     is not available and costs nothing, so that the customer sees what became of it.
     """
-    row = models.Cart.objects.filter(customer_id=customer_id, store_id=store_id).first()
-    if row is None:
-        return Cart(id=None, store_id=store_id, version=0, lines=(), subtotal=Money(0))
-    wanted = list(models.CartLine.objects.filter(customer_id=customer_id, cart_id=row.pk).order_by("id"))
-    item_ids = [line.item_id for line in wanted]
-    items = catalog.items_by_id(store_id=store_id, item_ids=item_ids) if wanted else {}
-    stock = inventory.available(store_id=store_id, item_ids=item_ids) if wanted else {}
-    lines = tuple(_line(line, items.get(line.item_id), stock) for line in wanted)
-    currency = lines[0].total.currency if lines else "USD"
-    subtotal = Money.total((line.total for line in lines), currency)
-    return Cart(id=row.pk, store_id=store_id, version=row.version, lines=lines, subtotal=subtotal)
+    row, lines = _rows(customer_id, store_id)
+    return _cart(store_id, row, lines)
 
 
 def cart_to_order(*, customer_id: int, store: Store, version: int) -> Cart:
     """``cart``, if it can become an order as the customer saw it. Same queries.
 
-    Raises ``CartStale`` when the cart is not at ``version`` any more, ``CartEmpty``, and
-    ``BelowMinimum`` when its goods do not reach the store's minimum basket.
+    Raises ``CartStale`` when the cart is not at ``version`` any more, without asking the store's shard;
+    ``CartEmpty``; and ``BelowMinimum`` when its goods do not reach the store's minimum basket.
     """
-    found = cart(customer_id=customer_id, store_id=store.id)
-    if found.version != version:
+    row, lines = _rows(customer_id, store.id)
+    if (row.version if row else 0) != version:
         raise CartStale("Your cart was changed meanwhile; look at it again.")
-    if not found.lines:
+    if not lines:
         raise CartEmpty("Your cart is empty.")
+    found = _cart(store.id, row, lines)
     if found.subtotal.cents < store.minimum_basket.cents:
         raise BelowMinimum(f"{store.name} delivers for {store.minimum_basket} and more.")
     return found
@@ -67,6 +59,30 @@ def carts(*, customer_id: int) -> tuple[CartSummary, ...]:
     )
 
 
+def _rows(customer_id: int, store_id: int) -> tuple[models.Cart | None, list[models.CartLine]]:
+    of_cart = models.CartLine.objects.filter(customer_id=customer_id, cart__store_id=store_id)
+    lines = list(of_cart.select_related("cart").order_by("id"))
+    if lines:
+        return lines[0].cart, lines
+    return models.Cart.objects.filter(customer_id=customer_id, store_id=store_id).first(), []
+
+
+def _cart(store_id: int, row: models.Cart | None, wanted: Sequence[models.CartLine]) -> Cart:
+    item_ids = [line.item_id for line in wanted]
+    items = catalog.items_by_id(store_id=store_id, item_ids=item_ids) if wanted else {}
+    stock = inventory.available(store_id=store_id, item_ids=item_ids) if wanted else {}
+    lines = tuple(_line(line, items.get(line.item_id), stock) for line in wanted)
+    currency = lines[0].total.currency if lines else "USD"
+    subtotal = Money.total((line.total for line in lines), currency)
+    return Cart(
+        id=row.pk if row else None,
+        store_id=store_id,
+        version=row.version if row else 0,
+        lines=lines,
+        subtotal=subtotal,
+    )
+
+
 def _line(line: models.CartLine, item: Item | None, stock: Mapping[int, Decimal]) -> CartLine:
     if item is None:
         return CartLine(
@@ -80,6 +96,7 @@ def _line(line: models.CartLine, item: Item | None, stock: Mapping[int, Decimal]
             note=line.note,
             replacement_policy=line.replacement_policy,
             is_available=False,
+            item=None,
         )
     none = Money(0, item.price.currency)
     return CartLine(
@@ -93,4 +110,5 @@ def _line(line: models.CartLine, item: Item | None, stock: Mapping[int, Decimal]
         note=line.note,
         replacement_policy=line.replacement_policy,
         is_available=item.in_assortment and stock.get(item.id, Decimal(0)) >= line.quantity,
+        item=item,
     )

@@ -1,9 +1,14 @@
+from collections.abc import Collection
 from decimal import Decimal
+from typing import NamedTuple
+
+from django.db.models import F
+from django.db.models.functions import Now
 
 import sharding
 from apps.carts import domain, models
-from apps.carts.errors import CartFull, CartStale, NotSoldHere
-from apps.carts.types import BEST_MATCH
+from apps.carts.errors import CartFull, CartStale, LineTwice, NotSoldHere
+from apps.carts.types import BEST_MATCH, LineInput
 from apps.catalog import selectors as catalog
 from apps.stores import selectors as stores
 
@@ -18,47 +23,64 @@ def set_line(
     replacement_policy: str = BEST_MATCH,
     version: int | None = None,
 ) -> int:
-    """Make the customer's cart at that store hold exactly ``quantity`` of the item; zero takes it out.
+    """``set_lines`` of one."""
+    line = LineInput(item_id=item_id, quantity=quantity, note=note, replacement_policy=replacement_policy)
+    return set_lines(customer_id=customer_id, store_id=store_id, lines=[line], version=version)
 
-    Returns the cart's version, one more if anything changed. Setting rather than adding makes a
-    repeated request harmless; also one that carries the ``version`` it has itself made old.
+
+def set_lines(*, customer_id: int, store_id: int, lines: Collection[LineInput], version: int | None = None) -> int:
+    """Make the customer's cart at that store hold exactly these quantities; zero takes an item out.
+
+    All or nothing. What the cart holds of other items stays. Returns the cart's version, one more if
+    anything changed. Setting rather than adding makes a repeated request harmless; also one that
+    carries the ``version`` it has itself made old. 5 queries, however many lines.
 
     Raises:
         StoreNotFound: no such store.
-        NotSoldHere: the store does not carry the item. (Taking out is always possible.)
+        NotSoldHere: the store does not carry an item. (Taking out is always possible.)
         QuantityOutOfRange, QuantityNotWhole, NoteTooLong, NoteUnprintable, ReplacementPolicyUnknown
+        LineTwice: two of ``lines`` are about the same item.
         CartStale: ``version`` is given and the cart is at another one.
-        CartFull: the cart has ``domain.MAX_LINES`` other lines already.
+        CartFull: the cart would hold more than ``domain.MAX_LINES`` items.
     """
-    wanted = None
-    if not quantity.is_finite() or quantity:
-        quantity = _checked(store_id=store_id, item_id=item_id, quantity=quantity)
-        wanted = {
-            "quantity": quantity,
-            "note": domain.checked_note(note),
-            "replacement_policy": domain.checked_policy(replacement_policy),
-        }
+    wanted = _checked(store_id, lines)
+    is_filled = any(values is not None for values in wanted.values())
 
     def change() -> int:
-        if wanted is not None:
-            models.Cart.objects.get_or_create(customer_id=customer_id, store_id=store_id)
-        cart = models.Cart.objects.filter(customer_id=customer_id, store_id=store_id).select_for_update().first()
-        if cart is None:
+        carts = models.Cart.objects.filter(customer_id=customer_id, store_id=store_id).select_for_update()
+        cart = carts.first()
+        if cart is None and not is_filled:
             return 0
-        lines = models.CartLine.objects.filter(customer_id=customer_id, cart_id=cart.pk)
-        there = lines.filter(item_id=item_id).values("quantity", "note", "replacement_policy").first()
-        if there == wanted:
+        if cart is None:
+            made = models.Cart(customer_id=customer_id, store_id=store_id)
+            models.Cart.objects.bulk_create([made], ignore_conflicts=True)
+            cart = carts.get()
+        rows = models.CartLine.objects.filter(customer_id=customer_id, cart_id=cart.pk)
+        there = {
+            item_id: _Values(quantity, note, policy)
+            for item_id, quantity, note, policy in rows.values_list("item_id", *_Values._fields)
+        }
+        changed = {item_id: values for item_id, values in wanted.items() if there.get(item_id) != values}
+        if not changed:
             return cart.version
         if version is not None and version != cart.version:
             raise CartStale("Your cart was changed meanwhile; look at it again.")
-        if wanted is None:
-            lines.filter(item_id=item_id).delete()
-        elif there is not None:
-            lines.filter(item_id=item_id).update(**wanted)
-        elif lines.count() >= domain.MAX_LINES:
+        gone = [item_id for item_id, values in changed.items() if values is None]
+        put = {item_id: values for item_id, values in changed.items() if values is not None}
+        if len(there.keys() | put.keys()) - len(gone) > domain.MAX_LINES and put.keys() - there.keys():
             raise CartFull(f"A cart holds at most {domain.MAX_LINES} different items.")
-        else:
-            models.CartLine.objects.create(cart_id=cart.pk, customer_id=customer_id, item_id=item_id, **wanted)
+        if gone:
+            rows.filter(item_id__in=gone).delete()
+        if put:
+            models.CartLine.objects.bulk_create(
+                [
+                    models.CartLine(cart_id=cart.pk, customer_id=customer_id, item_id=item_id, **values._asdict())
+                    for item_id, values in put.items()
+                ],
+                update_conflicts=True,
+                unique_fields=["customer_id", "cart", "item_id"],
+                update_fields=_Values._fields,
+            )
         return _changed(cart)
 
     return sharding.run(sharding.home("customer", customer_id), change)
@@ -71,22 +93,42 @@ def clear(*, customer_id: int, store_id: int, version: int) -> bool:
     Repeating is harmless: the first call makes a new version. It may be part of the transaction that
     makes an order of the cart.
     """
-    with sharding.atomic(sharding.home("customer", customer_id)):
+    with sharding.atomic(sharding.home("customer", customer_id), savepoint=False):
         rows = models.Cart.objects.filter(customer_id=customer_id, store_id=store_id, version=version)
-        cart = rows.select_for_update().first()
-        if cart is None:
+        if not rows.update(version=F("version") + 1, changed_at=Now()):
             return False
-        models.CartLine.objects.filter(customer_id=customer_id, cart_id=cart.pk).delete()
-        _changed(cart)
+        models.CartLine.objects.filter(customer_id=customer_id, cart__store_id=store_id).delete()
     return True
 
 
-def _checked(*, store_id: int, item_id: int, quantity: Decimal) -> Decimal:
+class _Values(NamedTuple):
+    """What a line says of its item."""
+
+    quantity: Decimal
+    note: str
+    replacement_policy: str
+
+
+def _checked(store_id: int, lines: Collection[LineInput]) -> dict[int, _Values | None]:
+    """By item id, what the cart is to hold; None for what goes."""
+    if len({line.item_id for line in lines}) != len(lines):
+        raise LineTwice("Name each item once.")
+    filled = [line for line in lines if not line.quantity.is_finite() or line.quantity]
+    wanted: dict[int, _Values | None] = {line.item_id: None for line in lines}
+    if not filled:
+        return wanted
     stores.store(store_id=store_id)
-    item = catalog.items_by_id(store_id=store_id, item_ids=[item_id]).get(item_id)
-    if item is None or not item.in_assortment:
-        raise NotSoldHere("This store does not sell that.")
-    return domain.checked_quantity(quantity, sold_by=item.sold_by, most=item.max_in_cart)
+    items = catalog.items_by_id(store_id=store_id, item_ids=[line.item_id for line in filled])
+    for line in filled:
+        item = items.get(line.item_id)
+        if item is None or not item.in_assortment:
+            raise NotSoldHere("This store does not sell that.")
+        wanted[line.item_id] = _Values(
+            quantity=domain.checked_quantity(line.quantity, sold_by=item.sold_by, most=item.max_in_cart),
+            note=domain.checked_note(line.note),
+            replacement_policy=domain.checked_policy(line.replacement_policy),
+        )
+    return wanted
 
 
 def _changed(cart: models.Cart) -> int:

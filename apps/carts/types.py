@@ -1,6 +1,7 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
+from apps.catalog.types import Item
 from apps.common.money import Money
 
 BEST_MATCH = "best_match"
@@ -22,6 +23,18 @@ class CartLine:
     """``best_match`` or ``refund``."""
     is_available: bool
     """The store sells the item and has this much of it now."""
+    item: Item | None
+    """What the line is about, as the store has it today; None for what it has given up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineInput:
+    """How much of one item a cart is to hold, in its ``cost_unit``; zero takes it out."""
+
+    item_id: int
+    quantity: Decimal
+    note: str = ""
+    replacement_policy: str = BEST_MATCH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from django.db.models import Q
 
@@ -7,12 +8,17 @@ from apps.common.geo import Point
 from apps.common.money import Money
 from apps.dispatch import domain, models
 from apps.dispatch.domain import OfferStatus, StopState, reasons
-from apps.dispatch.types import Batch, BatchOrder, CurrentBatch, Offer, Stop, Why, ZoneBatch, ZonePicture
+from apps.dispatch.etas import asking
+from apps.dispatch.steering.heat import heat_map as heat_map
+from apps.dispatch.steering.reading import steered_order as steered_order
+from apps.dispatch.steering.reading import zone_overrides as zone_overrides
+from apps.dispatch.types import Batch, BatchOrder, CurrentBatch, Eta, Offer, Stop, Why, ZoneBatch, ZonePicture
 from apps.fulfilment import selectors as fulfilment
 from apps.fulfilment.types import Standing, StoreOrder
 from apps.orders import selectors as orders
 from apps.shoppers import selectors as shoppers
 from apps.stores import selectors as stores
+from apps.stores.types import Store
 
 _HANDED_OVER = ("delivered", "canceled")
 
@@ -41,6 +47,7 @@ def offers_of(*, shopper_id: int, now: datetime) -> tuple[Offer, ...]:
             units=sum(order.unit_count for order in in_batch.values()),
             distance_m=offer.distance_m,
             pay=Money(offer.batch.pay_cents, currency),
+            peak=Money(offer.batch.peak_cents, currency),
             tips=Money.total((order.tip for order in in_batch.values()), currency),
             sent_at=offer.sent_at,
             expires_at=offer.expires_at,
@@ -49,7 +56,10 @@ def offers_of(*, shopper_id: int, now: datetime) -> tuple[Offer, ...]:
 
 
 def current_batch(*, shopper_id: int) -> CurrentBatch | None:
-    """The batch the shopper has accepted and not finished. 1 query, 6 when there is one and 1 more for each order."""
+    """The batch the shopper has accepted and not finished, with ETAs.
+
+    1 query, 7 when there is one and 1 more for each order; 1 more a minute for the ETAs.
+    """
     assignment = shoppers.live_assignment(shopper_id=shopper_id)
     if assignment is None:
         return None
@@ -67,9 +77,10 @@ def current_batch(*, shopper_id: int) -> CurrentBatch | None:
         status=batch.status,
         store=store,
         pay=Money(batch.pay_cents, batch.currency),
+        peak=Money(batch.peak_cents, batch.currency),
         tips=Money.total((order.tip for order in kept), batch.currency),
         distance_m=batch.distance_m,
-        stops=_stops(rows, in_batch, store.point),
+        stops=_stops(rows, in_batch, store.point, etas=asking.of_batch(batch, kept, store)),
         orders=tuple(_batch_order(order) for order in kept),
     )
 
@@ -99,6 +110,23 @@ def batch_of_order(*, store_id: int, order_id: int) -> Batch | None:
         created_at=batch.created_at,
         stops=_stops(rows, in_batch, store.point),
     )
+
+
+def eta(*, store: Store, order_id: int) -> Eta | None:
+    """When the order will be at its door; None while no shopper has it, and once it is handed over.
+
+    1 query, 5 while a shopper has it, and 1 more a minute.
+    """
+    with_shopper = models.BatchStop.objects.filter(
+        store_id=store.id, order_id=order_id, kind="drop", state=StopState.PENDING, batch__status__in=domain.UNDER_WAY
+    )
+    stop = with_shopper.select_related("batch").first()
+    if stop is None:
+        return None
+    drops = [row for row in _stop_rows(stop.batch_id) if row.kind == "drop" and row.state != StopState.DROPPED]
+    in_batch = fulfilment.store_orders(store_order_ids={row.store_order_id for row in drops})
+    kept = [in_batch[row.store_order_id] for row in drops]
+    return asking.of_batch(stop.batch, kept, store).get(stop.store_order_id)
 
 
 def why(*, batch_id: int) -> Why | None:
@@ -166,6 +194,7 @@ def _batch_at(batch: models.Batch, orders: tuple[Standing, ...], asked: int | No
         state="taken" if is_taken else "open" if asked is None else "offered",
         shopper_id=batch.shopper_id if is_taken else asked,
         pay=Money(batch.pay_cents, batch.currency),
+        peak=Money(batch.peak_cents, batch.currency),
         created_at=batch.created_at,
         orders=orders,
         why=reasons.from_json(batch.why) if batch.why else None,
@@ -176,7 +205,12 @@ def _stop_rows(batch_id: int) -> list[models.BatchStop]:
     return list(models.BatchStop.objects.filter(batch_id=batch_id).order_by("sequence"))
 
 
-def _stops(rows: list[models.BatchStop], in_batch: dict[int, StoreOrder], store: Point) -> tuple[Stop, ...]:
+def _stops(
+    rows: list[models.BatchStop],
+    in_batch: dict[int, StoreOrder],
+    store: Point,
+    etas: Mapping[int, Eta] = MappingProxyType({}),
+) -> tuple[Stop, ...]:
     return tuple(
         Stop(
             sequence=row.sequence,
@@ -185,6 +219,7 @@ def _stops(rows: list[models.BatchStop], in_batch: dict[int, StoreOrder], store:
             order_id=row.order_id,
             point=store if row.kind == "pick" else in_batch[row.store_order_id].drop,
             state=row.state,
+            eta=etas.get(row.store_order_id) if row.kind == "drop" and row.state == StopState.PENDING else None,
         )
         for row in rows
     )

@@ -7,7 +7,6 @@ from django.db.models import Count, Q, Sum
 
 import sharding
 from apps.carts.types import Cart
-from apps.catalog import selectors as catalog
 from apps.common.api import ids
 from apps.common.money import Money
 from apps.orders import domain, estimates, models
@@ -31,10 +30,12 @@ MAX_PAGE = 100
 
 
 def preview(*, cart: Cart, store: Store, window_fee: Money, tip: Money) -> Preview:
-    """What ``cart`` would cost in a window of that fee, priced as ``services.place`` prices it. 3 queries."""
-    items = catalog.items_by_id(store_id=store.id, item_ids=[line.item_id for line in cart.lines])
+    """What ``cart`` would cost in a window of that fee, priced as ``services.place`` prices it.
+
+    2 queries; none where the store's fees were asked for lately.
+    """
     fees = pricing.fees_for(store=store, window_fee=window_fee)
-    quote = pricing.quote(lines=estimates.priced(cart, items), fees=fees, tip=tip)
+    quote = pricing.quote(lines=estimates.priced(cart), fees=fees, tip=tip)
     return Preview(charges=quote.charges, total=quote.total, hold=domain.amount_to_authorise(quote.total))
 
 

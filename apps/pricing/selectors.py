@@ -1,16 +1,19 @@
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 
 from django.db.models import Q
 
 from apps.common.money import Money
+from apps.common.remembered import Remembered
 from apps.pricing import domain, models
 from apps.pricing.types import Fee, Fees, PricedLine, Quote
 from apps.stores.types import Store
 
 
 def fees_for(*, store: Store, window_fee: Money) -> Fees:
-    """What an order at ``store`` pays besides its goods, in a window that costs ``window_fee``. 2 queries.
+    """What an order at ``store`` pays besides its goods, in a window that costs ``window_fee``.
+
+    2 queries; none where both were asked for in the last ``REFERENCE_SECONDS``.
 
     The window's fee is the delivery fee. A fee rule of the store itself goes before the general one
     of the same code, and switched off takes that fee away.
@@ -28,8 +31,23 @@ def quote(*, lines: Sequence[PricedLine], fees: Fees, tip: Money) -> Quote:
     return domain.quote(lines=lines, fees=fees, tip=tip)
 
 
+def _rules_of(store_ids: Collection[int]) -> dict[int, list[models.FeeRule]]:
+    """The general rules and each store's own."""
+    rows = list(models.FeeRule.objects.filter(Q(store_id=None) | Q(store_id__in=store_ids)))
+    return {store_id: [row for row in rows if row.store_id in (None, store_id)] for store_id in store_ids}
+
+
+def _rates_of(states: Collection[str]) -> dict[str, list[models.TaxRate]]:
+    rows = list(models.TaxRate.objects.filter(state__in=states))
+    return {state: [row for row in rows if row.state == state] for state in states}
+
+
+_fee_rules = Remembered(_rules_of)
+_tax_rates = Remembered(_rates_of)
+
+
 def _fees(store: Store) -> tuple[Fee, ...]:
-    rows = models.FeeRule.objects.filter(Q(store_id=None) | Q(store_id=store.id))
+    rows = _fee_rules.one(store.id) or ()
     by_code = {row.code: row for row in sorted(rows, key=lambda row: row.store_id is not None)}
     active = [row for row in by_code.values() if row.is_active]
     return tuple(_fee(row, store.currency) for row in sorted(active, key=lambda row: (row.position, row.code)))
@@ -48,6 +66,6 @@ def _fee(row: models.FeeRule, currency: str) -> Fee:
 
 
 def _tax_percent(*, state: str, postcode: str) -> dict[str, Decimal]:
-    rows = models.TaxRate.objects.filter(state=state)
+    rows = _tax_rates.one(state) or ()
     near = [row for row in rows if postcode.startswith(row.postcode_prefix)]
     return {row.tax_category: row.percent for row in sorted(near, key=lambda row: len(row.postcode_prefix))}

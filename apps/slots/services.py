@@ -1,7 +1,9 @@
 """Commands on delivery windows. Locks are taken in one order: the order's hold, then the window."""
 
 from datetime import date, datetime
+from typing import Any
 
+from django.db import connections
 from django.db.models import F
 
 import sharding
@@ -11,6 +13,13 @@ from apps.slots.types import Plan
 from apps.stores import selectors as stores
 
 REAPED_AT_ONCE = 500
+# A second call for the same order waits here for the first, and then has no row to add.
+_KEEP = """
+    INSERT INTO slots_windowhold (store_id, order_id, window_id, minutes, state, expires_at)
+    SELECT store_id, %(order_id)s, id, %(minutes)s, %(state)s, %(expires_at)s FROM slots_deliverywindow
+    WHERE store_id = %(store_id)s AND id = %(window_id)s
+    ON CONFLICT (store_id, order_id) DO NOTHING
+"""
 _USUAL = Plan()
 
 
@@ -61,7 +70,7 @@ def hold(*, store_id: int, window_id: int, order_id: int, minutes: int, expires_
     """Keep ``minutes`` of the window for the order until ``expires_at``, by one guarded UPDATE.
 
     Repeating it is harmless, whatever has become of the order since; after a release it holds anew.
-    5 to 7 queries. Raises ``WindowNotFound`` (another store's too), ``WindowClosed``, ``WindowFull``,
+    2 statements the first time. Raises ``WindowNotFound`` (another store's too), ``WindowClosed``, ``WindowFull``,
     ``HoldDiffers`` for an order that holds something else, ``WindowInvalid``; nothing is held then.
     """
     domain.checked_minutes(minutes)
@@ -69,15 +78,18 @@ def hold(*, store_id: int, window_id: int, order_id: int, minutes: int, expires_
     # Pinned: the id of a window elsewhere must not lead there.
     windows = models.DeliveryWindow.objects.using(home.alias).filter(store_id=store_id, pk=window_id)
     holds = models.WindowHold.objects.filter(store_id=store_id, order_id=order_id)
-    values = {"window_id": window_id, "minutes": minutes, "state": domain.HELD, "expires_at": expires_at}
-    with sharding.atomic(home):
-        window = windows.first()
-        if window is None:
-            raise WindowNotFound("This store has no such window.")
-        # A second call for the same order waits here for the first.
-        held, is_new = models.WindowHold.objects.get_or_create(store_id=store_id, order_id=order_id, defaults=values)
-        if not is_new:
-            held = holds.select_for_update().get()
+    values: dict[str, Any] = {
+        "window_id": window_id,
+        "minutes": minutes,
+        "state": domain.HELD,
+        "expires_at": expires_at,
+    }
+    with sharding.atomic(home, savepoint=False), connections[home.alias].cursor() as cursor:
+        cursor.execute(_KEEP, {"store_id": store_id, "order_id": order_id, **values})
+        if not cursor.rowcount:
+            held = holds.select_for_update().first()
+            if held is None:
+                raise WindowNotFound("This store has no such window.")
             if held.state != domain.RELEASED:
                 domain.check_same(held.window_id, held.minutes, window_id=window_id, minutes=minutes)
                 return

@@ -7,6 +7,7 @@ from django.db.models.functions import Cast
 
 from apps.common.geo import Point
 from apps.common.money import Money
+from apps.common.remembered import Remembered
 from apps.stores import domain, models
 from apps.stores.errors import StoreNotFound
 from apps.stores.types import OpeningHours, Store, Zone
@@ -15,8 +16,8 @@ _METRES_PER_DEGREE = 111_000
 
 
 def store(*, store_id: int) -> Store:
-    """Raises ``StoreNotFound``. 1 query."""
-    found = stores(store_ids=[store_id]).get(store_id)
+    """Raises ``StoreNotFound``. 1 query; none for one that was asked for in the last ``REFERENCE_SECONDS``."""
+    found = _known.one(store_id)
     if found is None:
         raise StoreNotFound("There is no such store.")
     return found
@@ -31,8 +32,8 @@ def store_by_code(*, code: str) -> Store:
 
 
 def stores(*, store_ids: Collection[int]) -> dict[int, Store]:
-    """Those of ``store_ids`` that exist, by id. 1 query."""
-    return {row.pk: _store(row) for row in _rows().filter(pk__in=store_ids)}
+    """Those of ``store_ids`` that exist, by id. 1 query for those that were not asked for lately."""
+    return _known.get(store_ids)
 
 
 def stores_delivering_to(*, point: Point) -> tuple[Store, ...]:
@@ -92,6 +93,13 @@ def opening_hours_of(*, store_ids: Collection[int]) -> Mapping[int, tuple[Openin
         hours = OpeningHours(weekday=row.weekday, opens=row.opens, closes=row.closes)
         found.setdefault(row.store_id, []).append(hours)
     return {store_id: tuple(hours) for store_id, hours in found.items()}
+
+
+def _by_id(store_ids: Collection[int]) -> dict[int, Store]:
+    return {row.pk: _store(row) for row in _rows().filter(pk__in=store_ids)}
+
+
+_known = Remembered(_by_id)
 
 
 def _rows() -> QuerySet[models.Store]:

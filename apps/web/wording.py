@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from apps.dispatch.types import Eta
 from apps.orders.types import OrderEvent
 
 _STEPS = (
@@ -90,3 +91,27 @@ def clock_time(moment: datetime, zone: ZoneInfo) -> str:
 
 def window(starts_at: datetime, ends_at: datetime, zone: ZoneInfo) -> str:
     return f"{starts_at.astimezone(zone):%A %-d %B}, {clock_time(starts_at, zone)} to {clock_time(ends_at, zone)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What a page says of an ETA: ``likely`` by the clock, and a sentence around it."""
+
+    likely: str
+    detail: str
+
+
+def arrival(eta: Eta, now: datetime, zone: ZoneInfo) -> Arrival:
+    """In steps of five minutes, the bounds rounded away from each other; nothing that is over is said to come."""
+    if eta.latest <= now:
+        return Arrival("Any minute now", "It takes longer than we thought; your shopper is not far.")
+    earliest = _on_five(max(eta.earliest, now), down=True)
+    latest = _on_five(eta.latest, down=False)
+    likely = min(max(_on_five(max(eta.likely, now) + timedelta(seconds=150), down=True), earliest), latest)
+    between = f"Between {clock_time(earliest, zone)} and {clock_time(latest, zone)}"
+    return Arrival(f"Likely {clock_time(likely, zone)}", f"{between}.")
+
+
+def _on_five(moment: datetime, *, down: bool) -> datetime:
+    over = timedelta(minutes=moment.minute % 5, seconds=moment.second, microseconds=moment.microsecond)
+    return moment - over if down or not over else moment - over + timedelta(minutes=5)

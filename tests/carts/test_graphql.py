@@ -109,3 +109,30 @@ def test_nobody_signed_in_is_refused(ask, store):
     given = {"storeId": str(store.id), "itemId": str(item.id), "quantity": "1"}
     answer = ask(SET_LINE, user_id=None, input=given)
     assert [error["extensions"]["code"] for error in answer["errors"]] == ["sign_in_required"]
+
+
+SET_LINES = """
+mutation ($input: SetCartLinesInput!) {
+  setCartLines(input: $input) { cart { version subtotalCents lines { itemId quantity } } }
+}
+"""
+
+
+def test_several_lines_are_set_at_once(ask, store):
+    soap, bananas = make_item(store.id, price_cents=349), make_item(store.id, price_cents=59, cost_unit="lb")
+    wanted = [{"itemId": str(soap.id), "quantity": "2"}, {"itemId": str(bananas.id), "quantity": "1.5"}]
+    answer = ask(SET_LINES, input={"storeId": str(store.id), "lines": wanted})
+    cart = {
+        "version": 1,
+        "subtotalCents": 2 * 349 + 89,
+        "lines": [{"itemId": str(soap.id), "quantity": "2.000"}, {"itemId": str(bananas.id), "quantity": "1.500"}],
+    }
+    assert answer == {"data": {"setCartLines": {"cart": cart}}}
+
+
+def test_one_line_that_cannot_be_refuses_all(ask, store):
+    soap = make_item(store.id)
+    wanted = [{"itemId": str(soap.id), "quantity": "2"}, {"itemId": "77", "quantity": "1"}]
+    answer = ask(SET_LINES, input={"storeId": str(store.id), "lines": wanted})
+    assert [error["extensions"]["code"] for error in answer["errors"]] == ["not_sold_here"]
+    assert selectors.cart(customer_id=1, store_id=store.id).lines == ()

@@ -9,12 +9,13 @@ from apps.carts.errors import (
     CartEmpty,
     CartFull,
     CartStale,
+    LineTwice,
     NoteTooLong,
     NotSoldHere,
     QuantityNotWhole,
     QuantityOutOfRange,
 )
-from apps.carts.types import CartLine
+from apps.carts.types import CartLine, LineInput
 from apps.common.money import Money
 from apps.stores.errors import StoreNotFound
 from tests.carts.factories import fill_cart
@@ -66,6 +67,7 @@ def test_a_cart_by_count_and_by_weight(store, customer_id):
             note="the blue one",
             replacement_policy="refund",
             is_available=True,
+            item=soap,
         ),
         CartLine(
             item_id=bananas.id,
@@ -78,12 +80,13 @@ def test_a_cart_by_count_and_by_weight(store, customer_id):
             note="",
             replacement_policy="best_match",
             is_available=True,
+            item=bananas,
         ),
     )
 
 
 def test_an_empty_cart_is_a_cart(store, django_assert_num_queries):
-    with django_assert_num_queries(1, using=sharding.alias_for("customer", ADA)):
+    with django_assert_num_queries(2, using=sharding.alias_for("customer", ADA)):
         cart = selectors.cart(customer_id=ADA, store_id=store.id)
     assert (cart.id, cart.version, cart.lines, cart.subtotal) == (None, 0, (), Money(0))
 
@@ -159,6 +162,49 @@ def test_refusals_make_no_cart(store):
     assert not models.Cart.objects.filter(customer_id=ADA).exists()
 
 
+def put_all(store, quantities, **more):
+    wanted = [LineInput(item_id=item.id, quantity=Decimal(quantity)) for item, quantity in quantities]
+    return services.set_lines(customer_id=ADA, store_id=store.id, lines=wanted, **more)
+
+
+def test_several_lines_at_once_are_one_change(store):
+    soap, brush, cup = (make_item(store.id) for _ in range(3))
+    assert put_all(store, [(soap, 1), (brush, 2)]) == 1
+    assert put_all(store, [(soap, 0), (brush, 3), (cup, 4)]) == 2
+    assert lines(store) == {brush.id: 3, cup.id: 4}
+    assert put_all(store, [(cup, 4), (brush, 3), (soap, 0)], version=1) == 2
+    assert put_all(store, []) == 2
+
+
+def test_of_several_lines_all_are_set_or_none(store, monkeypatch):
+    monkeypatch.setattr(domain, "MAX_LINES", 2)
+    soap, brush, cup = (make_item(store.id, max_in_cart=12) for _ in range(3))
+    put(store, soap, 1)
+    for refused, error in (
+        ([(brush, 1), (cup, 13)], QuantityOutOfRange),
+        ([(brush, 1), (make_item(make_store().id), 1)], NotSoldHere),
+        ([(brush, 1), (brush, 2)], LineTwice),
+        ([(brush, 1), (cup, 1)], CartFull),
+    ):
+        with pytest.raises(error):
+            put_all(store, refused)
+    with pytest.raises(CartStale):
+        put_all(store, [(brush, 1)], version=7)
+    assert lines(store) == {soap.id: 1}
+    assert put_all(store, [(brush, 1), (cup, 1), (soap, 0)]) == 2
+
+
+def test_setting_lines_takes_as_many_queries_however_many(store, django_assert_num_queries):
+    on_customers = sharding.alias_for("customer", ADA)
+    counts = {}
+    for count in (2, 30):
+        items = [(make_item(store.id), 1) for _ in range(count)]
+        put_all(store, items)
+        with django_assert_num_queries(6, using=on_customers):  # 2: savepoint of the test's own transaction
+            counts[count] = put_all(store, [(item, 2) for item, _ in items])
+    assert counts == {2: 2, 30: 4}
+
+
 def test_nobody_sees_or_changes_another_cart(store):
     soap = make_item(store.id)
     put(store, soap, 2, ADA)
@@ -202,10 +248,10 @@ def test_more_than_there_is_shows_as_not_available(store):
 
 
 @pytest.mark.parametrize("count", [1, 30])
-def test_reading_a_cart_takes_four_queries_however_many_lines(store, count, django_assert_num_queries):
+def test_reading_a_cart_takes_three_queries_however_many_lines(store, count, django_assert_num_queries):
     fill_cart(ADA, store.id, [(make_item(store.id).id, 1) for _ in range(count)])
     on_customers, on_stores = sharding.alias_for("customer", ADA), sharding.alias_for("store", store.id)
-    with django_assert_num_queries(2, using=on_customers), django_assert_num_queries(2, using=on_stores):
+    with django_assert_num_queries(1, using=on_customers), django_assert_num_queries(2, using=on_stores):
         cart = selectors.cart(customer_id=ADA, store_id=store.id)
     assert len(cart.lines) == count
 

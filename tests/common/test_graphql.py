@@ -7,6 +7,7 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.contrib.auth.models import AnonymousUser
 
+from apps.common.api import graphql
 from apps.common.api.graphql import LoadingGraphQLView, SelectorLoader
 from apps.common.errors import Conflict
 
@@ -64,6 +65,51 @@ def test_fragments_that_spread_each_other_cost_nothing(ask):
     answer = ask("{ ...f0 } " + doubling + "fragment f60 on Query { " + "self { " * 11 + "broken" + " }" * 12)
     assert time.process_time() - started < 1
     assert "The query is more than 10 fields deep." in [error["message"] for error in answer["errors"]]
+
+
+@pytest.fixture
+def parsed(monkeypatch):
+    """The documents that had to be read."""
+    found = []
+    parse = graphql.parse
+    monkeypatch.setattr(graphql, "parse", lambda query: found.append(query) or parse(query))
+    return found
+
+
+def test_a_document_is_read_once_and_run_each_time(ask, parsed):
+    query = "query Again { again: self { refused } }"
+    assert [ask(query)["errors"][0]["path"] for _ in range(3)] == [["again", "refused"]] * 3
+    assert parsed == [query]
+
+
+def test_a_bad_document_is_as_bad_the_second_time(ask):
+    for query in ("{ nothing_of_the_kind }", "{ self {"):
+        answers = [ask(query) for _ in range(2)]
+        assert answers[0] == answers[1]
+        assert answers[0]["errors"][0]["extensions"] == {"code": "query_invalid"}
+        assert answers[0].get("data") is None
+
+
+def test_long_documents_are_not_kept(ask, parsed):
+    query = "{ refused }" + " " * graphql.REMEMBERED_LENGTH
+    assert ask(query) == ask(query)
+    assert parsed == [query, query]
+
+
+def test_reading_is_all_that_a_get_may_do(rf):
+    schema = graphene.Schema(query=Query, mutation=type("Mutation", (graphene.ObjectType,), {"mutate": graphene.Int()}))
+    view = LoadingGraphQLView.as_view(schema=schema)
+    answers = {
+        query: view(rf.get("/graphql/", {"query": query})) for query in ("{ self { broken } }", "mutation { mutate }")
+    }
+    assert [answer.status_code for answer in answers.values()] == [200, 405]
+
+
+def test_no_query_is_a_bad_request(rf):
+    request = rf.post("/graphql/", {}, content_type="application/json")
+    answer = LoadingGraphQLView.as_view(schema=graphene.Schema(query=Query))(request)
+    refused = {"message": "Must provide query string.", "extensions": {"code": "query_invalid"}}
+    assert (answer.status_code, json.loads(answer.content)["errors"]) == (400, [refused])
 
 
 def test_a_refusal_keeps_its_code(ask):

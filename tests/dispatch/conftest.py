@@ -1,9 +1,16 @@
 import pytest
 
-from apps.shoppers import presence
+from apps.dispatch.etas import stored
+from tests.presence import forget_everybody
 
 
 @pytest.fixture(autouse=True)
 def empty_redis():
     """Presence of earlier tests would be seen by this one."""
-    presence._redis().flushdb()
+    forget_everybody()
+
+
+@pytest.fixture(autouse=True)
+def no_eta_model():
+    """The model of an earlier test would be used in this one."""
+    stored.forget()

@@ -64,9 +64,9 @@ def spoiled_between(monkeypatch, spoil):
     """Let something happen after the checks and before the reservation."""
     quantities = completing._quantities
 
-    def late(order):
+    def late(*order):
         spoil()
-        return quantities(order)
+        return quantities(*order)
 
     monkeypatch.setattr(completing, "_quantities", late)
 

@@ -1,9 +1,10 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from apps.dispatch.types import Eta
 from apps.orders.domain import Status
 from apps.orders.types import OrderEvent
 from apps.web import wording
@@ -60,6 +61,24 @@ def test_times_are_the_stores_times():
     assert wording.clock_time(NOON, COLUMBUS) == "12 PM"
     assert wording.clock_time(datetime(2026, 7, 2, 13, 30, tzinfo=UTC), COLUMBUS) == "9:30 AM"
     assert wording.window(NOON, datetime(2026, 3, 2, 19, tzinfo=UTC), COLUMBUS) == "Monday 2 March, 12 PM to 2 PM"
+
+
+@pytest.mark.parametrize(
+    ("earliest", "likely", "latest", "likely_said", "between"),
+    [
+        (12, 21, 33, "Likely 12:20 PM", "Between 12:10 PM and 12:35 PM."),
+        (10, 20, 35, "Likely 12:20 PM", "Between 12:10 PM and 12:35 PM."),
+        (-9, 23, 41, "Likely 12:25 PM", "Between 12 PM and 12:45 PM."),
+        (-30, -20, 6, "Likely 12 PM", "Between 12 PM and 12:10 PM."),
+        (1, 2, 3, "Likely 12 PM", "Between 12 PM and 12:05 PM."),
+        (55, 58, 60, "Likely 1 PM", "Between 12:55 PM and 1 PM."),
+        (-40, -20, 0, "Any minute now", "It takes longer than we thought; your shopper is not far."),
+    ],
+)
+def test_an_eta_is_said_in_five_minutes_and_never_in_the_past(earliest, likely, latest, likely_said, between):
+    moments = (NOON + timedelta(minutes=minutes) for minutes in (earliest, likely, latest))
+    eta = Eta(**dict(zip(("earliest", "likely", "latest"), moments, strict=True)))
+    assert wording.arrival(eta, NOON, COLUMBUS) == wording.Arrival(likely_said, between)
 
 
 def test_filters():

@@ -2,7 +2,7 @@ import graphene
 from graphene import relay
 
 from apps.carts import selectors, services
-from apps.carts.types import BEST_MATCH
+from apps.carts.types import BEST_MATCH, LineInput
 from apps.common.api import ids
 from apps.common.api.actor import customer_id
 from apps.common.api.graphql import on_db_thread
@@ -60,6 +60,33 @@ class SetCartLine(relay.ClientIDMutation):
         return cls(cart=selectors.cart(customer_id=customer, store_id=store))
 
 
+class CartLineInput(graphene.InputObjectType):
+    item_id = graphene.ID(required=True)
+    quantity = graphene.Decimal(required=True, description="Exactly this much; zero takes the item out.")
+    note = graphene.String(default_value="")
+    replacement_policy = graphene.String(default_value=BEST_MATCH)
+
+
+class SetCartLines(relay.ClientIDMutation):
+    class Meta:
+        description = "Several lines at once, all or none; items that are not named stay as they are."
+
+    class Input:
+        store_id = graphene.ID(required=True)
+        lines = graphene.List(graphene.NonNull(CartLineInput), required=True)
+        version = graphene.Int(description="Refuse with cart_stale if the cart is at another version.")
+
+    cart = graphene.Field(Cart, required=True)
+
+    @classmethod
+    @on_db_thread
+    def mutate_and_get_payload(cls, root, info, *, store_id, lines, version=None, **_):
+        customer, store = customer_id(info.context), ids.parse(store_id)
+        wanted = [LineInput(**{**line, "item_id": ids.parse(line["item_id"])}) for line in lines]
+        services.set_lines(customer_id=customer, store_id=store, lines=wanted, version=version)
+        return cls(cart=selectors.cart(customer_id=customer, store_id=store))
+
+
 class Query:
     cart = graphene.Field(Cart, required=True, store_id=graphene.ID(required=True))
 
@@ -70,3 +97,4 @@ class Query:
 
 class Mutation:
     set_cart_line = SetCartLine.Field()
+    set_cart_lines = SetCartLines.Field()

@@ -8,16 +8,30 @@ database stays on the request's own thread and connection. Hence two rules:
 """
 
 import logging
-from functools import wraps
+from functools import lru_cache, wraps
 from inspect import isawaitable
 
 from asgiref.sync import async_to_sync, sync_to_async
 from django.conf import settings
+from django.http import HttpResponseBadRequest, HttpResponseNotAllowed
 from django.utils.decorators import method_decorator
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from graphene.utils.dataloader import DataLoader
-from graphene_django.views import GraphQLView
-from graphql import FieldNode, FragmentSpreadNode, GraphQLError, ValidationRule, specified_rules
+from graphene_django.settings import graphene_settings
+from graphene_django.views import GraphQLView, HttpError
+from graphql import (
+    ExecutionResult,
+    FieldNode,
+    FragmentSpreadNode,
+    GraphQLError,
+    OperationType,
+    ValidationRule,
+    execute,
+    get_operation_ast,
+    parse,
+    specified_rules,
+    validate,
+)
 from graphql.validation.validate import ValidationAbortedError
 
 from apps.common.api import errors
@@ -26,6 +40,9 @@ from apps.common.errors import DomainError
 logger = logging.getLogger(__name__)
 
 MAX_DEPTH = 10
+REMEMBERED, REMEMBERED_LENGTH = 256, 4_000
+"""Documents, and characters of the longest: an app sends the same few again and again, somebody else may not fill our
+memory."""
 
 
 def on_db_thread(resolver):
@@ -83,6 +100,18 @@ class DepthLimit(ValidationRule):
                 raise ValidationAbortedError(f"The query is more than {MAX_DEPTH} fields deep.", operation)
 
 
+def _read(schema, query, rules):
+    """The document and nothing, or nothing and what is wrong with it."""
+    try:
+        document = parse(query)
+    except Exception as error:
+        return None, (error,)
+    return document, tuple(validate(schema, document, rules, graphene_settings.MAX_VALIDATION_ERRORS))
+
+
+_remembered = lru_cache(REMEMBERED)(_read)
+
+
 @method_decorator(csrf_exempt, name="dispatch")
 class LoadingGraphQLView(GraphQLView):
     """A GraphQL endpoint for signed-in pages (session and CSRF token) and for apps (bearer token)."""
@@ -106,14 +135,35 @@ class LoadingGraphQLView(GraphQLView):
             return csrf_protect(lambda request: answer(request, *args, **kwargs))(request)
         return answer(request, *args, **kwargs)
 
-    def execute_graphql_request(self, *args, **kwargs):
-        parent = super().execute_graphql_request
+    def execute_graphql_request(self, request, data, query, variables, operation_name, show_graphiql=False):
+        """As the parent does it, but a document that was read and found good is neither read nor checked again."""
+        if not query:
+            raise HttpError(HttpResponseBadRequest("Must provide query string."))
+        schema = self.schema.graphql_schema
+        read = _remembered if len(query) <= REMEMBERED_LENGTH else _read
+        document, refused = read(schema, query, self.validation_rules)
+        if refused:
+            return ExecutionResult(errors=list(refused))
+        operation = get_operation_ast(document, operation_name)
+        if request.method == "GET" and operation is not None and operation.operation != OperationType.QUERY:
+            refusal = f"Can only perform a {operation.operation.value} operation from a POST request."
+            raise HttpError(HttpResponseNotAllowed(["POST"], refusal))
+        return async_to_sync(self._run)(request, document, variables, operation_name)
 
-        async def run():
-            result = parent(*args, **kwargs)
+    async def _run(self, request, document, variables, operation_name):
+        try:
+            result = execute(
+                self.schema.graphql_schema,
+                document,
+                root_value=self.get_root_value(request),
+                context_value=self.get_context(request),
+                variable_values=variables,
+                operation_name=operation_name,
+                middleware=self.get_middleware(request),
+            )
             return await result if isawaitable(result) else result
-
-        return async_to_sync(run)()
+        except Exception as error:
+            return ExecutionResult(errors=[GraphQLError(str(error), original_error=error)])
 
     @staticmethod
     def format_error(error):
@@ -125,5 +175,7 @@ class LoadingGraphQLView(GraphQLView):
         if isinstance(error, GraphQLError) and (cause is None or error.path is None):
             # A mistake in the query itself, or a variable that is not of its type: nothing has run yet.
             return {**error.formatted, "extensions": {"code": "query_invalid"}}
+        if isinstance(error, HttpError):  # not even a request
+            return {"message": error.message, "extensions": {"code": "query_invalid"}}
         logger.error("graphql.unexpected_error", exc_info=cause or error)
         return {"message": "Something went wrong on our side.", "extensions": {"code": "internal"}}

@@ -1,18 +1,18 @@
-"""ETA models in the global database, each under a version of its own."""
+"""ETA models in the global database, each under a version of its own; each process keeps the newest for a while."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
-
-from django.core.cache import cache
 
 from apps.dispatch import models
 from apps.dispatch.etas.domain import Calibration, Errors, Model, Stage
 
 USED_FOR_S: Final = 60
 """A new model is in use everywhere after so long."""
-_KEY: Final = "dispatch:etas:1:newest"
+_kept: list[tuple[float, Model]] = []
+"""None or one: until when (on the monotonic clock) it is used."""
 
 
 def save(model: Model, *, orders: int, calibration: Mapping[Stage, Calibration], now: datetime) -> int:
@@ -23,17 +23,24 @@ def save(model: Model, *, orders: int, calibration: Mapping[Stage, Calibration],
         content=_packed(model),
         calibration={str(stage): asdict(figures) for stage, figures in calibration.items()},
     )
-    cache.delete(_KEY)
+    forget()
     return row.pk
 
 
 def newest() -> Model:
-    """The empty model while none was trained. No query while it is in the cache, else 1."""
-    content = cache.get(_KEY)
-    if content is None:
-        content = models.EtaModel.objects.order_by("-pk").values_list("content", flat=True).first() or {}
-        cache.set(_KEY, content, USED_FOR_S)
-    return _unpacked(content)
+    """The empty model while none was trained. 1 query, none for ``USED_FOR_S`` afterwards."""
+    for until, model in _kept:
+        if time.monotonic() < until:
+            return model
+    content = models.EtaModel.objects.order_by("-pk").values_list("content", flat=True).first() or {}
+    model = _unpacked(content)
+    _kept[:] = [(time.monotonic() + USED_FOR_S, model)]
+    return model
+
+
+def forget() -> None:
+    """The next one who asks reads the newest."""
+    _kept.clear()
 
 
 def _packed(model: Model) -> dict[str, Any]:

@@ -28,6 +28,7 @@ _PROMISE = """
     SELECT %(store)s, %(order)s, item_id, quantity, 'held', %(expires_at)s
     FROM unnest(%(items)s::bigint[], %(quantities)s::numeric[]) AS wanted (item_id, quantity) ORDER BY item_id
     ON CONFLICT (store_id, order_id, item_id) DO NOTHING
+    RETURNING item_id
 """
 _FORGET = """
     DELETE FROM inventory_reservation
@@ -105,7 +106,7 @@ def reserve(
     """Promise ``quantities`` (by item id, each in its ``cost_unit``) to the order until ``expires_at``: all or nothing.
 
     Repeating it is harmless, whatever has become of the order since; after a release it reserves
-    anew. 3 statements. Raises ``OutOfStock`` with the items that do not suffice (nothing is reserved
+    anew. 2 statements the first time. Raises ``OutOfStock`` with the items that do not suffice (nothing is reserved
     then), ``QuantityInvalid``, ``ReservationDiffers`` for other quantities than before.
     """
     wanted = domain.checked(quantities, zero=False)
@@ -118,20 +119,21 @@ def reserve(
         "quantities": list(wanted.values()),
         "expires_at": expires_at,
     }
-    with sharding.atomic(sharding.home("store", store_id)) as alias, connections[alias].cursor() as cursor:
-        found = _reservation(cursor, store_id, order_id)
-        if domain.is_gone([state for state, _ in found.values()]):
-            _give_back(cursor, _reserved(store_id, found))
-            cursor.execute(_FORGET, parameters)
-        elif found:
-            domain.check_same(found, wanted)
-            return
+    home = sharding.home("store", store_id)
+    with sharding.atomic(home, savepoint=False) as alias, connections[alias].cursor() as cursor:
         cursor.execute(_PROMISE, parameters)
-        if not cursor.rowcount:  # another call for this order ran beside this one, and committed first
-            domain.check_same(_reservation(cursor, store_id, order_id), wanted)
-            return
-        if cursor.rowcount != len(wanted):
-            raise ReservationDiffers("This order has reserved other items or quantities.")
+        promised = {item_id for (item_id,) in cursor.fetchall()}
+        if len(promised) != len(wanted):
+            found = _reservation(cursor, store_id, order_id)
+            earlier = {item_id: held for item_id, held in found.items() if item_id not in promised}
+            if not domain.is_gone([state for state, _ in earlier.values()]):
+                domain.check_same(earlier, wanted)
+                return
+            _give_back(cursor, _reserved(store_id, earlier))
+            cursor.execute(_FORGET, parameters)
+            cursor.execute(_PROMISE, parameters)
+            if cursor.rowcount != len(wanted):
+                raise ReservationDiffers("Some of what this order has reserved left the store.")
         cursor.execute(_TAKE, parameters)
         taken = {item_id for (item_id,) in cursor.fetchall()}
         if len(taken) != len(wanted):

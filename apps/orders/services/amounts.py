@@ -6,7 +6,6 @@ from decimal import Decimal
 from typing import Any
 
 from apps.carts.types import Cart
-from apps.catalog.types import Item
 from apps.common.money import Money
 from apps.orders import estimates, models
 from apps.orders.domain import LineStatus, Phase
@@ -24,38 +23,36 @@ class Estimate:
     """The fees and rates it was made with, for the order to keep."""
 
 
-def estimate(store: Store, window: Window, cart: Cart, items: Mapping[int, Item], tip: Money) -> Estimate:
+def estimate(store: Store, window: Window, cart: Cart, tip: Money) -> Estimate:
     fees = pricing.fees_for(store=store, window_fee=window.fee)
-    quote = pricing.quote(lines=estimates.priced(cart, items), fees=fees, tip=tip)
+    quote = pricing.quote(lines=estimates.priced(cart), fees=fees, tip=tip)
     return Estimate(charges=quote.charges, total=quote.total, fees=_kept(fees))
 
 
-def lines(order: models.Order, cart: Cart, items: Mapping[int, Item]) -> list[models.OrderLine]:
-    """The cart's lines as rows of ``order``, not saved yet; positions count from 1."""
-    rows = []
-    for position, line in enumerate(cart.lines, start=1):
-        item = items[line.item_id]
-        rows.append(
-            models.OrderLine(
-                order=order,
-                customer_id=order.customer_id,
-                position=position,
-                item_id=item.id,
-                name=item.name,
-                department=item.department,
-                aisle=item.aisle,
-                rank=item.rank,
-                cost_unit=item.cost_unit,
-                sold_by=item.sold_by,
-                unit_price_cents=item.price.cents,
-                tax_category=item.tax_category,
-                deposit_cents=item.deposit.cents,
-                quantity=line.quantity,
-                note=line.note,
-                replacement_policy=line.replacement_policy,
-            )
+def lines(order: models.Order, cart: Cart) -> list[models.OrderLine]:
+    """The lines of a cart that holds only what is sold, as rows of ``order``, not saved yet; positions count from 1."""
+    return [
+        models.OrderLine(
+            order=order,
+            customer_id=order.customer_id,
+            position=position,
+            item_id=item.id,
+            name=item.name,
+            department=item.department,
+            aisle=item.aisle,
+            rank=item.rank,
+            cost_unit=item.cost_unit,
+            sold_by=item.sold_by,
+            unit_price_cents=item.price.cents,
+            tax_category=item.tax_category,
+            deposit_cents=item.deposit.cents,
+            quantity=line.quantity,
+            note=line.note,
+            replacement_policy=line.replacement_policy,
         )
-    return rows
+        for position, line in enumerate(cart.lines, start=1)
+        if (item := line.item) is not None
+    ]
 
 
 def adjustments(

@@ -9,7 +9,7 @@ reservation ends by itself), the provider authorises under a key stored before t
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
@@ -60,6 +60,17 @@ def resume(*, order_id: int, now: datetime) -> Placed:
     else:
         holding.hold(order, now=now)
     return standing(_order(order_id))
+
+
+def complete(order: models.Order, lines: Sequence[models.OrderLine], *, now: datetime) -> Placed:
+    """``resume`` for an order that was made a moment ago, of which nothing more can be there yet."""
+    payment = _complete(order, now, lines)
+    return Placed(
+        order_id=order.pk,
+        status=order.status,
+        action_url=payment.action_url if payment and order.status in domain.UNPLACED else None,
+        rejected_code=order.rejected_code,
+    )
 
 
 def standing(order: models.Order) -> Placed:
@@ -141,35 +152,47 @@ def sweep(*, using: str, now: datetime) -> SweepReport:
     return SweepReport(advanced=advanced, stuck=selectors.stuck(using=using, now=now))
 
 
-def _complete(order: models.Order, now: datetime) -> None:
+def _complete(order: models.Order, now: datetime, lines: Sequence[models.OrderLine] | None = None) -> Payment | None:
+    """``lines`` for an order that was just made. The payment, unless there is none or nobody knows."""
     if now >= order.pay_by:
-        return _reject(order, "placement_timed_out", now)
+        _reject(order, "placement_timed_out", now)
+        return None
     try:
-        _hold(order, _quantities(order), now)
-        payment = _payment(order, now)
+        _hold(order, _quantities(order, lines), now)
+        payment = _payment(order, now, is_new=lines is not None)
     except (*NOT_TO_BE_HAD, CardDeclined, CardNotFound) as refusal:
-        return _reject(order, refusal.code, now)
+        _reject(order, refusal.code, now)
     except PaymentConflict:  # it was voided or ran out
-        return _reject(order, "payment_expired", now)
+        _reject(order, "payment_expired", now)
     except ProviderUnavailable:
-        return _move(order, Status.PAYMENT_PENDING, now)
+        _move(order, Status.PAYMENT_PENDING, now)
+    else:
+        _follow(order, payment, now, lines)
+        return payment
+    return None
+
+
+def _follow(order: models.Order, payment: Payment, now: datetime, lines: Sequence[models.OrderLine] | None) -> None:
+    """Take the step that the payment's status asks for, if any."""
     match payment.status:
         case "authorised":
-            return _move(order, Status.BRAND_NEW, now)
+            _move(order, Status.BRAND_NEW, now, lines)
         case "checked":
-            return _move(order, Status.BRAND_NEW, now, due_at=holding.hold_at(order))
+            _move(order, Status.BRAND_NEW, now, lines, due_at=holding.hold_at(order))
         case "requires_action":
             patience_ends = order.placed_at + domain.HOLD if order.status == Status.PENDING else order.pay_by
             if now >= patience_ends:
-                return _reject(order, "payment_not_completed", now)
-            return None
+                _reject(order, "payment_not_completed", now)
         case "declined":
-            return _reject(order, CardDeclined.code, now)
+            _reject(order, CardDeclined.code, now)
         case _:  # the provider has not said yet
-            return _move(order, Status.PAYMENT_PENDING, now)
+            _move(order, Status.PAYMENT_PENDING, now)
 
 
-def _quantities(order: models.Order) -> dict[int, Decimal]:
+def _quantities(order: models.Order, lines: Sequence[models.OrderLine] | None = None) -> dict[int, Decimal]:
+    """By item id."""
+    if lines is not None:
+        return {line.item_id: line.quantity for line in lines}
     return dict(order.lines.order_by("item_id").values_list("item_id", "quantity"))
 
 
@@ -192,9 +215,9 @@ def _hold(order: models.Order, quantities: Mapping[int, Decimal], now: datetime)
         )
 
 
-def _payment(order: models.Order, now: datetime) -> Payment:
-    """The order's payment as it is now; made if nobody has asked for one yet."""
-    made = payment_selectors.payments(customer_id=order.customer_id, order_id=order.pk)
+def _payment(order: models.Order, now: datetime, *, is_new: bool) -> Payment:
+    """The order's payment as it is now; made if nobody has asked for one yet, as nobody has for a new order."""
+    made = () if is_new else payment_selectors.payments(customer_id=order.customer_id, order_id=order.pk)
     if any(payment.step == settling.STEP and payment.status == "requires_action" for payment in made):
         return payments.refresh(customer_id=order.customer_id, order_id=order.pk, step=settling.STEP, now=now)
     ask = payments.prepare if now < holding.hold_at(order) else payments.authorise
@@ -213,12 +236,14 @@ def _reject(order: models.Order, code: str, now: datetime) -> None:
     _move(order, Status.REJECTED, now, rejected_code=code)
 
 
-def _move(order: models.Order, to: Status, now: datetime, **changes: Any) -> None:
+def _move(
+    order: models.Order, to: Status, now: datetime, lines: Sequence[models.OrderLine] | None = None, **changes: Any
+) -> None:
     """Take the step, unless somebody was faster: when the order has ended meanwhile, what we reserved is given back."""
     try:
-        moving.move(order_id=order.pk, to=to, actor="system", now=now, changes=changes)
+        moving.move(order_id=order.pk, to=to, actor="system", now=now, changes=changes, known=order, lines=lines)
     except IllegalTransition:
-        if _order(order.pk).status in domain.UNDONE:
+        if order.status in domain.UNDONE:
             undo(order_id=order.pk, now=now)
 
 

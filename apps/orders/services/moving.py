@@ -1,6 +1,6 @@
 """The one way from status to status."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -37,22 +37,28 @@ def move(
     changes: Mapping[str, Any] | None = None,
     only_from: Collection[Status] = tuple(Status),
     refused: Collection[tuple[Status, Status]] = (),
+    known: models.Order | None = None,
+    lines: Sequence[models.OrderLine] | None = None,
 ) -> bool:
     """``transition`` for this app's own services, with ``changes`` to more of the order's columns.
 
     The update is guarded by the status and sequence just read: of two that move an order at once
-    one wins, and the other decides again by what it then finds.
+    one wins, and the other decides again by what it then finds. Who has the row at hand gives it as
+    ``known``, and finds it moved afterwards; who has its lines too, gives them.
     """
     alias = sharding.alias_of_id("customer", order_id)
     with sharding.atomic(alias):
+        order = known or _read(order_id)
+        is_old = known is not None
         while True:
-            order = models.Order.objects.filter(pk=order_id).first()
-            if order is None:
-                raise OrderNotFound(f"There is no order {order_id}.")
             before = Status(order.status)
             if before is to:
                 return False
             step_exists = domain.may_follow(before, to) and before in only_from and (before, to) not in refused
+            if not step_exists and is_old:
+                order.refresh_from_db()
+                is_old = False
+                continue
             if not step_exists:
                 if order.events.filter(to_status=to).exists():
                     return False
@@ -61,9 +67,10 @@ def move(
             guarded = models.Order.objects.filter(pk=order_id, status=before, sequence=order.sequence)
             if guarded.update(**columns):
                 break
+            order.refresh_from_db()
+            is_old = False
         for column, value in columns.items():
             setattr(order, column, value)
-        note(order, before=before, actor=actor, now=now, data=data)
         if to is Status.DELIVERED:
             ledger.book_sale(
                 customer_id=order.customer_id,
@@ -73,9 +80,15 @@ def move(
                 currency=order.currency,
                 now=now,
             )
-        for event in _announcements(order, before):
-            outbox.emit(event, using=alias)
+        note(order, before=before, actor=actor, now=now, data=data, also=_announcements(order, before, lines))
     return True
+
+
+def _read(order_id: int) -> models.Order:
+    order = models.Order.objects.filter(pk=order_id).first()
+    if order is None:
+        raise OrderNotFound(f"There is no order {order_id}.")
+    return order
 
 
 def note(
@@ -86,8 +99,12 @@ def note(
     now: datetime,
     name: str = "",
     data: Mapping[str, Any] | None = None,
+    also: Sequence[Event] = (),
 ) -> None:
-    """Write the step ``order.sequence`` into the order's history and tell it. Inside the caller's transaction."""
+    """Write the step ``order.sequence`` into the order's history, and tell it with what ``also`` there is to tell.
+
+    Inside the caller's transaction. 2 queries.
+    """
     models.OrderEvent.objects.create(
         order=order,
         customer_id=order.customer_id,
@@ -107,6 +124,7 @@ def note(
             status=order.status,
             sequence=order.sequence,
         ),
+        *also,
         using=sharding.alias_of_id("customer", order.pk),
     )
 
@@ -126,11 +144,11 @@ def _effects(before: Status, to: Status, now: datetime) -> dict[str, Any]:
             return {}
 
 
-def _announcements(order: models.Order, before: Status) -> Sequence[Event]:
+def _announcements(order: models.Order, before: Status, lines: Sequence[models.OrderLine] | None) -> Sequence[Event]:
     names = {"order_id": order.pk, "customer_id": order.customer_id, "store_id": order.store_id}
     match order.status:
         case Status.BRAND_NEW if before in domain.UNPLACED:
-            return [_confirmed(order)]
+            return [_confirmed(order, lines or order.lines.order_by("position"))]
         case Status.REJECTED:
             return [OrderRejected(**names, code=order.rejected_code)]
         case Status.CANCELED:
@@ -143,8 +161,11 @@ def _announcements(order: models.Order, before: Status) -> Sequence[Event]:
             return []
 
 
-def _confirmed(order: models.Order) -> OrderConfirmed:
-    point = selectors.drop_off(order_id=order.pk).point
+def _confirmed(order: models.Order, lines: Iterable[models.OrderLine]) -> OrderConfirmed:
+    drop_off = order.drop_off
+    if drop_off is None:
+        raise OrderNotFound(f"There is no address for order {order.pk} any more.")
+    point = drop_off.point
     return OrderConfirmed(
         order_id=order.pk,
         customer_id=order.customer_id,
@@ -170,6 +191,6 @@ def _confirmed(order: models.Order) -> OrderConfirmed:
                 "note": line.note,
                 "replacement_policy": line.replacement_policy,
             }
-            for line in order.lines.order_by("position")
+            for line in lines
         ],
     )

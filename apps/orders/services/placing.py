@@ -1,7 +1,7 @@
 """Make an order out of a cart."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,8 +14,6 @@ from apps.carts import selectors as carts
 from apps.carts import services as cart_services
 from apps.carts.errors import CartStale
 from apps.carts.types import Cart
-from apps.catalog import selectors as catalog
-from apps.catalog.types import Item
 from apps.common.api.idempotency import fingerprint
 from apps.common.errors import DomainError, IdempotencyConflict
 from apps.common.money import Money
@@ -26,7 +24,6 @@ from apps.orders.errors import ItemsUnavailable
 from apps.orders.services import amounts, completing, moving
 from apps.orders.types import DropOff, Placed
 from apps.payments import selectors as payments
-from apps.payments.errors import CardNotFound
 from apps.pricing.errors import TipInvalid
 from apps.slots import selectors as slots
 from apps.slots.errors import WindowClosed, WindowFull
@@ -64,7 +61,6 @@ class _Checked:
     window: Window
     minutes: int
     cart: Cart
-    items: Mapping[int, Item]
     drop_off: DropOff
 
 
@@ -108,16 +104,14 @@ def place(
         tip=tip,
         idempotency_key=domain.checked_key(idempotency_key),
     )
-    order = _earlier(request)
-    if order is None:
-        try:
-            order_id = _create(request, _checked(request, now), now)
-        except (DomainError, IntegrityError):
-            order = _earlier(request)  # the same request, a moment faster on another connection
-            if order is None:
-                raise
-        else:
-            return completing.resume(order_id=order_id, now=now)
+    try:
+        placed, lines = _create(request, _checked(request, now), now)
+    except (DomainError, IntegrityError):
+        order = _earlier(request)  # the same request, a moment ago or a moment faster: it has emptied the cart
+        if order is None:
+            raise
+    else:
+        return completing.complete(placed, lines, now=now)
     if order.fingerprint != request.fingerprint:
         raise IdempotencyConflict("This idempotency key was used before for another order.")
     if now < order.placed_at + domain.PATIENCE:  # the first call may still be at it
@@ -155,6 +149,7 @@ def _earlier(request: _Request) -> models.Order | None:
 
 def _checked(request: _Request, now: datetime) -> _Checked:
     store = stores.store(store_id=request.store_id)
+    cart = carts.cart_to_order(customer_id=request.customer_id, store=store, version=request.cart_version)
     if store.is_paused:
         raise StorePaused(f"{store.name} takes no orders at the moment.")
     if request.tip.currency != store.currency:
@@ -162,10 +157,7 @@ def _checked(request: _Request, now: datetime) -> _Checked:
     window = slots.window(store_id=store.id, window_id=request.window_id)
     if window.cutoff_at <= now or (window.kind == "immediate" and now < window.starts_at):
         raise WindowClosed("This delivery window takes no orders at the moment.")
-    cart = carts.cart_to_order(customer_id=request.customer_id, store=store, version=request.cart_version)
-    items = catalog.items_by_id(store_id=store.id, item_ids=[line.item_id for line in cart.lines])
-    sold = {item_id for item_id, item in items.items() if item.in_assortment}
-    gone = [line.name for line in cart.lines if line.item_id not in sold]
+    gone = [line.name for line in cart.lines if line.item is None or not line.item.in_assortment]
     if gone:
         raise ItemsUnavailable(f"Not sold any more: {', '.join(gone)}.")
     minutes = slots.minutes_needed(lines=len(cart.lines), units=sum(line.quantity for line in cart.lines))
@@ -174,21 +166,18 @@ def _checked(request: _Request, now: datetime) -> _Checked:
     short = [line.item_id for line in cart.lines if not line.is_available]
     if short:
         raise OutOfStock(short)
-    address = accounts.address(customer_id=request.customer_id, address_id=request.address_id)
+    name, address = accounts.recipient(customer_id=request.customer_id, address_id=request.address_id)
     if not stores.delivers_to(store=store, point=address.point):
         raise OutOfArea(f"{store.name} does not deliver there.")
-    if all(card.id != request.card_id for card in payments.cards(customer_id=request.customer_id)):
-        raise CardNotFound("There is no such card.")
-    name = accounts.profile(customer_id=request.customer_id).name
-    drop_off = _drop_off(name, address)
-    return _Checked(store=store, window=window, minutes=minutes, cart=cart, items=items, drop_off=drop_off)
+    payments.card(customer_id=request.customer_id, card_id=request.card_id)
+    return _Checked(store=store, window=window, minutes=minutes, cart=cart, drop_off=_drop_off(name, address))
 
 
 @sharding.repeatable
-def _create(request: _Request, checked: _Checked, now: datetime) -> int:
+def _create(request: _Request, checked: _Checked, now: datetime) -> tuple[models.Order, Sequence[models.OrderLine]]:
     """Order, lines, estimate, history and event in one transaction, and the cart emptied in it."""
     customer_id = request.customer_id
-    estimate = amounts.estimate(checked.store, checked.window, checked.cart, checked.items, request.tip)
+    estimate = amounts.estimate(checked.store, checked.window, checked.cart, request.tip)
     with sharding.atomic(sharding.home("customer", customer_id)):
         if not cart_services.clear(customer_id=customer_id, store_id=request.store_id, version=request.cart_version):
             raise CartStale("Your cart was changed meanwhile; look at it again.")
@@ -213,12 +202,12 @@ def _create(request: _Request, checked: _Checked, now: datetime) -> int:
             pay_by=domain.pay_by(now, checked.window.cutoff_at),
             due_at=now + domain.PATIENCE,
         )
-        lines = models.OrderLine.objects.bulk_create(amounts.lines(order, checked.cart, checked.items))
+        lines = models.OrderLine.objects.bulk_create(amounts.lines(order, checked.cart))
         models.OrderAdjustment.objects.bulk_create(
             amounts.adjustments(order, lines, estimate.charges, phase=Phase.ESTIMATE)
         )
         moving.note(order, before=None, actor=f"customer:{customer_id}", now=now, name="placed")
-    return int(order.pk)
+    return order, lines
 
 
 def _drop_off(name: str, address: Address) -> DropOff:

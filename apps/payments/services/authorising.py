@@ -1,4 +1,8 @@
 from datetime import datetime
+from typing import NamedTuple
+
+from django.db import IntegrityError
+from django.db.models import Subquery
 
 import sharding
 from apps.common.money import Money
@@ -7,6 +11,13 @@ from apps.payments.errors import AmountTooSmall, CardNotFound, PaymentConflict, 
 from apps.payments.gateway import CardCheck, Intent
 from apps.payments.services import states
 from apps.payments.types import PaymentStatus as Status
+
+
+class _Card(NamedTuple):
+    """A card and whose it is, by the provider's ids."""
+
+    id: str
+    customer: str
 
 
 def authorise(
@@ -95,7 +106,7 @@ def renew(*, customer_id: int, order_id: int, step: str, now: datetime) -> types
     ``ProviderUnavailable``: calling again goes on.
     """
     row = states.find(customer_id=customer_id, order_id=order_id, step=step)
-    card = _card(customer_id=customer_id, card_id=row.card_id, amount=Money(row.amount_cents, row.currency))
+    card = _card_of(row)
     if row.status == Status.EXPIRED:
         changes = {"intent_id": "", "failure_code": "", "return_url": "", "capture_before": None}
         begun = states.begin(row, Status.AUTHORISING, now=now, attempt=row.attempt + 1, **changes)
@@ -141,8 +152,7 @@ def refreshed(row: models.Payment, *, now: datetime) -> models.Payment:
     if states.is_check(row):
         if row.check_id:
             return states.take_check(row, gateway.current().retrieve_check(row.check_id), now=now)
-        card = models.PaymentMethod.objects.get(customer_id=row.customer_id, pk=row.card_id)
-        return states.take_check(row, _checked(row, card, now=now), now=now)
+        return states.take_check(row, _checked(row, _card_of(row), now=now), now=now)
     if row.intent_id:
         intent: Intent | None = gateway.current().retrieve(row.intent_id)
     elif row.status in domain.UNDECIDED:
@@ -172,26 +182,25 @@ def _opened(
         "is_charge": is_charge,
     }
 
-    def open_or_find() -> tuple[models.Payment, bool]:
-        return models.Payment.objects.get_or_create(
+    def open_it() -> models.Payment:
+        return models.Payment.objects.create(
             customer_id=customer_id,
             order_id=order_id,
             step=step,
-            defaults={
-                **asked,
-                "status": first,
-                "return_url": return_url,
-                "idempotency_key": domain.idempotency_key(order_id=order_id, step=step, version=1),
-                "key_made_at": now,
-                "created_at": now,
-                "changed_at": now,
-                "checked_at": now,
-            },
+            **asked,
+            status=first,
+            return_url=return_url,
+            idempotency_key=domain.idempotency_key(order_id=order_id, step=step, version=1),
+            key_made_at=now,
+            created_at=now,
+            changed_at=now,
+            checked_at=now,
         )
 
-    row, is_new = sharding.run(sharding.home("customer", customer_id), open_or_find)
-    if is_new:
-        return row, True
+    try:
+        return sharding.run(sharding.home("customer", customer_id), open_it), True
+    except IntegrityError:
+        row = states.find(customer_id=customer_id, order_id=order_id, step=step)
     if row.status == Status.DECLINED and row.card_id != card_id:
         blank = {"intent_id": "", "check_id": "", "failure_code": "", "action_url": ""}
         changes = {**asked, **blank, "return_url": return_url, "attempt": row.attempt + 1}
@@ -209,22 +218,30 @@ def _opened(
     return row, False
 
 
-def _card(*, customer_id: int, card_id: int, amount: Money) -> models.PaymentMethod:
+def _card(*, customer_id: int, card_id: int, amount: Money) -> _Card:
     if amount.cents < domain.SMALLEST_CENTS:
         raise AmountTooSmall(f"A card is charged with {Money(domain.SMALLEST_CENTS, amount.currency)} or more.")
-    card = models.PaymentMethod.objects.filter(customer_id=customer_id, pk=card_id).first()
-    if card is None:
+    owner = models.Wallet.objects.filter(pk=customer_id).values("stripe_customer_id")
+    # Pinned: the id of somebody else's card must not lead there.
+    alias = sharding.alias_for("customer", customer_id)
+    cards = models.PaymentMethod.objects.using(alias).filter(customer_id=customer_id, pk=card_id)
+    found = cards.values_list("stripe_id", Subquery(owner)).first()
+    if found is None:
         raise CardNotFound("There is no such card.")
-    return card
+    return _Card(*found)
 
 
-def _checked(row: models.Payment, card: models.PaymentMethod, *, now: datetime) -> CardCheck:
+def _card_of(row: models.Payment) -> _Card:
+    return _card(customer_id=row.customer_id, card_id=row.card_id, amount=Money(row.amount_cents, row.currency))
+
+
+def _checked(row: models.Payment, card: _Card, *, now: datetime) -> CardCheck:
     """What the bank says. A check that was interrupted is made again, as it holds nothing."""
 
     def ask(key: str) -> CardCheck:
         return gateway.current().check(
-            customer=states.stripe_customer(row),
-            card=card.stripe_id,
+            customer=card.customer,
+            card=card.id,
             reference=states.reference(row),
             return_url=row.return_url,
             key=key,
@@ -233,18 +250,18 @@ def _checked(row: models.Payment, card: models.PaymentMethod, *, now: datetime) 
     return states.keyed(row, ask, now=now)
 
 
-def _asked(row: models.Payment, card: models.PaymentMethod, *, now: datetime) -> Intent:
+def _asked(row: models.Payment, card: _Card, *, now: datetime) -> Intent:
     if row.is_charge:
         return gateway.current().charge(
-            customer=states.stripe_customer(row),
-            card=card.stripe_id,
+            customer=card.customer,
+            card=card.id,
             amount=Money(row.amount_cents, row.currency),
             reference=states.reference(row),
             key=row.idempotency_key,
         )
     return gateway.current().authorise(
-        customer=states.stripe_customer(row),
-        card=card.stripe_id,
+        customer=card.customer,
+        card=card.id,
         amount=Money(row.amount_cents, row.currency),
         reference=states.reference(row),
         return_url=row.return_url,
@@ -252,7 +269,7 @@ def _asked(row: models.Payment, card: models.PaymentMethod, *, now: datetime) ->
     )
 
 
-def _resumed(row: models.Payment, card: models.PaymentMethod, *, now: datetime) -> Intent:
+def _resumed(row: models.Payment, card: _Card, *, now: datetime) -> Intent:
     """Go on where somebody was interrupted. An intent that exists is never made a second time."""
     found = _found(row)
     if found is not None:

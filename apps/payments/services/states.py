@@ -153,12 +153,12 @@ def _follow(row: models.Payment, intent: Intent, *, now: datetime) -> models.Pay
         if target is Status.CAPTURED:
             changes["captured_cents"] = intent.received_cents
         if _move(row, target, now=now, only={"attempt": row.attempt, "intent_id__in": ["", intent.id]}, **changes):
-            break
+            return row
     return again(row)
 
 
 def _move(row: models.Payment, target: Status, *, now: datetime, only: dict[str, Any], **changes: Any) -> bool:
-    """One guarded UPDATE, its event and what it books: False if the payment is not where it could move from."""
+    """One guarded UPDATE, its event and its booking: ``row`` has moved then. False if it could not move from there."""
     rows = models.Payment.objects.filter(
         customer_id=row.customer_id, pk=row.pk, status__in=domain.sources(target), **only
     )
@@ -175,7 +175,11 @@ def _move(row: models.Payment, target: Status, *, now: datetime, only: dict[str,
         return True
 
     home = sharding.home("customer", row.customer_id)
-    return sharding.run(home, change)
+    is_moved = sharding.run(home, change)
+    if is_moved:
+        for column, value in {"status": target, "changed_at": now, "checked_at": now, **changes}.items():
+            setattr(row, column, value)
+    return is_moved
 
 
 def _book_capture(row: models.Payment, cents: int, *, now: datetime) -> None:

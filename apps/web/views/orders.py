@@ -13,14 +13,18 @@ from django.views.decorators.http import require_GET, require_POST
 
 from apps.common import clock
 from apps.common.errors import DomainError, NotFound
+from apps.dispatch import selectors as dispatch
 from apps.orders import selectors, services
 from apps.orders.types import Order
 from apps.payments import selectors as payments
 from apps.stores import selectors as directory
+from apps.stores.types import Store
 from apps.web import wording
 from apps.web.views.shared import customer_id
 
 _OVER = frozenset({"delivered", "rejected", "canceled", "returned"})
+_WITHOUT_ETA = _OVER | {"pending", "payment_pending", "brand_new"}
+"""No shopper has it yet, or none any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,14 @@ def _action_url(order: Order) -> str:
     return next((payment.action_url for payment in held if payment.status == "requires_action"), "")
 
 
+def _arrival(order: Order, store: Store, zone: ZoneInfo) -> wording.Arrival | None:
+    """At most 5 queries on the store's shard."""
+    if order.status in _WITHOUT_ETA:
+        return None
+    eta = dispatch.eta(store=store, order_id=order.id)
+    return wording.arrival(eta, clock.now(), zone) if eta else None
+
+
 def _context(order: Order) -> dict[str, object]:
     store = directory.store(store_id=order.store_id)
     zone = ZoneInfo(store.timezone)
@@ -95,6 +107,7 @@ def _context(order: Order) -> dict[str, object]:
         "section": "orders",
         "order": order,
         "store": store,
+        "arrival": _arrival(order, store, zone),
         "when": wording.window(order.window_starts_at, order.window_ends_at, zone),
         "steps": wording.steps(order.status),
         "events": [

@@ -4,7 +4,7 @@
   const page = document.querySelector("[data-live-url]");
   if (!page) return;
   const badge = page.querySelector("[data-state]");
-  const POLL_MS = 8000, LONGEST_WAIT_MS = 15000, CALM_MS = 400, NOT_YOURS = 4404;
+  const MINUTE_MS = 60000, POLL_MS = 8000, LONGEST_WAIT_MS = 15000, CALM_MS = 400, NOT_YOURS = 4404;
   let wait = 500, poller = null, soon = null;
 
   const show = (state, text) => { badge.dataset.state = state; badge.textContent = text; };
@@ -33,4 +33,5 @@
     };
   };
   connect();
+  setInterval(() => { if (page.querySelector(".arrival")) refresh(); }, MINUTE_MS); // what was likely may be past
 })();
