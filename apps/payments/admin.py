@@ -6,16 +6,17 @@ from django.utils.safestring import SafeString
 from typing_extensions import override
 
 from apps.accounts import selectors as accounts
-from apps.common.api.admin import ReadOnly, Scattered, money, order_link
+from apps.common.api.admin import ReadOnly, Scattered, asked_once, money, order_link
 from apps.payments import models
 
 
 class _ForOperators(ReadOnly):
     @override
     def has_view_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        if request.user.is_superuser:
-            return True
-        return bool(request.user.pk) and accounts.has_role(user_id=int(request.user.pk or 0), role="operator")
+        user_id = int(request.user.pk or 0)
+        if request.user.is_superuser or not user_id:
+            return bool(user_id)
+        return asked_once(request, "operator", lambda: accounts.has_role(user_id=user_id, role="operator"))
 
     @override
     def has_module_permission(self, request: HttpRequest) -> bool:
