@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 
 from apps.ledger import domain
 from apps.ledger.types import Account
+from apps.pricing import types as pricing
 
 KINDS = ("item", "deposit", "fee", "tax", "tip", "discount")
 
@@ -57,3 +58,8 @@ def test_when_all_items_were_given_back_nobody_keeps_any_of_it(parts, basis_poin
         assert sum(line.cents for line in back) == cents
         lines += back
     assert set(domain.summed(lines).values()) == {0}
+
+
+def test_every_kind_of_money_line_that_pricing_knows_has_an_account():
+    kinds = {value for name, value in vars(pricing).items() if name.isupper() and isinstance(value, str)}
+    assert kinds - {pricing.REFUND} == set(domain.CREDITED) - {domain.COMMISSION}
