@@ -5,14 +5,13 @@ The SDK's own retries are off: a retry is ours to decide, under the key that was
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from typing import Any, Literal
 
 import stripe
 from django.conf import settings
 from stripe.params import PaymentIntentCreateParams
 
 from apps.common.money import Money
+from apps.payments import stripe_answers as answers
 from apps.payments.errors import (
     CardDeclined,
     GatewayRefused,
@@ -27,9 +26,7 @@ from apps.payments.gateway import (
     Disputed,
     GivenBack,
     Intent,
-    IntentStatus,
     Movement,
-    MovementCause,
     Party,
     ProviderAccount,
     Reference,
@@ -39,15 +36,6 @@ from apps.payments.gateway import (
 
 stripe.enable_telemetry = False
 
-_STATUSES: dict[str, IntentStatus] = {
-    "requires_payment_method": "declined",
-    "requires_confirmation": "processing",
-    "requires_action": "requires_action",
-    "processing": "processing",
-    "requires_capture": "authorised",
-    "succeeded": "captured",
-    "canceled": "canceled",
-}
 _MOVED_ON = frozenset({"payment_intent_unexpected_state", "charge_already_refunded", "charge_already_captured"})
 _FIND_AMONG = 100
 _NOT_NOW = frozenset({"balance_insufficient", "insufficient_capabilities_for_transfer", "account_invalid"})
@@ -84,18 +72,18 @@ class StripeGateway:
                     "cancel_url": cancel_url,
                 }
             )
-        return _page(made)
+        return answers.page(made)
 
     def retrieve_card_page(self, page: str) -> CardPage:
         with _translated():
-            return _page(self._api.checkout.sessions.retrieve(page, {"expand": _CARD}))
+            return answers.page(self._api.checkout.sessions.retrieve(page, {"expand": _CARD}))
 
     def attach(self, *, customer: str, card: str) -> SavedCard:
         try:
             with _translated():
-                return _card(self._api.payment_methods.attach(card, {"customer": customer}))
+                return answers.card(self._api.payment_methods.attach(card, {"customer": customer}))
         except stripe.CardError as error:
-            raise CardDeclined(error.user_message or "The card was declined.", reason=_reason(error)) from error
+            raise CardDeclined(error.user_message or "The card was declined.", reason=answers.reason(error)) from error
         except GatewayRefused as error:
             # Stripe says "invalid request" to a card of somebody else's; whose it is, is not for the asker to know.
             raise UnknownObject(card) from error
@@ -111,7 +99,7 @@ class StripeGateway:
             "allowed_payment_method_types": ["card"],
             "capture_method": "manual",
             "confirm": True,
-            "metadata": _metadata(reference),
+            "metadata": answers.metadata(reference),
             "expand": _CHARGE,
         }
         if return_url:
@@ -131,18 +119,18 @@ class StripeGateway:
                         "usage": "off_session",
                         "confirm": True,
                         "return_url": return_url,
-                        "metadata": _metadata(reference),
+                        "metadata": answers.metadata(reference),
                     },
                     {"idempotency_key": key},
                 )
         except stripe.CardError as error:
-            found = str(_at(error.error, "setup_intent", "id") or "")
-            return CardCheck(id=found, status="declined", failure_code=_reason(error), reference=reference)
-        return _check(made)
+            found = str(answers.at(error.error, "setup_intent", "id") or "")
+            return CardCheck(id=found, status="declined", failure_code=answers.reason(error), reference=reference)
+        return answers.check(made)
 
     def retrieve_check(self, check: str) -> CardCheck:
         with _translated():
-            return _check(self._api.setup_intents.retrieve(check))
+            return answers.check(self._api.setup_intents.retrieve(check))
 
     def charge(self, *, customer: str, card: str, amount: Money, reference: Reference, key: str) -> Intent:
         asked: PaymentIntentCreateParams = {
@@ -154,7 +142,7 @@ class StripeGateway:
             "capture_method": "automatic",
             "confirm": True,
             "off_session": True,
-            "metadata": _metadata(reference),
+            "metadata": answers.metadata(reference),
             "expand": _CHARGE,
         }
         return self._confirmed(asked, reference, key)
@@ -162,24 +150,24 @@ class StripeGateway:
     def _confirmed(self, asked: PaymentIntentCreateParams, reference: Reference, key: str) -> Intent:
         try:
             with _translated():
-                return _intent(self._api.payment_intents.create(asked, {"idempotency_key": key}))
+                return answers.intent(self._api.payment_intents.create(asked, {"idempotency_key": key}))
         except stripe.CardError as error:
-            return _refused(error, reference)
+            return answers.refused(error, reference)
 
     def find(self, *, customer: str, reference: Reference) -> Intent | None:
         with _translated():
             recent = self._api.payment_intents.list(
                 {"customer": customer, "limit": _FIND_AMONG, "expand": ["data.latest_charge"]}
             )
-        return next((intent for intent in map(_intent, recent.data) if intent.reference == reference), None)
+        return next((intent for intent in map(answers.intent, recent.data) if intent.reference == reference), None)
 
     def retrieve(self, intent: str) -> Intent:
         with _translated():
-            return _intent(self._api.payment_intents.retrieve(intent, {"expand": _CHARGE}))
+            return answers.intent(self._api.payment_intents.retrieve(intent, {"expand": _CHARGE}))
 
     def capture(self, intent: str, *, amount: Money, key: str) -> Intent:
         with _translated():
-            return _intent(
+            return answers.intent(
                 self._api.payment_intents.capture(
                     intent, {"amount_to_capture": amount.cents, "expand": _CHARGE}, {"idempotency_key": key}
                 )
@@ -187,7 +175,9 @@ class StripeGateway:
 
     def cancel(self, intent: str, *, key: str) -> Intent:
         with _translated():
-            return _intent(self._api.payment_intents.cancel(intent, {"expand": _CHARGE}, {"idempotency_key": key}))
+            return answers.intent(
+                self._api.payment_intents.cancel(intent, {"expand": _CHARGE}, {"idempotency_key": key})
+            )
 
     def refund(self, intent: str, *, amount: Money, reference: Reference, number: int, key: str) -> GivenBack:
         try:
@@ -196,7 +186,7 @@ class StripeGateway:
                     {
                         "payment_intent": intent,
                         "amount": amount.cents,
-                        "metadata": {**_metadata(reference), "refund": str(number)},
+                        "metadata": {**answers.metadata(reference), "refund": str(number)},
                     },
                     {"idempotency_key": key},
                 )
@@ -204,20 +194,21 @@ class StripeGateway:
             if isinstance(error.__cause__, stripe.InvalidRequestError) and error.__cause__.param == "amount":
                 raise UnexpectedState(str(error)) from error  # more than is left; Stripe has no code for it
             raise
-        return _given_back(made)
+        return answers.given_back(made)
 
     def refunds(self, intent: str) -> tuple[GivenBack, ...]:
         with _translated():
             found = self._api.refunds.list({"payment_intent": intent, "limit": _FIND_AMONG})
         # A hold that is released is a refund too, but one that moves no money.
-        return tuple(_given_back(one) for one in found.data if one.balance_transaction or _number(one))
+        moved = [one for one in found.data if one.balance_transaction or answers.number(one)]
+        return tuple(map(answers.given_back, moved))
 
     def disputes(self, intent: str) -> tuple[Disputed, ...]:
         with _translated():
             found = self._api.disputes.list({"payment_intent": intent, "limit": _FIND_AMONG})
         # An inquiry asks, and takes nothing.
         return tuple(
-            Disputed(id=one.id, status=_DISPUTES.get(one.status, "open"), cents=one.amount, reason=one.reason)
+            Disputed(id=one.id, status=answers.DISPUTES.get(one.status, "open"), cents=one.amount, reason=one.reason)
             for one in found.data
             if not one.status.startswith("warning_")
         )
@@ -233,11 +224,11 @@ class StripeGateway:
                 },
                 {"idempotency_key": key},
             )
-        return _account(made)
+        return answers.account(made)
 
     def account(self, account: str) -> ProviderAccount:
         with _translated():
-            return _account(self._api.accounts.retrieve(account))
+            return answers.account(self._api.accounts.retrieve(account))
 
     def account_page(self, account: str, *, return_url: str, refresh_url: str) -> str:
         with _translated():
@@ -267,16 +258,16 @@ class StripeGateway:
             if isinstance(error.__cause__, stripe.InvalidRequestError) and error.__cause__.code in _NOT_NOW:
                 raise TransferRefused(str(error), code=str(error.__cause__.code)) from error
             raise
-        return _sent(made)
+        return answers.sent(made)
 
     def find_transfer(self, account: str, *, transfer: int) -> Sent | None:
         with _translated():
             recent = self._api.transfers.list({"destination": account, "limit": _FIND_AMONG})
-        return next((sent for sent in map(_sent, recent.data) if sent.transfer == transfer), None)
+        return next((sent for sent in map(answers.sent, recent.data) if sent.transfer == transfer), None)
 
     def retrieve_transfer(self, sent: str) -> Sent:
         with _translated():
-            return _sent(self._api.transfers.retrieve(sent))
+            return answers.sent(self._api.transfers.retrieve(sent))
 
     def take_back(self, sent: str, *, amount: Money, key: str) -> Sent:
         try:
@@ -293,7 +284,7 @@ class StripeGateway:
             page = self._api.balance_transactions.list(
                 {"limit": 100, "expand": ["data.source"], **({"starting_after": after} if after else {})}
             )
-        return tuple(_movement(one) for one in page.data)
+        return tuple(answers.movement(one) for one in page.data)
 
 
 @contextmanager
@@ -320,169 +311,3 @@ def _translated() -> Iterator[None]:
 
 def _is_replay(error: stripe.StripeError) -> bool:
     return (error.headers or {}).get("Idempotent-Replayed") == "true"
-
-
-def _at(found: Any, *path: str) -> Any:
-    """The value at ``path``, None where the answer ends before it: Stripe leaves out what does not apply."""
-    for name in path:
-        if not isinstance(found, stripe.StripeObject) or name not in found:
-            return None
-        found = found[name]
-    return found
-
-
-def _reason(error: stripe.CardError) -> str:
-    return str(_at(error.error, "decline_code") or error.code or "card_declined")
-
-
-def _refused(error: stripe.CardError, reference: Reference) -> Intent:
-    return Intent(
-        id=str(_at(error.error, "payment_intent", "id") or ""),
-        status="declined",
-        failure_code=_reason(error),
-        reference=reference,
-    )
-
-
-def _account(found: stripe.Account) -> ProviderAccount:
-    if _at(found, "capabilities", "transfers") == "active" and found.payouts_enabled:
-        return ProviderAccount(id=found.id, status="enabled")
-    return ProviderAccount(id=found.id, status="restricted" if found.details_submitted else "pending")
-
-
-def _sent(found: stripe.Transfer) -> Sent:
-    number = str(_at(found, "metadata", "transfer") or "")
-    return Sent(
-        id=found.id,
-        cents=found.amount,
-        reversed_cents=found.amount_reversed,
-        transfer=int(number) if number.isdigit() else None,
-    )
-
-
-_DISPUTES: dict[str, Literal["open", "won", "lost"]] = {"won": "won", "lost": "lost"}
-_CHECKS: dict[str, Literal["ready", "requires_action", "declined"]] = {
-    "succeeded": "ready",
-    "requires_action": "requires_action",
-    "processing": "requires_action",
-}
-
-
-def _check(found: stripe.SetupIntent) -> CardCheck:
-    problem = found.last_setup_error
-    return CardCheck(
-        id=found.id,
-        status=_CHECKS.get(found.status, "declined"),
-        action_url=str(_at(found, "next_action", "redirect_to_url", "url") or ""),
-        failure_code=str(_at(problem, "decline_code") or _at(problem, "code") or ""),
-        reference=_reference(found.metadata.to_dict()) if found.metadata else None,
-    )
-
-
-def _intent(found: stripe.PaymentIntent) -> Intent:
-    problem = found.last_payment_error
-    moment = _at(found, "latest_charge", "payment_method_details", "card", "capture_before")
-    return Intent(
-        id=found.id,
-        status=_STATUSES[found.status],
-        received_cents=found.amount_received or 0,
-        action_url=str(_at(found, "next_action", "redirect_to_url", "url") or ""),
-        failure_code=str(_at(problem, "decline_code") or _at(problem, "code") or ""),
-        capture_before=datetime.fromtimestamp(moment, UTC) if moment else None,
-        reference=_reference(found.metadata.to_dict()),
-    )
-
-
-_REFUND_STATUSES: dict[str, Literal["pending", "succeeded", "failed"]] = {
-    "pending": "pending",
-    "requires_action": "pending",
-    "succeeded": "succeeded",
-    "failed": "failed",
-    "canceled": "failed",
-}
-
-
-def _number(found: stripe.Refund) -> int | None:
-    number = str(_at(found, "metadata", "refund") or "")
-    return int(number) if number.isdigit() else None
-
-
-def _given_back(found: stripe.Refund) -> GivenBack:
-    return GivenBack(
-        id=found.id,
-        status=_REFUND_STATUSES[found.status or "pending"],
-        cents=found.amount,
-        number=_number(found),
-        failure_code=str(_at(found, "failure_reason") or ""),
-    )
-
-
-_CAUSES: dict[str, MovementCause] = {
-    "charge": "captured",
-    "payment": "captured",
-    "refund": "refunded",
-    "payment_refund": "refunded",
-    "refund_failure": "refund_failed",
-    "payment_failure_refund": "refund_failed",
-    "transfer": "transferred",
-    "transfer_refund": "taken_back",
-}
-
-
-def _movement(found: stripe.BalanceTransaction) -> Movement:
-    cause: MovementCause = _CAUSES.get(found.type, "other")
-    if found.type == "adjustment" and _at(found, "source", "object") == "dispute":
-        cause = "disputed" if found.amount < 0 else "dispute_won"
-    name = _at(found, "source", {"captured": "payment_intent", "taken_back": "transfer"}.get(cause, "id"))
-    metadata = _at(found, "source", "metadata")
-    return Movement(
-        id=found.id,
-        cause=cause,
-        cents=found.amount,
-        at=datetime.fromtimestamp(found.created, UTC),
-        source=str(name or ""),
-        reference=_reference(metadata.to_dict()) if metadata else None,
-    )
-
-
-def _page(found: stripe.checkout.Session) -> CardPage:
-    setup = found.setup_intent
-    saved = setup.payment_method if isinstance(setup, stripe.SetupIntent) and found.status == "complete" else None
-    customer = found.customer
-    return CardPage(
-        id=found.id,
-        url=found.url or "",
-        customer=customer.id if isinstance(customer, stripe.Customer) else customer or "",
-        card=_card(saved) if isinstance(saved, stripe.PaymentMethod) else None,
-    )
-
-
-def _card(found: stripe.PaymentMethod) -> SavedCard:
-    card = found.card
-    if card is None:
-        raise UnknownObject(f"{found.id} is not a card")
-    return SavedCard(
-        id=found.id, brand=card.brand, last4=card.last4 or "", exp_month=card.exp_month, exp_year=card.exp_year
-    )
-
-
-def _metadata(reference: Reference) -> dict[str, str]:
-    return {
-        "customer_id": str(reference.customer_id),
-        "order_id": str(reference.order_id),
-        "step": reference.step,
-        "attempt": str(reference.attempt),
-    }
-
-
-def _reference(metadata: dict[str, Any]) -> Reference | None:
-    """None for an intent that is not one of ours."""
-    try:
-        return Reference(
-            customer_id=int(metadata["customer_id"]),
-            order_id=int(metadata["order_id"]),
-            step=str(metadata["step"]),
-            attempt=int(metadata["attempt"]),
-        )
-    except (KeyError, ValueError):
-        return None
