@@ -8,6 +8,7 @@ EVERY_SECONDS = {
     "celery_app.heartbeat": 5,
     "common.relay_all": 1,
     "payments.sweep": 60,
+    "payments.pay_out": 300,
     "orders.sweep_all": 10,
     "orders.report_stuck": 600,
     "inventory.release_expired": 30,

@@ -65,6 +65,7 @@ INSTALLED_APPS = [
     "apps.slots",
     "apps.pricing",
     "apps.carts",
+    "apps.ledger",
     "apps.payments",
     "apps.orders",
     "apps.shoppers",
@@ -220,6 +221,16 @@ UNFOLD = {
                 ],
             },
             {
+                "title": "Money",
+                "items": [
+                    {"title": "Payments", "icon": "credit_card", "link": "/admin/payments/payment/"},
+                    {"title": "Refunds", "icon": "undo", "link": "/admin/payments/refund/"},
+                    {"title": "Disputes", "icon": "gavel", "link": "/admin/payments/dispute/"},
+                    {"title": "Transfers", "icon": "send_money", "link": "/admin/payments/transfer/"},
+                    {"title": "Ledger", "icon": "menu_book", "link": "/admin/ledger/ledgerentry/"},
+                ],
+            },
+            {
                 "title": "Operations",
                 "items": [
                     {"title": "Databases", "icon": "database", "link": "/admin/sharding/mapversion/overview/"},
@@ -257,6 +268,8 @@ STRIPE_WEBHOOK_SECRETS = tuple(filter(None, env.stripe_webhook_secret.split(",")
 STRIPE_API_BASE = env.stripe_api_base
 STRIPE_TIMEOUT_SECONDS = 2.0  # while somebody waits for a page
 STRIPE_WORKER_TIMEOUT_SECONDS = 10.0
+PAYMENT_HOLD_DAYS = 31 if env.demo else 4  # earlier a card is only checked; shoppers of the demo do not wait for days
+STORE_COMMISSION_BASIS_POINTS = 1_500  # the marketplace's part of what items cost: 15 %
 
 # How long a shopper may think about an offer, how long a zone's planner may search for better trips each turn, and how
 # early work on a delivery window may begin (apps.dispatch).

@@ -129,10 +129,19 @@ _ORDERS = """
         o.window_id, o.window_minutes, o.window_ends_at, o.pay_by,
         (SELECT coalesce(sum(a.amount_cents), 0) FROM orders_orderadjustment a
             WHERE a.order_id = o.id AND a.phase = 'final') AS final_cents,
+        (SELECT coalesce(sum(a.amount_cents), 0) FROM orders_orderadjustment a
+            WHERE a.order_id = o.id AND a.phase = 'refund') AS refund_cents,
+        EXISTS (SELECT FROM payments_payment p WHERE p.order_id = o.id AND p.status = 'checked') AS is_checked,
         (SELECT coalesce(sum(p.captured_cents - p.refunded_cents), 0) FROM payments_payment p
             WHERE p.order_id = o.id) AS paid_cents,
         (SELECT coalesce(sum(a.amount_cents), 0) FROM orders_orderadjustment a
-            WHERE a.order_id = o.id AND a.phase = 'final' AND a.kind = 'tip') AS charged_tip_cents
+            WHERE a.order_id = o.id AND a.phase = 'final' AND a.kind = 'tip') AS charged_tip_cents,
+        (SELECT coalesce(sum(CASE 'provider_cash' WHEN l.debit THEN l.amount_cents WHEN l.credit THEN -l.amount_cents
+            ELSE 0 END), 0) FROM ledger_ledgerentry l
+            WHERE l.order_id = o.id AND l.cause NOT IN ('disputed', 'dispute_won', 'dispute_lost')) AS cash_cents,
+        (SELECT coalesce(sum(CASE WHEN l.debit IN ('customer', 'tip') THEN l.amount_cents ELSE 0 END
+            - CASE WHEN l.credit IN ('customer', 'tip') THEN l.amount_cents ELSE 0 END), 0)
+            FROM ledger_ledgerentry l WHERE l.order_id = o.id) AS clearing_cents
     FROM orders_order o ORDER BY o.id
 """
 
@@ -143,15 +152,20 @@ def _money(orders: list[Row], intents: Sequence[Intent] | None) -> Iterator[str]
         at_provider[intent.order_id] += intent.received_cents - intent.refunded_cents
     for order in orders:
         noted = order.captured_cents or 0
+        kept = noted + order.refund_cents
         if order.status == "delivered" and order.captured_cents is None:
             yield f"1 order {order.id} was delivered and not paid for"
         if order.captured_cents is not None and noted != order.final_cents:
             yield f"1 order {order.id}: {noted} cents captured, its final lines come to {order.final_cents}"
-        if order.paid_cents != noted:
-            yield f"1 order {order.id}: {noted} cents noted, its payments come to {order.paid_cents}"
-        if intents is not None and at_provider[order.id] != noted:
-            yield f"1 order {order.id}: {noted} cents noted, the provider took {at_provider[order.id]}"
-    noted_in_all = sum(order.captured_cents or 0 for order in orders)
+        if order.paid_cents != kept:
+            yield f"1 order {order.id}: {kept} cents noted, its payments come to {order.paid_cents}"
+        if order.cash_cents != order.paid_cents:
+            yield f"1 order {order.id}: its payments come to {order.paid_cents} cents, its ledger to {order.cash_cents}"
+        if order.clearing_cents:
+            yield f"1 order {order.id}: {order.clearing_cents} cents are left on its clearing accounts"
+        if intents is not None and at_provider[order.id] != kept:
+            yield f"1 order {order.id}: {kept} cents noted, the provider took {at_provider[order.id]}"
+    noted_in_all = sum((order.captured_cents or 0) + order.refund_cents for order in orders)
     if intents is not None and at_provider.total() != noted_in_all:
         yield f"1 {noted_in_all} cents noted in all, the provider took {at_provider.total()}"
 
@@ -165,7 +179,8 @@ def _authorisations(orders: list[Row], intents: Sequence[Intent]) -> Iterator[st
             yield f"2 {intent.amount_cents} cents were {intent.status} for order {intent.order_id}, which is nowhere"
         elif status[intent.order_id] in ENDED and intent.status in LIVE - {"requires_payment_method"}:
             yield f"2 order {intent.order_id} is {status[intent.order_id]}, its payment {intent.status}"
-    placed = {order_id for order_id, s in status.items() if s not in ENDED | UNPLACED}
+    checked = {order.id for order in orders if order.is_checked}  # held when the window is nearer
+    placed = {order_id for order_id, s in status.items() if s not in ENDED | UNPLACED} - checked
     unpaid = placed - {intent.order_id for intent in intents if intent.status in ("requires_capture", "succeeded")}
     nothing_found = {order.id for order in orders if order.captured_cents == 0}
     yield from (f"2 order {order_id} is {status[order_id]} without a payment" for order_id in unpaid - nothing_found)

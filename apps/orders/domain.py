@@ -39,6 +39,25 @@ class LineStatus(StrEnum):
 class Phase(StrEnum):
     ESTIMATE = "estimate"
     FINAL = "final"
+    REFUND = "refund"
+    """Given back after delivery; these lines are below zero, the final ones stay as they are."""
+
+
+class RefundReason(StrEnum):
+    MISSING = "missing"
+    DAMAGED = "damaged"
+    WRONG_ITEM = "wrong_item"
+    POOR_QUALITY = "poor_quality"
+    LATE = "late"
+    GOODWILL = "goodwill"
+    OTHER = "other"
+
+
+class RefundStatus(StrEnum):
+    REQUESTED = "requested"
+    PAID = "paid"
+    FAILED = "failed"
+    """A person has to find another way to the customer."""
 
 
 S = Status
@@ -61,6 +80,12 @@ TRANSITIONS: Final[Mapping[Status, frozenset[Status]]] = {
     S.CANCELED: frozenset(),
 }
 """Where an order may go from each state. Every change of status, by whomever, is looked up here."""
+
+REFUND_TRANSITIONS: Final[Mapping[RefundStatus, frozenset[RefundStatus]]] = {
+    RefundStatus.REQUESTED: frozenset({RefundStatus.PAID, RefundStatus.FAILED}),
+    RefundStatus.PAID: frozenset({RefundStatus.FAILED}),  # days later: the customer's bank sends it back
+    RefundStatus.FAILED: frozenset(),
+}
 
 EARNED: Final = frozenset(
     {

@@ -43,6 +43,18 @@ class LinesOpen(Conflict):
     code = "lines_open"
 
 
+class NotRefundable(Conflict):
+    """Nothing was paid for the order yet, or what is asked for is more than is left to give back."""
+
+    code = "not_refundable"
+
+
+class RefundInvalid(Invalid):
+    """What is to be given back is no amount or quantity of this order."""
+
+    code = "refund_invalid"
+
+
 class PinLocked(Forbidden):
     """Too many wrong delivery PINs; only another proof helps now."""
 

@@ -69,6 +69,20 @@ class OrderRejected(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRefunded(Event):
+    """Decided that the customer gets ``amount_cents`` back; ``number`` counts the order's refunds."""
+
+    name: ClassVar[str] = "orders.refunded"
+    order_id: int
+    customer_id: int
+    store_id: int
+    number: int
+    amount_cents: int
+    currency: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OrderDelivered(Event):
     """``total_cents`` is what the customer is charged, ``tip_cents`` how much of that is the tip."""
 

@@ -2,8 +2,8 @@
 
 from apps.common import clock, outbox
 from apps.orders import services
-from apps.orders.events import OrderCanceled, OrderConfirmed, OrderDelivered, OrderRejected
-from apps.payments.events import PaymentUpdated
+from apps.orders.events import OrderCanceled, OrderConfirmed, OrderDelivered, OrderRefunded, OrderRejected
+from apps.payments.events import PaymentUpdated, RefundUpdated
 
 DECIDED = frozenset({"authorised", "declined", "expired"})
 """What a placement may be waiting to hear of its payment."""
@@ -28,6 +28,16 @@ def give_back_after_rejection(event: OrderRejected, message_id: str) -> None:
 @outbox.on(OrderDelivered)
 def take_the_money(event: OrderDelivered, message_id: str) -> None:
     services.settle(order_id=event.order_id, now=clock.now())
+
+
+@outbox.on(OrderRefunded)
+def give_the_money_back(event: OrderRefunded, message_id: str) -> None:
+    services.pay_refund(order_id=event.order_id, number=event.number, now=clock.now())
+
+
+@outbox.on(RefundUpdated)
+def note_what_became_of_a_refund(event: RefundUpdated, message_id: str) -> None:
+    services.note_refund(order_id=event.order_id, request=event.request, now=clock.now())
 
 
 @outbox.on(PaymentUpdated)

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from enum import StrEnum
 from typing import Any, ClassVar
 
 from django.db import models
@@ -10,12 +11,12 @@ from typing_extensions import override
 
 from apps.common import crypto
 from apps.common.geo import Point
-from apps.orders.domain import TERMINAL, LineStatus, Phase, Status
+from apps.orders.domain import TERMINAL, LineStatus, Phase, RefundReason, RefundStatus, Status
 from apps.orders.types import DropOff
 from sharding import ShardAutoField, ShardedModel, ShardForeignKey, ShardKey
 
 
-def _one_of(field: str, values: type[Status] | type[LineStatus] | type[Phase], name: str) -> models.CheckConstraint:
+def _one_of(field: str, values: type[StrEnum], name: str) -> models.CheckConstraint:
     return models.CheckConstraint(condition=Q(**{f"{field}__in": [str(value) for value in values]}), name=name)
 
 
@@ -179,11 +180,49 @@ class OrderAdjustment(ShardedModel):
     decides_money_or_stock = True
 
     class Meta:
-        constraints = [_one_of("phase", Phase, "orders_adjustment_phase")]
+        constraints = [
+            _one_of("phase", Phase, "orders_adjustment_phase_known"),
+            models.CheckConstraint(
+                condition=~Q(phase="refund") | Q(amount_cents__lt=0), name="orders_refund_lines_below_zero"
+            ),
+        ]
 
     @override
     def __str__(self) -> str:
         return f"{self.label}: {self.amount_cents}"
+
+
+class OrderRefund(ShardedModel):
+    """A decision to give money back; its money lines are the adjustments of phase ``refund`` with its number."""
+
+    id = ShardAutoField(primary_key=True)
+    order = ShardForeignKey(Order, on_delete=models.CASCADE, related_name="refunds")
+    customer_id = models.BigIntegerField()
+    number = models.PositiveSmallIntegerField()
+    key = models.CharField(max_length=80)
+    fingerprint = models.CharField(max_length=64)
+    amount_cents = models.BigIntegerField()
+    reason = models.CharField(max_length=20)
+    status = models.CharField(max_length=10)
+    actor = models.CharField(max_length=40)
+    requested_at = models.DateTimeField()
+    changed_at = models.DateTimeField()
+
+    sharding: ClassVar = ShardKey("customer", field="customer_id")
+    decides_money_or_stock = True
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["customer_id", "order", "number"], name="orders_refund_number_once"),
+            models.UniqueConstraint(fields=["customer_id", "order", "key"], name="orders_refund_once_per_key"),
+            models.CheckConstraint(condition=Q(amount_cents__gt=0), name="orders_refund_positive"),
+            _one_of("status", RefundStatus, "orders_refund_status"),
+            _one_of("reason", RefundReason, "orders_refund_reason"),
+        ]
+
+    @override
+    def __str__(self) -> str:
+        return f"refund {self.number} of {self.amount_cents} cents: {self.status}"
 
 
 class OrderEvent(ShardedModel):

@@ -12,7 +12,17 @@ from apps.common.money import Money
 from apps.orders import domain, estimates, models
 from apps.orders.domain import Phase, Status
 from apps.orders.errors import OrderNotFound
-from apps.orders.types import Adjustment, DropOff, Order, OrderEvent, OrderLine, OrderSummary, Page, Preview
+from apps.orders.types import (
+    Adjustment,
+    DropOff,
+    Order,
+    OrderEvent,
+    OrderLine,
+    OrderSummary,
+    Page,
+    Preview,
+    Refund,
+)
 from apps.pricing import selectors as pricing
 from apps.stores.types import Store
 
@@ -95,6 +105,29 @@ def total(*, order_id: int, phase: Phase, kind: str | None = None) -> Money:
     return Money(cents or 0, row.currency)
 
 
+def cents_by_kind(*, order_id: int, phase: Phase) -> dict[str, int]:
+    """Sums of the order's money lines of one phase, by kind. 2 queries."""
+    sums = _row(order_id).adjustments.filter(phase=phase).values("kind").annotate(cents=Sum("amount_cents")).order_by()
+    return {row["kind"]: row["cents"] for row in sums}
+
+
+def refunds(*, order_id: int) -> tuple[Refund, ...]:
+    """What was decided to be given back, oldest first; whoever asks has been checked. 2 queries."""
+    row = _row(order_id)
+    return tuple(refund_of(one, row.currency) for one in row.refunds.order_by("number"))
+
+
+def refund_of(row: models.OrderRefund, currency: str) -> Refund:
+    return Refund(
+        number=row.number,
+        amount=Money(row.amount_cents, currency),
+        reason=row.reason,
+        status=row.status,
+        actor=row.actor,
+        requested_at=row.requested_at,
+    )
+
+
 def stuck(*, using: str, now: datetime) -> tuple[int, ...]:
     """Orders of one customer shard that need a person, at most 100 of them. 1 query.
 
@@ -167,6 +200,7 @@ def _whole(row: models.Order) -> Order:
         estimate=sum_of(Phase.ESTIMATE),
         total=sum_of(Phase.FINAL if is_final else Phase.ESTIMATE),
         authorised=money(row.authorise_cents),
+        refunded=-sum_of(Phase.REFUND),
         captured=None if row.captured_cents is None else money(row.captured_cents),
         pin=row.pin,
         is_cancelable=status in domain.CANCELABLE,

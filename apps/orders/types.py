@@ -62,6 +62,27 @@ class Adjustment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RefundLine:
+    """What to give back for one line: so much of it (goods, deposit and tax), or an amount with all of that in it."""
+
+    line_id: int
+    quantity: Decimal | None = None
+    amount: Money | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refund:
+    """Money the customer gets back, decided by ``actor``; ``status`` says whether they have it."""
+
+    number: int
+    amount: Money
+    reason: str
+    status: str
+    actor: str
+    requested_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OrderEvent:
     sequence: int
     name: str
@@ -92,6 +113,8 @@ class Order:
     total: Money
     authorised: Money
     captured: Money | None
+    refunded: Money
+    """Decided to be given back, whether or not the customer has it already."""
     pin: str
     is_cancelable: bool
     placed_at: datetime

@@ -66,6 +66,40 @@ class AlreadyCaptured(Conflict):
     code = "already_captured"
 
 
+class RefundTooLarge(Conflict):
+    """More than was taken and not given back, or being given back, already."""
+
+    code = "refund_too_large"
+
+
+class RefundConflict(Conflict):
+    """The same request was made before for another amount."""
+
+    code = "refund_conflict"
+
+
+class PayoutAccountNotFound(NotFound):
+    code = "payout_account_not_found"
+
+
+class TransferNotFound(NotFound):
+    code = "transfer_not_found"
+
+
+class ReversalTooLarge(Conflict):
+    """More than was sent and not taken back."""
+
+    code = "reversal_too_large"
+
+
+class TransferRefused(Exception):
+    """Between us and the gateway: the provider will not send this now. ``code`` says why."""
+
+    def __init__(self, message: str, *, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 class BadSignature(Invalid):
     """Not from the provider, or not from now."""
 

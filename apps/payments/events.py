@@ -16,6 +16,19 @@ class PaymentUpdated(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RefundUpdated(Event):
+    """A refund moved to ``status`` (see ``types.RefundStatus``). Told on the customer's shard."""
+
+    name: ClassVar[str] = "payments.refund_updated"
+    customer_id: int
+    order_id: int
+    step: str
+    number: int
+    request: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StripeEventReceived(Event):
     """The provider told us something, signed and for the first time. Told on the global database."""
 

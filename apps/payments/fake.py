@@ -7,13 +7,35 @@ can be and then declines, ``pm_card_authenticationRequired`` asks the bank (3-D 
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
+from apps.common import clock
 from apps.common.money import Money
-from apps.payments.errors import CardDeclined, ProviderUnavailable, UnexpectedState, UnknownObject
-from apps.payments.gateway import CardPage, Intent, Reference, SavedCard
+from apps.payments.errors import (
+    CardDeclined,
+    ProviderUnavailable,
+    TransferRefused,
+    UnexpectedState,
+    UnknownObject,
+)
+from apps.payments.gateway import (
+    CardCheck,
+    CardPage,
+    Disputed,
+    GivenBack,
+    Intent,
+    Movement,
+    MovementCause,
+    Party,
+    ProviderAccount,
+    Reference,
+    SavedCard,
+    Sent,
+)
 
 T = TypeVar("T")
+
+PAGE = 100
 
 
 @dataclass
@@ -24,9 +46,21 @@ class FakeGateway:
     amounts: dict[str, int] = field(default_factory=dict)
     calls: list[tuple[str, str]] = field(default_factory=list)
     """Every call that arrived: method, and the key or the id it was about."""
+    checks: dict[str, CardCheck] = field(default_factory=dict)
+    disputed: dict[str, list[Disputed]] = field(default_factory=dict)
+    """Disputes by intent."""
+    accounts: dict[str, ProviderAccount] = field(default_factory=dict)
+    available_cents: int = 0
+    """What can be sent to accounts."""
+    sent: dict[str, Sent] = field(default_factory=dict)
+    receivers: dict[str, str] = field(default_factory=dict)
     pages: dict[str, CardPage] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
-    refunded: dict[str, int] = field(default_factory=dict)
+    given_back: dict[str, list[GivenBack]] = field(default_factory=dict)
+    """Refunds by intent."""
+    refund_count: int = 0
+    moved: list[Movement] = field(default_factory=list)
+    """Everything that moved money, oldest first."""
     _answers: dict[str, Any] = field(default_factory=dict)
     _failures: list[tuple[str, bool, bool]] = field(default_factory=list)
     _lock: threading.RLock = field(default_factory=threading.RLock)
@@ -93,12 +127,47 @@ class FakeGateway:
             made = Intent(id=f"pi_{len(self.intents) + 1}", status="authorised", reference=reference)
             if "chargeCustomerFail" in card:
                 made = replace(made, status="declined", failure_code="generic_decline")
+            elif "authenticationRequired" in card and not return_url:
+                made = replace(made, status="declined", failure_code="authentication_required")
             elif "authenticationRequired" in card:
                 made = replace(made, status="requires_action", action_url=f"https://bank.example/{made.id}")
             self.intents[made.id], self.amounts[made.id] = made, amount.cents
             return made
 
         return self._once("authorise", key, make)
+
+    def check(self, *, customer: str, card: str, reference: Reference, return_url: str, key: str) -> CardCheck:
+        def make() -> CardCheck:
+            made = CardCheck(id=f"seti_{len(self.checks) + 1}", status="ready", reference=reference)
+            if "Required" in card:
+                made = replace(made, status="requires_action", action_url=f"https://bank.example/{made.id}")
+            self.checks[made.id] = made
+            return made
+
+        return self._once("check", key, make)
+
+    def retrieve_check(self, check: str) -> CardCheck:
+        return self._once("retrieve_check", "", lambda: self.checks[check])
+
+    def answer_check(self, check: str, *, approve: bool) -> None:
+        code = "" if approve else "setup_intent_authentication_failure"
+        answered = replace(self.checks[check], action_url="", failure_code=code)
+        self.checks[check] = replace(answered, status="ready" if approve else "declined")
+
+    def charge(self, *, customer: str, card: str, amount: Money, reference: Reference, key: str) -> Intent:
+        def make() -> Intent:
+            made = Intent(id=f"pi_{len(self.intents) + 1}", status="captured", reference=reference)
+            if "chargeCustomerFail" in card:
+                made = replace(made, status="declined", failure_code="generic_decline")
+            elif "authenticationRequired" in card:
+                made = replace(made, status="declined", failure_code="authentication_required")
+            else:
+                made = replace(made, received_cents=amount.cents)
+                self._move("captured", amount.cents, made.id, reference)
+            self.intents[made.id], self.amounts[made.id] = made, amount.cents
+            return made
+
+        return self._once("charge", key, make)
 
     def find(self, *, customer: str, reference: Reference) -> Intent | None:
         return self._once(
@@ -113,6 +182,7 @@ class FakeGateway:
             if self.intents[intent].status != "authorised" or amount.cents > self.amounts[intent]:
                 raise UnexpectedState(intent)
             self.intents[intent] = replace(self.intents[intent], status="captured", received_cents=amount.cents)
+            self._move("captured", amount.cents, intent, self.intents[intent].reference)
             return self.intents[intent]
 
         return self._once("capture", key, take)
@@ -126,15 +196,122 @@ class FakeGateway:
 
         return self._once("cancel", key, release)
 
-    def refund(self, intent: str, *, amount: Money, key: str) -> str:
-        def give_back() -> str:
-            left = self.intents[intent].received_cents - self.refunded.get(intent, 0)
-            if amount.cents > left:
-                raise UnexpectedState(intent)
-            self.refunded[intent] = self.refunded.get(intent, 0) + amount.cents
-            return f"re_{key}"
+    def refund(self, intent: str, *, amount: Money, reference: Reference, number: int, key: str) -> GivenBack:
+        return self._once("refund", key, lambda: self.give_back(intent, amount.cents, reference, number))
 
-        return self._once("refund", key, give_back)
+    def refunds(self, intent: str) -> tuple[GivenBack, ...]:
+        return self._once("refunds", "", lambda: tuple(self.given_back.get(intent, ())))
+
+    def give_back(
+        self, intent: str, cents: int, reference: Reference | None = None, number: int | None = None
+    ) -> GivenBack:
+        """Without a reference it is a refund made by hand on the provider's own pages."""
+        if cents > self.intents[intent].received_cents - self.returned_cents(intent):
+            raise UnexpectedState(intent)
+        self.refund_count += 1
+        made = GivenBack(id=f"re_{self.refund_count}", status="succeeded", cents=cents, number=number)
+        self.given_back.setdefault(intent, []).append(made)
+        self._move("refunded", -cents, made.id, reference)
+        return made
+
+    def send_back(self, intent: str, refund: str) -> None:
+        """The customer's bank would not have it."""
+        refunds = self.given_back[intent]
+        at = next(i for i, one in enumerate(refunds) if one.id == refund)
+        refunds[at] = replace(refunds[at], status="failed", failure_code="lost_or_stolen_card")
+        self._move("refund_failed", refunds[at].cents, refund, self.intents[intent].reference)
+
+    def returned_cents(self, intent: str) -> int:
+        return sum(one.cents for one in self.given_back.get(intent, ()) if one.status != "failed")
+
+    def disputes(self, intent: str) -> tuple[Disputed, ...]:
+        return self._once("disputes", "", lambda: tuple(self.disputed.get(intent, ())))
+
+    def dispute(self, intent: str) -> str:
+        """The customer's bank takes everything back; returns the dispute's id."""
+        cents = self.intents[intent].received_cents
+        made = Disputed(id=f"du_{intent}", status="open", cents=cents, reason="fraudulent")
+        self.disputed.setdefault(intent, []).append(made)
+        self._move("disputed", -cents, made.id, None)
+        return made.id
+
+    def decide_dispute(self, intent: str, *, won: bool) -> None:
+        open_one = self.disputed[intent][-1]
+        self.disputed[intent][-1] = replace(open_one, status="won" if won else "lost")
+        if won:
+            self._move("dispute_won", open_one.cents, open_one.id, None)
+
+    def create_account(self, *, party: Party, key: str) -> ProviderAccount:
+        def make() -> ProviderAccount:
+            made = ProviderAccount(id=f"acct_{len(self.accounts) + 1}", status="pending")
+            self.accounts[made.id] = made
+            return made
+
+        return self._once("create_account", key, make)
+
+    def account(self, account: str) -> ProviderAccount:
+        if account not in self.accounts:
+            raise UnknownObject(account)
+        return self._once("account", "", lambda: self.accounts[account])
+
+    def account_page(self, account: str, *, return_url: str, refresh_url: str) -> str:
+        return self._once("account_page", "", lambda: f"https://provider.example/onboard/{account}")
+
+    def decide(self, account: str, status: Literal["pending", "enabled", "restricted"]) -> None:
+        """The provider has looked at the account."""
+        self.accounts[account] = replace(self.accounts[account], status=status)
+
+    def transfer(self, account: str, *, amount: Money, transfer: int, key: str) -> Sent:
+        def send() -> Sent:
+            if self.accounts[account].status != "enabled":
+                raise TransferRefused(account, code="insufficient_capabilities_for_transfer")
+            if amount.cents > self.available_cents:
+                raise TransferRefused(account, code="balance_insufficient")
+            self.available_cents -= amount.cents
+            made = Sent(id=f"tr_{len(self.sent) + 1}", cents=amount.cents, transfer=transfer)
+            self.sent[made.id] = made
+            self.receivers[made.id] = account
+            self._move("transferred", -amount.cents, made.id, None)
+            return made
+
+        return self._once("transfer", key, send)
+
+    def find_transfer(self, account: str, *, transfer: int) -> Sent | None:
+        def look() -> Sent | None:
+            mine = (one for one in self.sent.values() if self.receivers[one.id] == account)
+            return next((one for one in mine if one.transfer == transfer), None)
+
+        return self._once("find_transfer", "", look)
+
+    def retrieve_transfer(self, sent: str) -> Sent:
+        return self._once("retrieve_transfer", "", lambda: self.sent[sent])
+
+    def take_back(self, sent: str, *, amount: Money, key: str) -> Sent:
+        def back() -> Sent:
+            before = self.sent[sent]
+            if amount.cents > before.cents - before.reversed_cents:
+                raise UnexpectedState(sent)
+            self.sent[sent] = replace(before, reversed_cents=before.reversed_cents + amount.cents)
+            self.available_cents += amount.cents
+            self._move("taken_back", amount.cents, sent, None)
+            return self.sent[sent]
+
+        return self._once("take_back", key, back)
+
+    def movements(self, *, after: str = "") -> tuple[Movement, ...]:
+        def page() -> tuple[Movement, ...]:
+            newest_first = self.moved[::-1]
+            ids = [one.id for one in newest_first]
+            start = ids.index(after) + 1 if after else 0
+            return tuple(newest_first[start : start + PAGE])
+
+        return self._once("movements", "", page)
+
+    def _move(self, cause: MovementCause, cents: int, source: str, reference: Reference | None) -> None:
+        name = f"txn_{len(self.moved) + 1}"
+        self.moved.append(
+            Movement(id=name, cause=cause, cents=cents, at=clock.now(), source=source, reference=reference)
+        )
 
     def _once(self, method: str, key: str, work: Callable[[], T]) -> T:
         with self._lock:

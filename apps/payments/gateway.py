@@ -20,6 +20,9 @@ from apps.payments.errors import CalledInTransaction
 from sharding import transactions
 
 IntentStatus = Literal["requires_action", "authorised", "captured", "canceled", "declined", "processing"]
+MovementCause = Literal[
+    "captured", "refunded", "refund_failed", "disputed", "dispute_won", "transferred", "taken_back", "other"
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +51,80 @@ class Intent:
     def is_open(self) -> bool:
         """It holds money of the customer's, or will once they have answered their bank."""
         return self.status in ("requires_action", "authorised", "processing")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenBack:
+    """The provider's present view of one refund of money that was taken."""
+
+    id: str
+    status: Literal["pending", "succeeded", "failed"]
+    cents: int
+    number: int | None = None
+    """Our number of it among the payment's refunds; None for one that was made by hand at the provider."""
+    failure_code: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disputed:
+    """The provider's present view of one dispute: ``cents`` were taken back from us until it is decided."""
+
+    id: str
+    status: Literal["open", "won", "lost"]
+    cents: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Movement:
+    """Money that came to our account at the provider, or left it."""
+
+    id: str
+    cause: MovementCause
+    cents: int
+    """Negative where it left."""
+    at: datetime
+    source: str
+    """The intent that was captured, the refund that was made, or whatever else it was."""
+    reference: Reference | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardCheck:
+    """Whether a saved card will pay later without its holder; nothing is held."""
+
+    id: str
+    status: Literal["ready", "requires_action", "declined"]
+    action_url: str = ""
+    failure_code: str = ""
+    reference: Reference | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Party:
+    """Who is paid: a store or a shopper."""
+
+    kind: str
+    id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderAccount:
+    """The provider's present view of an account that is paid."""
+
+    id: str
+    status: Literal["pending", "enabled", "restricted"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """The provider's present view of money sent to an account."""
+
+    id: str
+    cents: int
+    reversed_cents: int = 0
+    transfer: int | None = None
+    """Our number of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,11 +169,29 @@ class PaymentGateway(Protocol):
     def authorise(
         self, *, customer: str, card: str, amount: Money, reference: Reference, return_url: str, key: str
     ) -> Intent:
-        """Hold ``amount`` without taking it. A refusal by the bank is an answer: status ``declined``."""
+        """Hold ``amount`` without taking it. A refusal by the bank is an answer: status ``declined``.
+
+        Without a ``return_url`` the customer is not there to answer their bank: what it then asks for is a refusal.
+        """
+        ...
+
+    def check(self, *, customer: str, card: str, reference: Reference, return_url: str, key: str) -> CardCheck:
+        """Ask the card's bank whether it will pay later, the customer not being there."""
+        ...
+
+    def retrieve_check(self, check: str) -> CardCheck:
+        """Raises ``UnknownObject``."""
+        ...
+
+    def charge(self, *, customer: str, card: str, amount: Money, reference: Reference, key: str) -> Intent:
+        """Take ``amount`` at once, the customer not being there. A refusal is an answer: status ``declined``.
+
+        ``failure_code`` is then ``authentication_required`` where the bank wants to see its customer.
+        """
         ...
 
     def find(self, *, customer: str, reference: Reference) -> Intent | None:
-        """The intent that an ``authorise`` of that reference made, if it made one."""
+        """The intent that an ``authorise`` or a ``charge`` of that reference made, if it made one."""
         ...
 
     def retrieve(self, intent: str) -> Intent: ...
@@ -109,8 +204,46 @@ class PaymentGateway(Protocol):
         """Release what is held. Raises ``UnexpectedState``."""
         ...
 
-    def refund(self, intent: str, *, amount: Money, key: str) -> str:
-        """Give back; returns the refund's id. Raises ``UnexpectedState`` for more than was taken."""
+    def refund(self, intent: str, *, amount: Money, reference: Reference, number: int, key: str) -> GivenBack:
+        """Give back ``amount``. Raises ``UnexpectedState`` for more than was taken and not given back."""
+        ...
+
+    def refunds(self, intent: str) -> tuple[GivenBack, ...]:
+        """All refunds of money that was taken from this intent; a hold that was released is none."""
+        ...
+
+    def disputes(self, intent: str) -> tuple[Disputed, ...]:
+        """All disputes about an intent in which money was taken back."""
+        ...
+
+    def create_account(self, *, party: Party, key: str) -> ProviderAccount: ...
+
+    def account(self, account: str) -> ProviderAccount:
+        """Raises ``UnknownObject``."""
+        ...
+
+    def account_page(self, account: str, *, return_url: str, refresh_url: str) -> str:
+        """Address of a page, for a few minutes, on which the account's owner tells what is missing."""
+        ...
+
+    def transfer(self, account: str, *, amount: Money, transfer: int, key: str) -> Sent:
+        """Send ``amount``. Raises ``TransferRefused``: too little is available, or the account may not be paid."""
+        ...
+
+    def find_transfer(self, account: str, *, transfer: int) -> Sent | None:
+        """What a ``transfer`` of that number sent, if it sent anything."""
+        ...
+
+    def retrieve_transfer(self, sent: str) -> Sent:
+        """Raises ``UnknownObject``."""
+        ...
+
+    def take_back(self, sent: str, *, amount: Money, key: str) -> Sent:
+        """Take ``amount`` of it back. Raises ``UnexpectedState`` for more than is left."""
+        ...
+
+    def movements(self, *, after: str = "") -> tuple[Movement, ...]:
+        """The next page of everything that moved money, newest first, older than the movement ``after``."""
         ...
 
 

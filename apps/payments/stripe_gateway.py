@@ -5,29 +5,40 @@ The SDK's own retries are off: a retry is ours to decide, under the key that was
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from typing import Any
 
 import stripe
 from django.conf import settings
+from stripe.params import PaymentIntentCreateParams
 
 from apps.common.money import Money
-from apps.payments.errors import CardDeclined, GatewayRefused, ProviderUnavailable, UnexpectedState, UnknownObject
-from apps.payments.gateway import CardPage, Intent, IntentStatus, Reference, SavedCard
+from apps.payments import stripe_answers as answers
+from apps.payments.errors import (
+    CardDeclined,
+    GatewayRefused,
+    ProviderUnavailable,
+    TransferRefused,
+    UnexpectedState,
+    UnknownObject,
+)
+from apps.payments.gateway import (
+    CardCheck,
+    CardPage,
+    Disputed,
+    GivenBack,
+    Intent,
+    Movement,
+    Party,
+    ProviderAccount,
+    Reference,
+    SavedCard,
+    Sent,
+)
 
 stripe.enable_telemetry = False
 
-_STATUSES: dict[str, IntentStatus] = {
-    "requires_payment_method": "declined",
-    "requires_confirmation": "processing",
-    "requires_action": "requires_action",
-    "processing": "processing",
-    "requires_capture": "authorised",
-    "succeeded": "captured",
-    "canceled": "canceled",
-}
 _MOVED_ON = frozenset({"payment_intent_unexpected_state", "charge_already_refunded", "charge_already_captured"})
 _FIND_AMONG = 100
+_NOT_NOW = frozenset({"balance_insufficient", "insufficient_capabilities_for_transfer", "account_invalid"})
 _CHARGE = ["latest_charge"]
 _CARD = ["setup_intent.payment_method"]
 
@@ -61,18 +72,18 @@ class StripeGateway:
                     "cancel_url": cancel_url,
                 }
             )
-        return _page(made)
+        return answers.page(made)
 
     def retrieve_card_page(self, page: str) -> CardPage:
         with _translated():
-            return _page(self._api.checkout.sessions.retrieve(page, {"expand": _CARD}))
+            return answers.page(self._api.checkout.sessions.retrieve(page, {"expand": _CARD}))
 
     def attach(self, *, customer: str, card: str) -> SavedCard:
         try:
             with _translated():
-                return _card(self._api.payment_methods.attach(card, {"customer": customer}))
+                return answers.card(self._api.payment_methods.attach(card, {"customer": customer}))
         except stripe.CardError as error:
-            raise CardDeclined(error.user_message or "The card was declined.", reason=_reason(error)) from error
+            raise CardDeclined(error.user_message or "The card was declined.", reason=answers.reason(error)) from error
         except GatewayRefused as error:
             # Stripe says "invalid request" to a card of somebody else's; whose it is, is not for the asker to know.
             raise UnknownObject(card) from error
@@ -80,41 +91,83 @@ class StripeGateway:
     def authorise(
         self, *, customer: str, card: str, amount: Money, reference: Reference, return_url: str, key: str
     ) -> Intent:
+        asked: PaymentIntentCreateParams = {
+            "amount": amount.cents,
+            "currency": amount.currency.lower(),
+            "customer": customer,
+            "payment_method": card,
+            "allowed_payment_method_types": ["card"],
+            "capture_method": "manual",
+            "confirm": True,
+            "metadata": answers.metadata(reference),
+            "expand": _CHARGE,
+        }
+        if return_url:
+            asked["return_url"] = return_url
+        else:
+            asked["off_session"] = True
+        return self._confirmed(asked, reference, key)
+
+    def check(self, *, customer: str, card: str, reference: Reference, return_url: str, key: str) -> CardCheck:
         try:
             with _translated():
-                made = self._api.payment_intents.create(
+                made = self._api.setup_intents.create(
                     {
-                        "amount": amount.cents,
-                        "currency": amount.currency.lower(),
                         "customer": customer,
                         "payment_method": card,
                         "allowed_payment_method_types": ["card"],
-                        "capture_method": "manual",
+                        "usage": "off_session",
                         "confirm": True,
                         "return_url": return_url,
-                        "metadata": _metadata(reference),
-                        "expand": _CHARGE,
+                        "metadata": answers.metadata(reference),
                     },
                     {"idempotency_key": key},
                 )
         except stripe.CardError as error:
-            return _refused(error, reference)
-        return _intent(made)
+            found = str(answers.at(error.error, "setup_intent", "id") or "")
+            return CardCheck(id=found, status="declined", failure_code=answers.reason(error), reference=reference)
+        return answers.check(made)
+
+    def retrieve_check(self, check: str) -> CardCheck:
+        with _translated():
+            return answers.check(self._api.setup_intents.retrieve(check))
+
+    def charge(self, *, customer: str, card: str, amount: Money, reference: Reference, key: str) -> Intent:
+        asked: PaymentIntentCreateParams = {
+            "amount": amount.cents,
+            "currency": amount.currency.lower(),
+            "customer": customer,
+            "payment_method": card,
+            "allowed_payment_method_types": ["card"],
+            "capture_method": "automatic",
+            "confirm": True,
+            "off_session": True,
+            "metadata": answers.metadata(reference),
+            "expand": _CHARGE,
+        }
+        return self._confirmed(asked, reference, key)
+
+    def _confirmed(self, asked: PaymentIntentCreateParams, reference: Reference, key: str) -> Intent:
+        try:
+            with _translated():
+                return answers.intent(self._api.payment_intents.create(asked, {"idempotency_key": key}))
+        except stripe.CardError as error:
+            return answers.refused(error, reference)
 
     def find(self, *, customer: str, reference: Reference) -> Intent | None:
         with _translated():
             recent = self._api.payment_intents.list(
                 {"customer": customer, "limit": _FIND_AMONG, "expand": ["data.latest_charge"]}
             )
-        return next((intent for intent in map(_intent, recent.data) if intent.reference == reference), None)
+        return next((intent for intent in map(answers.intent, recent.data) if intent.reference == reference), None)
 
     def retrieve(self, intent: str) -> Intent:
         with _translated():
-            return _intent(self._api.payment_intents.retrieve(intent, {"expand": _CHARGE}))
+            return answers.intent(self._api.payment_intents.retrieve(intent, {"expand": _CHARGE}))
 
     def capture(self, intent: str, *, amount: Money, key: str) -> Intent:
         with _translated():
-            return _intent(
+            return answers.intent(
                 self._api.payment_intents.capture(
                     intent, {"amount_to_capture": amount.cents, "expand": _CHARGE}, {"idempotency_key": key}
                 )
@@ -122,14 +175,116 @@ class StripeGateway:
 
     def cancel(self, intent: str, *, key: str) -> Intent:
         with _translated():
-            return _intent(self._api.payment_intents.cancel(intent, {"expand": _CHARGE}, {"idempotency_key": key}))
-
-    def refund(self, intent: str, *, amount: Money, key: str) -> str:
-        with _translated():
-            made = self._api.refunds.create(
-                {"payment_intent": intent, "amount": amount.cents}, {"idempotency_key": key}
+            return answers.intent(
+                self._api.payment_intents.cancel(intent, {"expand": _CHARGE}, {"idempotency_key": key})
             )
-        return made.id
+
+    def refund(self, intent: str, *, amount: Money, reference: Reference, number: int, key: str) -> GivenBack:
+        try:
+            with _translated():
+                made = self._api.refunds.create(
+                    {
+                        "payment_intent": intent,
+                        "amount": amount.cents,
+                        "metadata": {**answers.metadata(reference), "refund": str(number)},
+                    },
+                    {"idempotency_key": key},
+                )
+        except GatewayRefused as error:
+            if isinstance(error.__cause__, stripe.InvalidRequestError) and error.__cause__.param == "amount":
+                raise UnexpectedState(str(error)) from error  # more than is left; Stripe has no code for it
+            raise
+        return answers.given_back(made)
+
+    def refunds(self, intent: str) -> tuple[GivenBack, ...]:
+        with _translated():
+            found = self._api.refunds.list({"payment_intent": intent, "limit": _FIND_AMONG})
+        # A hold that is released is a refund too, but one that moves no money.
+        moved = [one for one in found.data if one.balance_transaction or answers.number(one)]
+        return tuple(map(answers.given_back, moved))
+
+    def disputes(self, intent: str) -> tuple[Disputed, ...]:
+        with _translated():
+            found = self._api.disputes.list({"payment_intent": intent, "limit": _FIND_AMONG})
+        # An inquiry asks, and takes nothing.
+        return tuple(
+            Disputed(id=one.id, status=answers.DISPUTES.get(one.status, "open"), cents=one.amount, reason=one.reason)
+            for one in found.data
+            if not one.status.startswith("warning_")
+        )
+
+    def create_account(self, *, party: Party, key: str) -> ProviderAccount:
+        with _translated():
+            made = self._api.accounts.create(
+                {
+                    "type": "express",
+                    "country": "US",
+                    "capabilities": {"transfers": {"requested": True}},
+                    "metadata": {"party_kind": party.kind, "party_id": str(party.id)},
+                },
+                {"idempotency_key": key},
+            )
+        return answers.account(made)
+
+    def account(self, account: str) -> ProviderAccount:
+        with _translated():
+            return answers.account(self._api.accounts.retrieve(account))
+
+    def account_page(self, account: str, *, return_url: str, refresh_url: str) -> str:
+        with _translated():
+            link = self._api.account_links.create(
+                {
+                    "account": account,
+                    "type": "account_onboarding",
+                    "return_url": return_url,
+                    "refresh_url": refresh_url,
+                }
+            )
+        return link.url
+
+    def transfer(self, account: str, *, amount: Money, transfer: int, key: str) -> Sent:
+        try:
+            with _translated():
+                made = self._api.transfers.create(
+                    {
+                        "amount": amount.cents,
+                        "currency": amount.currency.lower(),
+                        "destination": account,
+                        "metadata": {"transfer": str(transfer)},
+                    },
+                    {"idempotency_key": key},
+                )
+        except GatewayRefused as error:
+            if isinstance(error.__cause__, stripe.InvalidRequestError) and error.__cause__.code in _NOT_NOW:
+                raise TransferRefused(str(error), code=str(error.__cause__.code)) from error
+            raise
+        return answers.sent(made)
+
+    def find_transfer(self, account: str, *, transfer: int) -> Sent | None:
+        with _translated():
+            recent = self._api.transfers.list({"destination": account, "limit": _FIND_AMONG})
+        return next((sent for sent in map(answers.sent, recent.data) if sent.transfer == transfer), None)
+
+    def retrieve_transfer(self, sent: str) -> Sent:
+        with _translated():
+            return answers.sent(self._api.transfers.retrieve(sent))
+
+    def take_back(self, sent: str, *, amount: Money, key: str) -> Sent:
+        try:
+            with _translated():
+                self._api.transfers.reversals.create(sent, {"amount": amount.cents}, {"idempotency_key": key})
+        except GatewayRefused as error:
+            if isinstance(error.__cause__, stripe.InvalidRequestError) and error.__cause__.param == "amount":
+                raise UnexpectedState(str(error)) from error
+            raise
+        return self.retrieve_transfer(sent)
+
+    def movements(self, *, after: str = "") -> tuple[Movement, ...]:
+        with _translated():
+            page = self._api.balance_transactions.list(
+                {"limit": 100, "expand": ["data.source"], **({"starting_after": after} if after else {})}
+            )
+        return tuple(answers.movement(one) for one in page.data)
 
 
 @contextmanager
@@ -156,82 +311,3 @@ def _translated() -> Iterator[None]:
 
 def _is_replay(error: stripe.StripeError) -> bool:
     return (error.headers or {}).get("Idempotent-Replayed") == "true"
-
-
-def _at(found: Any, *path: str) -> Any:
-    """The value at ``path``, None where the answer ends before it: Stripe leaves out what does not apply."""
-    for name in path:
-        if not isinstance(found, stripe.StripeObject) or name not in found:
-            return None
-        found = found[name]
-    return found
-
-
-def _reason(error: stripe.CardError) -> str:
-    return str(_at(error.error, "decline_code") or error.code or "card_declined")
-
-
-def _refused(error: stripe.CardError, reference: Reference) -> Intent:
-    return Intent(
-        id=str(_at(error.error, "payment_intent", "id") or ""),
-        status="declined",
-        failure_code=_reason(error),
-        reference=reference,
-    )
-
-
-def _intent(found: stripe.PaymentIntent) -> Intent:
-    problem = found.last_payment_error
-    moment = _at(found, "latest_charge", "payment_method_details", "card", "capture_before")
-    return Intent(
-        id=found.id,
-        status=_STATUSES[found.status],
-        received_cents=found.amount_received or 0,
-        action_url=str(_at(found, "next_action", "redirect_to_url", "url") or ""),
-        failure_code=str(_at(problem, "decline_code") or _at(problem, "code") or ""),
-        capture_before=datetime.fromtimestamp(moment, UTC) if moment else None,
-        reference=_reference(found.metadata.to_dict()),
-    )
-
-
-def _page(found: stripe.checkout.Session) -> CardPage:
-    setup = found.setup_intent
-    saved = setup.payment_method if isinstance(setup, stripe.SetupIntent) and found.status == "complete" else None
-    customer = found.customer
-    return CardPage(
-        id=found.id,
-        url=found.url or "",
-        customer=customer.id if isinstance(customer, stripe.Customer) else customer or "",
-        card=_card(saved) if isinstance(saved, stripe.PaymentMethod) else None,
-    )
-
-
-def _card(found: stripe.PaymentMethod) -> SavedCard:
-    card = found.card
-    if card is None:
-        raise UnknownObject(f"{found.id} is not a card")
-    return SavedCard(
-        id=found.id, brand=card.brand, last4=card.last4 or "", exp_month=card.exp_month, exp_year=card.exp_year
-    )
-
-
-def _metadata(reference: Reference) -> dict[str, str]:
-    return {
-        "customer_id": str(reference.customer_id),
-        "order_id": str(reference.order_id),
-        "step": reference.step,
-        "attempt": str(reference.attempt),
-    }
-
-
-def _reference(metadata: dict[str, Any]) -> Reference | None:
-    """None for an intent that is not one of ours."""
-    try:
-        return Reference(
-            customer_id=int(metadata["customer_id"]),
-            order_id=int(metadata["order_id"]),
-            step=str(metadata["step"]),
-            attempt=int(metadata["attempt"]),
-        )
-    except (KeyError, ValueError):
-        return None

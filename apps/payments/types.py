@@ -1,11 +1,15 @@
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 
 from apps.common.money import Money
 
 
 class PaymentStatus(StrEnum):
+    CHECKING = "checking"
+    """The card's bank is asked whether it will pay later; its answer is not known (yet)."""
+    CHECKED = "checked"
+    """The card is good; nothing is held until nearer the time."""
     AUTHORISING = "authorising"
     """Asked for; the provider's answer is not known (yet)."""
     REQUIRES_ACTION = "requires_action"
@@ -18,6 +22,100 @@ class PaymentStatus(StrEnum):
     VOIDED = "voided"
     EXPIRED = "expired"
     """The provider ended the authorisation, not we."""
+
+
+class RefundStatus(StrEnum):
+    REQUESTED = "requested"
+    """Asked for, or to be asked for; the provider has not said that it is done."""
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    """The provider would not, or the customer's bank sent it back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refund:
+    """Money given back from one payment."""
+
+    id: int
+    order_id: int
+    step: str
+    number: int
+    """Counts the refunds of a payment."""
+    request: str
+    """The caller's name for what it asked for; one request may take from several payments."""
+    amount: Money
+    reason: str
+    status: str
+    """A ``RefundStatus``."""
+    failure_code: str
+    refund_id: str
+    """The provider's name for it; empty while the first answer is awaited."""
+    created_at: datetime
+
+
+class DisputeStatus(StrEnum):
+    OPEN = "open"
+    """The customer's bank took the money back and has not decided; evidence is given on the provider's pages."""
+    WON = "won"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dispute:
+    """A customer told their bank that they did not mean to pay."""
+
+    id: int
+    order_id: int
+    step: str
+    amount: Money
+    reason: str
+    """In the provider's words, such as ``fraudulent``."""
+    status: str
+    """A ``DisputeStatus``."""
+    opened_at: datetime
+
+
+class AccountStatus(StrEnum):
+    PENDING = "pending"
+    """Made, or being made; its owner has not told the provider everything yet."""
+    ENABLED = "enabled"
+    """May be paid."""
+    RESTRICTED = "restricted"
+    """Was told everything, and may not be paid: the provider wants to know more."""
+
+
+class TransferStatus(StrEnum):
+    REQUESTED = "requested"
+    SENT = "sent"
+    FAILED = "failed"
+    """The provider would not; what is owed goes with the next day's transfer."""
+    REVERSED = "reversed"
+    """All of it was taken back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PayoutAccount:
+    """Where a store or a shopper is paid."""
+
+    party_kind: str
+    party_id: int
+    status: str
+    """An ``AccountStatus``."""
+    account_id: str
+    """The provider's name for it; empty until it is made."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transfer:
+    id: int
+    party_kind: str
+    party_id: int
+    day: date
+    amount: Money
+    reversed: Money
+    status: str
+    """A ``TransferStatus``."""
+    failure_code: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -198,6 +198,19 @@ def earnings(*, shopper_id: int, after: str | None = None, limit: int = 50) -> E
     )
 
 
+def earned(*, shopper_ids: Collection[int], before: datetime) -> dict[int, dict[str, int]]:
+    """What these shoppers earned in all before that time, in cents by kind. 1 query a shard that holds one of them."""
+    by_alias: dict[str, list[int]] = {}
+    for shopper_id in shopper_ids:
+        by_alias.setdefault(sharding.alias_for("shopper", shopper_id), []).append(shopper_id)
+    found: dict[int, dict[str, int]] = {}
+    for alias, asked in by_alias.items():
+        rows = models.Earning.objects.using(alias).filter(shopper_id__in=asked, earned_at__lt=before)
+        for row in rows.values("shopper_id", "kind").annotate(cents=Sum("amount_cents")).order_by():
+            found.setdefault(row["shopper_id"], {})[row["kind"]] = row["cents"]
+    return found
+
+
 def _places(*, zone_id: int, now: datetime) -> dict[int, Point]:
     try:
         return presence.in_zone(zone_id=zone_id, now=now)

@@ -22,7 +22,10 @@ MESSAGES = {
 
 @dataclass(frozen=True)
 class Card:
-    """`declines` is (code, decline_code). `challenge`: when 3-D Secure is asked for. `saves`: can be attached."""
+    """`declines` is (code, decline_code). `challenge`: when 3-D Secure is asked for. `saves`: can be attached.
+
+    `disputes`: what is taken from it is disputed at once.
+    """
 
     alias: str
     number: str
@@ -31,6 +34,7 @@ class Card:
     declines: tuple[str, str] | None = None
     challenge: str = "never"  # never | unless_set_up | always
     saves: bool = True
+    disputes: bool = False
 
     @property
     def last4(self) -> str:
@@ -63,6 +67,7 @@ CARDS = (
         "generic_decline",
         saves=True,
     ),
+    Card("createDispute", "4000000000000259", "Pays; then the bank takes it back", disputes=True),
     Card("threeDSecure2Required", "4000000000003220", "Asks the bank, then pays", challenge="unless_set_up"),
     Card("authenticationRequiredOnSetup", "4000002500003155", "Asks until saved", challenge="unless_set_up"),
     Card("authenticationRequired", "4000002760003184", "Asks the bank every time", challenge="always"),

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from deploy.payments_sandbox import clock, events, invariants, money, routes
+from deploy.payments_sandbox import clock, connect, disputes, events, invariants, money, routes
 from deploy.payments_sandbox.errors import ApiError, invalid
 from deploy.payments_sandbox.faults import Faults
 from deploy.payments_sandbox.state import PREFIXES, Object, Store, public
@@ -43,6 +43,15 @@ def _stored(store: Store, faults: Faults, endpoint: str, given: Object) -> Objec
             return _webhooks(store)
         case "GET /_sandbox/webhooks":
             return _webhooks(store)
+        case "POST /_sandbox/accounts":
+            account = store.get("account", str(given.get("account")), param="account", status=400)
+            return public(connect.decide(store, account, enabled=given.get("enabled") in (True, "true", "1")))
+        case "POST /_sandbox/disputes" if "dispute" in given:
+            dispute = store.get("dispute", str(given["dispute"]), param="dispute", status=400)
+            return public(disputes.close(store, dispute, won=given.get("won") in (True, "true", "1")))
+        case "POST /_sandbox/disputes":
+            charge = store.get("charge", str(given.get("charge")), param="charge", status=400)
+            return public(disputes.create(store, charge))
         case "POST /_sandbox/reset":
             store.clear()
             faults.clear()

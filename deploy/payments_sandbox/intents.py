@@ -1,6 +1,6 @@
 """Payment intents: https://docs.stripe.com/payments/paymentintents/lifecycle"""
 
-from deploy.payments_sandbox import cards, events, methods, money
+from deploy.payments_sandbox import cards, disputes, events, methods, money
 from deploy.payments_sandbox.call import Call, checked_url, merged_metadata
 from deploy.payments_sandbox.errors import ApiError, card_error, invalid, missing, unexpected_state
 from deploy.payments_sandbox.state import Object, Store, given_ones, public
@@ -102,7 +102,14 @@ def capture(call: Call) -> Object:
     intent |= {"amount_capturable": 0, "amount_received": amount, "status": "succeeded", "_due": None}
     events.emit(call.store, "charge.captured", charge)
     events.emit(call.store, "payment_intent.succeeded", call.store.save(intent))
+    _dispute_if_so_inclined(call.store, charge)
     return intent
+
+
+def _dispute_if_so_inclined(store: Store, charge: Object) -> None:
+    method = store.get("payment_method", charge["payment_method"])
+    if cards.BY_ALIAS[method["_card"]].disputes:
+        disputes.create(store, charge)
 
 
 def cancel(call: Call) -> Object:
@@ -189,6 +196,7 @@ def _charge(store: Store, intent: Object, method: Object) -> Object:
     intent |= {"status": "succeeded", "amount_received": intent["amount"]}
     events.emit(store, "charge.succeeded", charge)
     events.emit(store, "payment_intent.succeeded", store.save(intent))
+    _dispute_if_so_inclined(store, charge)
     return intent
 
 

@@ -13,8 +13,11 @@ def report(store: Store) -> Object:
 
 def _violations(store: Store) -> Iterator[str]:
     totals = money.totals(store)
-    if totals["balance"] != totals["captured"] - totals["refunded"]:
-        yield f"balance {totals['balance']} is not captured {totals['captured']} - refunded {totals['refunded']}"
+    if totals["balance"] != totals["captured"] - totals["refunded"] - totals["transferred"] - totals["disputed"]:
+        yield (
+            f"balance {totals['balance']} is not captured {totals['captured']} - refunded {totals['refunded']} - "
+            f"transferred {totals['transferred']} - disputed {totals['disputed']}"
+        )
     refunds = store.all("refund")
     returned = _grouped(refunds, "charge")
     movements = Counter((one["source"], one["amount"]) for one in store.all("balance_transaction"))
@@ -26,6 +29,17 @@ def _violations(store: Store) -> Iterator[str]:
     for refund in refunds:
         if refund["balance_transaction"] and movements.pop((refund["id"], -refund["amount"]), 0) != 1:
             yield f"{refund['id']} has not exactly one balance transaction of its amount"
+    for kind, sign in (("transfer", -1), ("transfer_reversal", 1)):
+        for one in store.all(kind):
+            if movements.pop((one["id"], sign * one["amount"]), 0) != 1:
+                yield f"{one['id']} has not exactly one balance transaction of its amount"
+    for transfer in store.all("transfer"):
+        if not 0 <= transfer["amount_reversed"] <= transfer["amount"]:
+            yield f"{transfer['id']} took back {transfer['amount_reversed']} of {transfer['amount']}"
+    for dispute in store.all("dispute"):
+        for sign in (-1, 1) if dispute["status"] == "won" else (-1,):
+            if movements.pop((dispute["id"], sign * dispute["amount"]), 0) != 1:
+                yield f"{dispute['id']} has not exactly one balance transaction of {sign * dispute['amount']}"
     for (source, amount), times in movements.items():
         yield f"{times} balance transactions of {amount} for {source} belong to no movement"
     attempts = _grouped(charges, "payment_intent")

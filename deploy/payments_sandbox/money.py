@@ -152,6 +152,9 @@ def totals(store: Store) -> dict[str, int]:
         "refunded": moved_back.get(1, 0),
         "released": moved_back.get(0, 0),
         "held": sum(store.sums("payment_intent", "amount_capturable").values()),
+        "disputed": sum(store.sums("dispute", "amount", where="json_extract(body, '$.status') <> 'won'").values()),
+        "transferred": sum(store.sums("transfer", "amount").values())
+        - sum(store.sums("transfer", "amount_reversed").values()),
         "balance": sum(store.sums("balance_transaction", "amount").values()),
     }
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from html import escape
 from urllib.parse import urlencode
 
-from deploy.payments_sandbox import cards, intents, money, setups
+from deploy.payments_sandbox import cards, connect, intents, money, setups
 from deploy.payments_sandbox.call import Call
 from deploy.payments_sandbox.errors import ApiError
 from deploy.payments_sandbox.faults import KINDS, Faults
@@ -50,9 +50,31 @@ def page(store: Store, faults: Faults, method: str, path: str, given: Object, ba
         return _checkout(store, subject, method, given, base_url)
     if found and subject and found[1] == "3ds" and subject["object"] in ("payment_intent", "setup_intent"):
         return _bank(store, subject, given if method == "POST" else {})
+    account = re.fullmatch(r"/onboard/([A-Za-z0-9_]+)", path)
+    owner = store.find(account[1]) if account else None
+    if owner and owner["object"] == "account":
+        return _onboarding(store, owner, method)
     return Page(
         _html("Not found", "<main><h1>There is nothing here</h1><p><a href='/'>Payments sandbox</a></main>"), 404
     )
+
+
+# Being paid
+
+
+def _onboarding(store: Store, account: Object, method: str) -> Page:
+    """Stripe asks here for identity and bank account; we only ask whether to say that all is well."""
+    back = account.get("_return_url") or "/"
+    if method == "POST":
+        connect.decide(store, account, enabled=True)
+        return Page(location=back)
+    body = (
+        "<main class=narrow><h1>Being paid</h1>"
+        "<p class=note>Stripe would ask here who you are and for a bank account. Nothing is asked in the sandbox.</p>"
+        f"<form method=post><button>Say that {escape(account['id'])} is complete</button></form>"
+        f"<p><a href='{escape(back)}'>Not now</a></main>"
+    )
+    return Page(_html("Being paid", body))
 
 
 # Typing a card

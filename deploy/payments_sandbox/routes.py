@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from deploy.payments_sandbox import intents, methods, money, reading, setups
+from deploy.payments_sandbox import connect, intents, methods, money, reading, setups
 from deploy.payments_sandbox.call import Call, merged_metadata
 from deploy.payments_sandbox.state import Object
 
@@ -90,6 +90,16 @@ ROUTES = (
     Route("POST /v1/refunds", "RefundCreateParams", intents.refund),
     _read("/v1/refunds", "refund", "Refund"),
     _list("/v1/refunds", "refund", "Refund"),
+    _read("/v1/disputes", "dispute", "Dispute"),
+    _list("/v1/disputes", "dispute", "Dispute"),
+    Route("POST /v1/accounts", "AccountCreateParams", connect.create_account),
+    _read("/v1/accounts", "account", "Account"),
+    _list("/v1/accounts", "account", "Account"),
+    Route("POST /v1/account_links", "AccountLinkCreateParams", connect.create_link),
+    Route("POST /v1/transfers", "TransferCreateParams", connect.create_transfer),
+    Route("POST /v1/transfers/{id}/reversals", "TransferReversalCreateParams", connect.reverse),
+    _read("/v1/transfers", "transfer", "Transfer"),
+    _list("/v1/transfers", "transfer", "Transfer"),
     Route("GET /v1/balance", "BalanceRetrieveParams", _balance),
     _read("/v1/balance_transactions", "balance_transaction", "BalanceTransaction"),
     _list("/v1/balance_transactions", "balance_transaction", "BalanceTransaction"),

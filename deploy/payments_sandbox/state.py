@@ -35,6 +35,10 @@ PREFIXES = {
     "balance_transaction": "txn_",
     "event": "evt_",
     "webhook_endpoint": "we_",
+    "dispute": "du_",
+    "account": "acct_",
+    "transfer": "tr_",
+    "transfer_reversal": "trr_",
 }
 _ALPHABET = string.ascii_letters + string.digits
 _LINKS = ("customer", "payment_intent", "charge", "source")
@@ -59,8 +63,9 @@ _SHOWN_IN_FULL = {
     "checkout.session": stripe.checkout.Session,
     "charge": stripe.Charge,
     "refund": stripe.Refund,
+    "transfer": stripe.Transfer,
 }
-_WITHOUT_LIVEMODE = {"balance_transaction", "refund"}
+_WITHOUT_LIVEMODE = {"balance_transaction", "refund", "account", "transfer_reversal"}
 _ONLY_WHEN_EXPANDED = {"refunds", "line_items", "level3"}
 
 

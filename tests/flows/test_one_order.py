@@ -106,6 +106,7 @@ def test_an_order_over_three_keyspaces(bank, here, there):
         (home, "orders_orderadjustment"): len(order["adjustments"]),
         (home, "orders_orderevent"): 8,
         (home, "payments_payment"): 1,
+        (home, "ledger_ledgerentry"): 6,  # items, commission, fee, tip; captured; the tip passed on
         (shop, "inventory_reservation"): 3,
         (shop, "inventory_stockmovement"): 2,
         (shop, "slots_windowhold"): 1,

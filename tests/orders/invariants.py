@@ -2,12 +2,15 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterator
+from datetime import timedelta
 
 import sharding
+from apps.common import clock
 from apps.common.models import OutboxMessage, QuarantinedMessage
 from apps.inventory import models as inventory
-from apps.orders import domain, models
+from apps.orders import domain, models, services
 from apps.orders.domain import Phase, Status
+from apps.payments import services as payments
 from apps.slots import models as slots
 from tests.orders.provider import Provider
 
@@ -29,6 +32,7 @@ def violations(provider: Provider, *, store_id: int, waiting: Collection[int] = 
     return [
         *_orders(orders, waiting),
         *_money(orders, provider, waiting),
+        *_ledger(),
         *_stock(store_id, holding, waiting),
         *_windows(store_id, holding, waiting),
         *_messages(),
@@ -65,11 +69,25 @@ def _money(orders: list[models.Order], provider: Provider, waiting: Collection[i
         taken = sum(intent.received_cents for intent in intents)
         if taken != (order.captured_cents or 0):
             yield f"{order}: {taken} cents were taken, {order.captured_cents} noted"
+        back = sum(provider.returned_cents(i.id) for i in intents)
+        decided = -sum(order.adjustments.filter(phase=Phase.REFUND).values_list("amount_cents", flat=True))
+        if back != decided:
+            yield f"{order}: {back} cents were given back, {decided} decided to be"
         final = sum(order.adjustments.filter(phase=Phase.FINAL).values_list("amount_cents", flat=True))
         if order.captured_cents is not None and order.captured_cents != final:
             yield f"{order}: {order.captured_cents} cents captured, the final lines come to {final}"
         if order.status == Status.DELIVERED and order.captured_cents is None:
             yield f"{order}: delivered and not paid for"
+
+
+def _ledger() -> list[str]:
+    """Every cent of every order, as ``manage.py ledger check`` explains it an hour later."""
+    found: list[str] = []
+    later = clock.now() + timedelta(hours=1)
+    for alias in sharding.aliases("customer"):
+        services.audit(using=alias, now=later, tell=lambda what, cents: found.append(what))
+    payments.compare_with_provider(now=later, tell=lambda what, cents: found.append(what))
+    return found
 
 
 def _stock(store_id: int, holding: list[models.Order], waiting: Collection[int]) -> Iterator[str]:

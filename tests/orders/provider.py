@@ -1,6 +1,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from typing_extensions import override
 
@@ -16,9 +16,14 @@ class Provider(FakeGateway):
     """The payments app's fake provider, which can also be out of reach for a while."""
 
     is_down: bool = False
+    declines_from_now: bool = False
 
     def intents_of(self, order_id: int) -> list[Intent]:
         return [i for i in self.intents.values() if i.reference is not None and i.reference.order_id == order_id]
+
+    @override
+    def authorise(self, *, card: str, **named: Any) -> Intent:
+        return super().authorise(card="pm_card_chargeCustomerFail" if self.declines_from_now else card, **named)
 
     @override
     def _once(self, method: str, key: str, work: Callable[[], T]) -> T:

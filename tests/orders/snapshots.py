@@ -7,7 +7,19 @@ from django.db import connections
 
 import sharding
 
-_LABELS = ("accounts", "carts", "catalog", "inventory", "orders", "payments", "pricing", "slots", "stores", "common")
+_LABELS = (
+    "accounts",
+    "carts",
+    "catalog",
+    "inventory",
+    "ledger",
+    "orders",
+    "payments",
+    "pricing",
+    "slots",
+    "stores",
+    "common",
+)
 Snapshot = dict[tuple[str, str], tuple[int, str]]
 
 

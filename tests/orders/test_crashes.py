@@ -6,13 +6,18 @@ The points are not listed here: each scenario is run once to find them, then onc
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
+from django.test import override_settings
 
 import sharding
 from apps.carts import selectors as carts
 from apps.common import clock, outbox
+from apps.common.money import Money
 from apps.orders import models, selectors, services
+from apps.orders.types import RefundLine
+from apps.payments import services as payments
 from tests.orders.factories import (
     ASKS,
     DECLINES,
@@ -92,6 +97,33 @@ def deliver(stage):
     relay_once()  # among others the event that takes the money
 
 
+def delivered_and_paid(stage):
+    placed(stage)
+    bring(stage)
+    outbox.drain()
+
+
+def give_back(stage):
+    """One line, then a courtesy; the events that send the money, and the news of it."""
+    order = selectors.order_for_staff(order_id=stage.order_id)
+    asked = {"order_id": order.id, "actor": "staff:1", "now": MORNING}
+    services.refund(
+        **asked, key="a", reason="missing", lines=[RefundLine(line_id=order.lines[1].id, quantity=Decimal(1))]
+    )
+    services.refund(**asked, key="b", reason="late", amount=Money(100))
+    relay_once()
+    relay_once()
+
+
+def placed_far_ahead(stage):
+    """Ordered when the window was too far away to hold any money; now it is near."""
+    with override_settings(PAYMENT_HOLD_DAYS=0):
+        stage.place()
+    outbox.drain()
+    assert stage.provider.intents_of(stage.order_id) == []
+    models.Order.objects.filter(pk=stage.order_id).update(due_at=MORNING)
+
+
 def told(stage):
     relay_once()
 
@@ -115,9 +147,11 @@ SCENARIOS = [
     Scenario("place, provider silent", place, frozenset({"brand_new"}), prepare=silent, afterwards=speaking),
     Scenario("place, bank never answered", place, frozenset({"rejected"}), card=ASKS),
     Scenario("tell of a confirmed order", told, frozenset({"brand_new"}), prepare=place),
+    Scenario("hold later", resume, frozenset({"brand_new"}), prepare=placed_far_ahead),
     Scenario("resume after the bank", resume, frozenset({"brand_new"}), prepare=placed_and_approved, card=ASKS),
     Scenario("cancel", cancel, frozenset({"brand_new", "canceled"}), prepare=placed),
     Scenario("tell of a canceled order", told, frozenset({"canceled"}), prepare=canceled_untold),
+    Scenario("give back", give_back, frozenset({"delivered"}), prepare=delivered_and_paid, afterwards=give_back),
     Scenario("deliver and take the money", deliver, frozenset({"delivered"}), prepare=placed, afterwards=bring),
 ]
 
@@ -131,13 +165,18 @@ def stage_for(scenario, provider):
     return stage
 
 
+def sweep(now):
+    for alias in sharding.aliases("customer"):
+        services.sweep(using=alias, now=now)
+        payments.sweep(using=alias, now=now)
+
+
 def first_attempt(scenario, stage):
     """How a recovery begins: the client asks again, and sweepers and relays come round once."""
     scenario.afterwards(stage)
     if scenario.act is place:
         stage.place(after=timedelta(minutes=1))
-    for alias in sharding.aliases("customer"):
-        services.sweep(using=alias, now=MORNING + timedelta(minutes=1))
+    sweep(MORNING + timedelta(minutes=1))
     relay_once()
 
 
@@ -147,8 +186,7 @@ def recover(scenario, stage):
     for minutes in (1, 12, 16):  # a second look, the end of the bank's time, the last look at what ended
         now = MORNING + timedelta(minutes=minutes)
         with clock.shifted_to(now):
-            for alias in sharding.aliases("customer"):
-                services.sweep(using=alias, now=now)
+            sweep(now)
             outbox.drain()
 
 

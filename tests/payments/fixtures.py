@@ -52,6 +52,30 @@ class Sandbox:
         answered = HTTP.post(url, data={"answer": answer})
         assert answered.status_code < 400
 
+    def refund_by_hand(self, charge: str, cents: int) -> None:
+        """As somebody does on the provider's own pages."""
+        given = {"charge": charge, "amount": str(cents)}
+        headers = {"Authorization": "Bearer sk_test_by_hand"}
+        HTTP.post(f"{self.url}/v1/refunds", data=given, headers=headers).raise_for_status()
+
+    def decide(self, account: str, *, enabled: bool) -> None:
+        """The provider has looked at an account that is to be paid."""
+        self._post("accounts", account=account, enabled=enabled)
+
+    def dispute(self, charge: str) -> str:
+        """The customer's bank takes a charge back; returns the dispute's id."""
+        made = HTTP.post(f"{self.url}/_sandbox/disputes", json={"charge": charge}).raise_for_status().json()
+        return str(made["id"])
+
+    def decide_dispute(self, dispute: str, *, won: bool) -> None:
+        self._post("disputes", dispute=dispute, won=won)
+
+    def totals(self) -> dict[str, int]:
+        report = HTTP.get(f"{self.url}/_sandbox/invariants").json()
+        assert report["violations"] == []
+        found: dict[str, int] = report["totals"]
+        return found
+
     def type_card(self, url: str, *, number: str) -> None:
         """Fill in the page on which a customer saves a card."""
         answered = HTTP.post(url, data={"number": number, "expiry": "12/40", "cvc": "123"})

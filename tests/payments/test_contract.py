@@ -13,7 +13,7 @@ from stripe.params import checkout
 
 from apps.common.money import Money
 from apps.payments.errors import UnexpectedState
-from apps.payments.gateway import Reference
+from apps.payments.gateway import Party, Reference
 from apps.payments.stripe_gateway import StripeGateway
 
 TYPES = {
@@ -26,7 +26,19 @@ TYPES = {
     "get /v1/payment_intents/ID": params.PaymentIntentRetrieveParams,
     "post /v1/payment_intents/ID/capture": params.PaymentIntentCaptureParams,
     "post /v1/payment_intents/ID/cancel": params.PaymentIntentCancelParams,
+    "post /v1/setup_intents": params.SetupIntentCreateParams,
+    "get /v1/setup_intents/ID": params.SetupIntentRetrieveParams,
+    "get /v1/disputes": params.DisputeListParams,
+    "post /v1/accounts": params.AccountCreateParams,
+    "get /v1/accounts/ID": params.AccountRetrieveParams,
+    "post /v1/account_links": params.AccountLinkCreateParams,
+    "post /v1/transfers": params.TransferCreateParams,
+    "get /v1/transfers": params.TransferListParams,
+    "get /v1/transfers/ID": params.TransferRetrieveParams,
+    "post /v1/transfers/ID/reversals": params.TransferReversalCreateParams,
     "post /v1/refunds": params.RefundCreateParams,
+    "get /v1/refunds": params.RefundListParams,
+    "get /v1/balance_transactions": params.BalanceTransactionListParams,
 }
 OPTIONS = {"api_key", "stripe_version", "stripe_account", "stripe_context", "max_network_retries", "idempotency_key",
            "content_type", "headers"}  # fmt: skip
@@ -41,7 +53,7 @@ class Recorder(stripe.RequestsClient):
 
     def request(self, method: str, url: str, headers: Any, post_data: Any = None) -> Any:
         parts = urlsplit(url)
-        path = re.sub(r"/(cs|pm|pi)_\w+", "/ID", parts.path)
+        path = re.sub(r"/(cs|pm|pi|seti|acct|tr)_\w+", "/ID", parts.path)
         fields = dict(parse_qsl(post_data if method == "post" else parts.query))
         self.sent.append((f"{method} {path}", fields, headers.get("Idempotency-Key")))
         return super().request(method, url, headers, post_data)
@@ -121,11 +133,46 @@ def sent(sandbox):
         assert gateway.find(customer=customer, reference=reference) == gateway.retrieve(intent.id) == intent
         if step == "estimate":
             assert gateway.capture(intent.id, amount=Money(4000), key="order-12:estimate:2").received_cents == 4000
-            gateway.refund(intent.id, amount=Money(1000), key="order-12:estimate:3")
+            made = gateway.refund(
+                intent.id, amount=Money(1000), reference=reference, number=1, key="order-12:estimate.refund-1:1"
+            )
+            assert gateway.refunds(intent.id) == (made,)
             with pytest.raises(UnexpectedState):
                 gateway.cancel(intent.id, key="order-12:estimate:4")
         else:
             assert gateway.cancel(intent.id, key="order-12:overage:2").status == "canceled"
+    later = Reference(customer_id=1, order_id=13, step="estimate", attempt=1)
+    check = gateway.check(
+        customer=customer, card=card, reference=later, return_url="https://a.example/", key="order-13:estimate:1"
+    )
+    assert (check.status, check.reference) == ("ready", later)
+    assert gateway.retrieve_check(check.id) == check
+    gateway.authorise(
+        customer=customer, card=card, amount=Money(5000), reference=later, return_url="", key="order-13:estimate:2"
+    )
+    tip = Reference(customer_id=1, order_id=12, step="tip", attempt=1)
+    taken = gateway.charge(customer=customer, card=card, amount=Money(300), reference=tip, key="order-12:tip:1")
+    assert (taken.status, taken.received_cents) == ("captured", 300)
+    assert gateway.movements()[0].source == taken.id
+    newest = gateway.movements()[1]
+    sandbox.dispute(next(one["id"] for one in sandbox.objects("charge") if one["payment_intent"] == taken.id))
+    assert [(one.status, one.cents) for one in gateway.disputes(taken.id)] == [("open", 300)]
+    assert (gateway.movements()[0].cause, gateway.movements()[0].cents) == ("disputed", -300)
+    account = gateway.create_account(party=Party(kind="store", id=7), key="account-store-7:1").id
+    assert gateway.account(account).status == "pending"
+    page = gateway.account_page(account, return_url="https://a.example/", refresh_url="https://a.example/")
+    assert page.endswith(account)
+    sandbox.decide(account, enabled=True)
+    sandbox.advance(seconds=3 * 86_400)
+    gone = gateway.transfer(account, amount=Money(200), transfer=5, key="transfer-5:1")
+    assert gateway.find_transfer(account, transfer=5) == gateway.retrieve_transfer(gone.id) == gone
+    assert gateway.take_back(gone.id, amount=Money(50), key="transfer-5:back-50").reversed_cents == 50
+    assert [(one.cause, one.cents, one.source) for one in gateway.movements()[:2]] == [
+        ("taken_back", 50, gone.id),
+        ("transferred", -200, gone.id),
+    ]
+    assert (newest.cause, newest.cents) == ("refunded", -1000)
+    assert [one.cents for one in gateway.movements(after=newest.id)] == [4000]
     return recorder.sent
 
 
@@ -135,15 +182,23 @@ def test_every_request_is_what_the_sdk_describes(sent):
 
 
 def test_every_call_that_moves_money_has_our_key(sent):
-    moving = re.compile(r"post /v1/(customers|refunds|payment_intents(/ID/\w+)?)$")
+    moving = re.compile(
+        r"post /v1/(customers|refunds|setup_intents|accounts|transfers(/ID/reversals)?|payment_intents(/ID/\w+)?)$"
+    )
     assert [key for endpoint, _, key in sent if moving.match(endpoint)] == [
         "customer-1:1",
         "order-12:estimate:1",
         "order-12:estimate:2",
-        "order-12:estimate:3",
+        "order-12:estimate.refund-1:1",
         "order-12:estimate:4",
         "order-12:overage:1",
         "order-12:overage:2",
+        "order-13:estimate:1",
+        "order-13:estimate:2",
+        "order-12:tip:1",
+        "account-store-7:1",
+        "transfer-5:1",
+        "transfer-5:back-50",
     ]
 
 

@@ -22,7 +22,6 @@ def test_what_is_over_stays_over():
     assert {status for status, following in domain.NEXT.items() if not following} == {
         Status.CAPTURED,
         Status.VOIDED,
-        Status.EXPIRED,
     }
 
 

@@ -13,6 +13,10 @@ from deploy.payments_sandbox.server import Server
 from tests.payments_sandbox.conftest import hold, pay
 
 CLASSES = {
+    "account": stripe.Account,
+    "dispute": stripe.Dispute,
+    "transfer": stripe.Transfer,
+    "transfer_reversal": stripe.TransferReversal,
     "balance_transaction": stripe.BalanceTransaction,
     "charge": stripe.Charge,
     "checkout.session": stripe.checkout.Session,
@@ -44,6 +48,13 @@ def test_every_object_has_the_fields_the_sdk_knows(client: stripe.StripeClient, 
     client.v1.refunds.create({"payment_intent": pay(client, customer=customer.id).id})
     with pytest.raises(stripe.CardError):
         pay(client, "pm_card_chargeDeclined")
+    pay(client, "pm_card_createDispute")
+    account = client.v1.accounts.create({"type": "express", "capabilities": {"transfers": {"requested": True}}})
+    control("accounts", account=account.id, enabled=True)
+    pay(client, customer=customer.id)
+    control("clock", advance=3 * 86_400)
+    sent = client.v1.transfers.create({"amount": 500, "currency": "usd", "destination": account.id})
+    client.v1.transfers.reversals.create(sent.id, {"amount": 100})
     objects = control("dump")["objects"]
     assert objects.keys() == CLASSES.keys()
     for kind, expected in CLASSES.items():

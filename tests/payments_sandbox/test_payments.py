@@ -133,7 +133,15 @@ def test_part_of_a_hold_is_captured_and_the_rest_released(client: stripe.StripeC
     assert [one.amount for one in client.v1.balance_transactions.list().data] == [700]
     report = control("invariants")
     assert report["violations"] == []
-    assert report["totals"] == {"captured": 700, "refunded": 0, "released": 300, "held": 0, "balance": 700}
+    assert report["totals"] == {
+        "captured": 700,
+        "refunded": 0,
+        "released": 300,
+        "held": 0,
+        "disputed": 0,
+        "transferred": 0,
+        "balance": 700,
+    }
 
 
 def test_never_more_than_was_held(client: stripe.StripeClient) -> None:

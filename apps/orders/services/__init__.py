@@ -5,20 +5,26 @@ same work wherever it stopped; ``sweep`` finds the orders that need it. Everythi
 along the state table by ``transition``.
 """
 
+from apps.orders.services.auditing import audit
 from apps.orders.services.canceling import cancel
 from apps.orders.services.completing import resume, secure, sweep, undo
 from apps.orders.services.moving import transition
 from apps.orders.services.picking import finalise, record_line
 from apps.orders.services.pins import check_pin
 from apps.orders.services.placing import place, return_to_cart
+from apps.orders.services.refunding import note_refund, pay_refund, refund
 from apps.orders.services.settling import settle
 
 __all__ = [
+    "audit",
     "cancel",
     "check_pin",
     "finalise",
+    "note_refund",
+    "pay_refund",
     "place",
     "record_line",
+    "refund",
     "resume",
     "return_to_cart",
     "secure",

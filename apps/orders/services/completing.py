@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from django.conf import settings
 
@@ -23,7 +24,7 @@ from apps.inventory.errors import OutOfStock, ReservationConsumed
 from apps.orders import domain, models, selectors
 from apps.orders.domain import Status
 from apps.orders.errors import IllegalTransition, OrderNotFound
-from apps.orders.services import moving, settling
+from apps.orders.services import holding, moving, settling
 from apps.orders.types import Placed, SweepReport
 from apps.payments import selectors as payment_selectors
 from apps.payments import services as payments
@@ -43,7 +44,8 @@ MAX_FAILURES = 3
 def resume(*, order_id: int, now: datetime) -> Placed:
     """Do what is left to do for the order and say where it then stands; nothing when nothing is left.
 
-    Pending: reserve, authorise, confirm or reject. Rejected, canceled, returned: release and void.
+    Pending: reserve, authorise (or check the card, where the window is far away), confirm or reject. Under way: hold
+    what was only checked, or has expired. Rejected, canceled, returned: release and void.
     Delivered: capture. Raises ``ProviderUnavailable`` or a database error when that fails in a way
     that time may heal; the sweeper comes back to it.
     """
@@ -55,6 +57,8 @@ def resume(*, order_id: int, now: datetime) -> Placed:
         undo(order_id=order_id, now=now)
     elif status is Status.DELIVERED:
         settling.settle(order_id=order_id, now=now)
+    else:
+        holding.hold(order, now=now)
     return standing(_order(order_id))
 
 
@@ -173,6 +177,8 @@ def _follow(order: models.Order, payment: Payment, now: datetime, lines: Sequenc
     match payment.status:
         case "authorised":
             _move(order, Status.BRAND_NEW, now, lines)
+        case "checked":
+            _move(order, Status.BRAND_NEW, now, lines, due_at=holding.hold_at(order))
         case "requires_action":
             patience_ends = order.placed_at + domain.HOLD if order.status == Status.PENDING else order.pay_by
             if now >= patience_ends:
@@ -214,7 +220,8 @@ def _payment(order: models.Order, now: datetime, *, is_new: bool) -> Payment:
     made = () if is_new else payment_selectors.payments(customer_id=order.customer_id, order_id=order.pk)
     if any(payment.step == settling.STEP and payment.status == "requires_action" for payment in made):
         return payments.refresh(customer_id=order.customer_id, order_id=order.pk, step=settling.STEP, now=now)
-    return payments.authorise(
+    ask = payments.prepare if now < holding.hold_at(order) else payments.authorise
+    return ask(
         customer_id=order.customer_id,
         order_id=order.pk,
         step=settling.STEP,
@@ -230,7 +237,7 @@ def _reject(order: models.Order, code: str, now: datetime) -> None:
 
 
 def _move(
-    order: models.Order, to: Status, now: datetime, lines: Sequence[models.OrderLine] | None = None, **changes: str
+    order: models.Order, to: Status, now: datetime, lines: Sequence[models.OrderLine] | None = None, **changes: Any
 ) -> None:
     """Take the step, unless somebody was faster: when the order has ended meanwhile, what we reserved is given back."""
     try:

@@ -7,6 +7,7 @@ from typing import Any
 import sharding
 from apps.common import outbox
 from apps.common.events import Event
+from apps.ledger import services as ledger
 from apps.orders import domain, models, selectors
 from apps.orders.domain import Status
 from apps.orders.errors import IllegalTransition, OrderNotFound
@@ -70,6 +71,15 @@ def move(
             is_old = False
         for column, value in columns.items():
             setattr(order, column, value)
+        if to is Status.DELIVERED:
+            ledger.book_sale(
+                customer_id=order.customer_id,
+                order_id=order_id,
+                store_id=order.store_id,
+                cents_by_kind=selectors.cents_by_kind(order_id=order_id, phase=domain.Phase.FINAL),
+                currency=order.currency,
+                now=now,
+            )
         note(order, before=before, actor=actor, now=now, data=data, also=_announcements(order, before, lines))
     return True
 

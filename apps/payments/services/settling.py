@@ -63,6 +63,10 @@ def resume_capture(row: models.Payment, *, now: datetime) -> models.Payment:
 
 
 def release(row: models.Payment, *, now: datetime) -> models.Payment:
+    if row.status in (Status.CHECKING, Status.CHECKED):
+        row = states.forget_check(row, now=now)
+        if row.status == Status.VOIDED:
+            return row
     if row.status != Status.VOIDING:
         begun = states.begin(row, Status.VOIDING, now=now)
         if begun is None:
@@ -82,7 +86,7 @@ def release(row: models.Payment, *, now: datetime) -> models.Payment:
 def _nothing_captured(row: models.Payment, *, now: datetime) -> models.Payment:
     if row.status == Status.VOIDED:
         return row
-    if row.status not in (Status.AUTHORISED, Status.VOIDING):
+    if row.status not in (Status.AUTHORISED, Status.VOIDING, Status.CHECKED):
         raise NotCapturable("There is no authorisation to release.")
     return release(row, now=now)
 

@@ -2,15 +2,19 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import sharding
 from apps.common import outbox
+from apps.common.money import Money
+from apps.ledger import services as ledger
 from apps.payments import domain, gateway, models
 from apps.payments.errors import PaymentNotFound, ProviderUnavailable, UnexpectedState
 from apps.payments.events import PaymentUpdated
-from apps.payments.gateway import Intent, Reference
+from apps.payments.gateway import CardCheck, Intent, Reference
 from apps.payments.types import PaymentStatus as Status
+
+Answer = TypeVar("Answer")
 
 KEY_LIFETIME = timedelta(hours=23)
 """The provider remembers a key for 24 hours; later it would do the work again."""
@@ -73,7 +77,7 @@ def is_key_old(row: models.Payment, *, now: datetime) -> bool:
     return now - row.key_made_at > KEY_LIFETIME
 
 
-def keyed(row: models.Payment, call: Callable[[str], Intent], *, now: datetime) -> Intent:
+def keyed(row: models.Payment, call: Callable[[str], Answer], *, now: datetime) -> Answer:
     """``call(key)`` with the row's key, and once more with a fresh one if the provider only repeats a stored failure.
 
     For calls that the intent's own state keeps from being done twice.
@@ -112,6 +116,27 @@ def take(row: models.Payment, intent: Intent, *, now: datetime) -> models.Paymen
     return _follow(row, released, now=now)
 
 
+def is_check(row: models.Payment) -> bool:
+    """Whether the provider is asked, or was last asked, about the card alone: nothing is held."""
+    is_asked_back = row.status == Status.REQUIRES_ACTION and not row.intent_id
+    return row.status in (Status.CHECKING, Status.CHECKED) or is_asked_back
+
+
+def take_check(row: models.Payment, check: CardCheck, *, now: datetime) -> models.Payment:
+    """Make ``row`` say what the provider says of ``check``; old news, and news of another try, change nothing."""
+    if check.reference in (None, reference(row)):
+        changes = {"check_id": check.id, "action_url": check.action_url, "failure_code": check.failure_code}
+        only = {"attempt": row.attempt, "check_id__in": ["", check.id], "intent_id": ""}
+        _move(row, domain.CHECKS[check.status], now=now, only=only, **changes)
+    return again(row)
+
+
+def forget_check(row: models.Payment, *, now: datetime) -> models.Payment:
+    """Nobody wants the payment any more, and nothing is held for it."""
+    _move(row, Status.VOIDED, now=now, only={"version": row.version, "intent_id": ""})
+    return again(row)
+
+
 def _is_stray(row: models.Payment, intent: Intent) -> bool:
     return row.status in domain.ENDED or row.intent_id not in ("", intent.id)
 
@@ -133,7 +158,7 @@ def _follow(row: models.Payment, intent: Intent, *, now: datetime) -> models.Pay
 
 
 def _move(row: models.Payment, target: Status, *, now: datetime, only: dict[str, Any], **changes: Any) -> bool:
-    """One guarded UPDATE and its event: ``row`` has moved then. False if it is not where it could move from."""
+    """One guarded UPDATE, its event and its booking: ``row`` has moved then. False if it could not move from there."""
     rows = models.Payment.objects.filter(
         customer_id=row.customer_id, pk=row.pk, status__in=domain.sources(target), **only
     )
@@ -141,6 +166,8 @@ def _move(row: models.Payment, target: Status, *, now: datetime, only: dict[str,
     def change() -> bool:
         if not rows.update(status=target, changed_at=now, checked_at=now, **changes):
             return False
+        if target is Status.CAPTURED:
+            _book_capture(row, changes["captured_cents"], now=now)
         outbox.emit(
             PaymentUpdated(customer_id=row.customer_id, order_id=row.order_id, step=row.step, status=target),
             using=home.alias,
@@ -153,3 +180,14 @@ def _move(row: models.Payment, target: Status, *, now: datetime, only: dict[str,
         for column, value in {"status": target, "changed_at": now, "checked_at": now, **changes}.items():
             setattr(row, column, value)
     return is_moved
+
+
+def _book_capture(row: models.Payment, cents: int, *, now: datetime) -> None:
+    ledger.book_capture(
+        customer_id=row.customer_id,
+        order_id=row.order_id,
+        step=row.step,
+        version=row.attempt,
+        amount=Money(cents, row.currency),
+        now=now,
+    )

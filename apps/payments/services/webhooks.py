@@ -16,9 +16,13 @@ from apps.common import outbox
 from apps.payments import gateway, models, signatures
 from apps.payments.errors import BadSignature, CardNotFound, CardPageUnfinished, UnknownObject
 from apps.payments.events import StripeEventReceived
-from apps.payments.services import cards, states
+from apps.payments.services import accounts, cards, disputing, paying_out, refunding, states
 
 logger = logging.getLogger(__name__)
+
+ABOUT_REFUNDS = frozenset(
+    {"charge.refunded", "charge.refund.updated", "refund.created", "refund.updated", "refund.failed"}
+)
 
 
 def receive_event(*, payload: bytes, signature: str, now: datetime) -> None:
@@ -43,12 +47,22 @@ def handle_event(*, event_id: str, now: datetime) -> None:
         return
     if event.type.startswith("payment_intent."):
         _follow_intent(event.payload["object"], now=now)
+    elif event.type.startswith("setup_intent."):
+        _follow_check(event.payload["object"], now=now)
+    elif event.type == "account.updated":
+        accounts.follow(event.payload["object"], now=now)
+    elif event.type.startswith("transfer."):
+        paying_out.follow(event.payload["object"], now=now)
+    elif event.type in ABOUT_REFUNDS or event.type.startswith("charge.dispute."):
+        _follow_intent(event.payload.get("intent", ""), now=now, money_back=True)
     elif event.type == "checkout.session.completed":
         _keep_card(event.payload, now=now)
     models.StripeEvent.objects.filter(pk=event_id).update(handled_at=now)
 
 
-def _follow_intent(intent_id: str, *, now: datetime) -> None:
+def _follow_intent(intent_id: str, *, now: datetime, money_back: bool = False) -> None:
+    if not intent_id:
+        return
     try:
         intent = gateway.current().retrieve(intent_id)
     except UnknownObject:
@@ -62,7 +76,25 @@ def _follow_intent(intent_id: str, *, now: datetime) -> None:
     if row is None:
         logger.error("payments.intent_without_payment %s", intent_id)
         return
-    states.take(row, intent, now=now)
+    row = states.take(row, intent, now=now)
+    if money_back and row.intent_id == intent_id:
+        refunding.follow(row, now=now)
+        disputing.follow(row, now=now)
+
+
+def _follow_check(check_id: str, *, now: datetime) -> None:
+    try:
+        check = gateway.current().retrieve_check(check_id)
+    except UnknownObject:
+        logger.warning("payments.event_of_unknown_check %s", check_id)
+        return
+    if check.reference is None:
+        return  # a card page's
+    row = models.Payment.objects.filter(
+        customer_id=check.reference.customer_id, order_id=check.reference.order_id, step=check.reference.step
+    ).first()
+    if row is not None and states.is_check(row):
+        states.take_check(row, check, now=now)
 
 
 def _keep_card(payload: dict[str, Any], *, now: datetime) -> None:
@@ -83,7 +115,11 @@ def _read(payload: bytes) -> dict[str, Any]:
         return {
             "id": str(event["id"])[:80],
             "type": str(event["type"])[:80],
-            "payload": {"object": str(subject.get("id", "")), "owner": str(subject.get("client_reference_id") or "")},
+            "payload": {
+                "object": str(subject.get("id", "")),
+                "owner": str(subject.get("client_reference_id") or ""),
+                "intent": str(subject.get("payment_intent") or ""),
+            },
         }
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadSignature("This is not an event.") from error
