@@ -2,21 +2,25 @@
 
 import math
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+from apps.common import driving
 from apps.slots.errors import HoldDiffers, HoldGone, HoldNotFound, WindowInvalid
-from apps.slots.types import Plan, PlannedWindow
+from apps.slots.types import Plan, PlannedWindow, Shift
 from apps.stores.types import OpeningHours
 
-IMMEDIATE, SCHEDULED = "immediate", "scheduled"
-KINDS = (IMMEDIATE, SCHEDULED)
+IMMEDIATE, SCHEDULED, PRIORITY = "immediate", "scheduled", "priority"
+KINDS = (IMMEDIATE, SCHEDULED, PRIORITY)
 HELD, CONFIRMED, RELEASED = "held", "confirmed", "released"
 HOLD_STATES = (HELD, CONFIRMED, RELEASED)
 
 DAYS_AHEAD = 7
 MAX_DAYS = 31
+MIN_MINUTES = 15
+MOST = 1_000_000
 MAX_MINUTES = 24 * 60
 
 _BASE_MINUTES = Decimal(12)  # to walk in, check out, bag and hand over
@@ -24,9 +28,14 @@ _LINE_MINUTES = Decimal("1.25")
 _UNIT_MINUTES = Decimal("0.1")
 
 
-def minutes_needed(lines: int, units: Decimal | int) -> int:
-    """Shopper-minutes of an order of ``lines`` lines and ``units`` pieces (or pounds) altogether, rounded up."""
-    return math.ceil(_BASE_MINUTES + _LINE_MINUTES * lines + _UNIT_MINUTES * Decimal(units))
+def minutes_needed(lines: int, units: Decimal | int, *, drive_m: float) -> int:
+    """Shopper-minutes of an order of ``lines`` lines and ``units`` pieces (or pounds) altogether, rounded up.
+
+    12 for the store and the door, 1.25 a line, 0.1 a unit, and the drive of ``drive_m`` metres to the door
+    (1.85 to start and park, 1.27 a kilometre); the way back belongs to the next order.
+    """
+    drive_minutes = Decimal(driving.travel_s(drive_m)) / 60
+    return math.ceil(_BASE_MINUTES + _LINE_MINUTES * lines + _UNIT_MINUTES * Decimal(units) + drive_minutes)
 
 
 def checked_minutes(minutes: int) -> int:
@@ -37,12 +46,27 @@ def checked_minutes(minutes: int) -> int:
 
 
 def checked_plan(plan: Plan, *, days: int) -> Plan:
-    """Raises ``WindowInvalid`` for a plan that would never end or hold nothing."""
-    positive = (plan.length_minutes, plan.capacity_minutes, plan.immediate_capacity_minutes)
-    others = (plan.lead_minutes, plan.fee_cents, plan.immediate_length_minutes, plan.immediate_fee_cents)
-    if plan.length_minutes < 15 or min(positive) <= 0 or min(others) < 0 or not 0 <= days <= MAX_DAYS:
-        raise WindowInvalid("Windows last 15 minutes or more, have a capacity, and are opened for 31 days at most.")
+    """Raises ``WindowInvalid`` for a plan that would never end, or promise time that nobody has."""
+    lengths = (plan.immediate_length_minutes, plan.priority_length_minutes, plan.lead_minutes)
+    amounts = (*lengths, plan.fee_cents, plan.immediate_fee_cents, plan.priority_fee_cents, plan.shoppers)
+    shares = (plan.immediate_percent, plan.priority_percent)
+    if min(plan.length_minutes, plan.priority_every_minutes) < MIN_MINUTES or not 0 <= days <= MAX_DAYS:
+        raise WindowInvalid("Windows last 15 minutes or more and are opened for 31 days at most.")
+    if min(amounts) < 0 or min(shares) < 0 or sum(shares) > 100:
+        raise WindowInvalid("Times, fees and shoppers are not negative; the two shares are 100 % at most.")
+    if max(amounts) > MOST:
+        raise WindowInvalid(f"Times, fees and shoppers are {MOST:,} at most.")
+    if 0 < plan.immediate_length_minutes < plan.length_minutes:
+        raise WindowInvalid("Immediate delivery takes orders for one window's length: promise no less than that.")
+    if 0 < plan.priority_length_minutes < plan.priority_every_minutes:
+        raise WindowInvalid("Priority delivery takes orders until its next window starts: promise no less than that.")
+    if not all(map(_is_shift, plan.shifts)):
+        raise WindowInvalid("A shift is on a weekday from 0 to 6, from one hour to a later one, until 24 at most.")
     return plan
+
+
+def _is_shift(shift: Shift) -> bool:
+    return 0 <= shift.weekday <= 6 and 0 <= shift.from_hour < shift.to_hour <= 24 and 0 <= shift.shoppers <= MOST
 
 
 def windows(
@@ -52,36 +76,81 @@ def windows(
 
     Cut from the moment of opening to the moment of closing, in real time: on the day the clocks
     change, a store open through the night has one window less or more, and each lasts as long as the
-    others. With immediate delivery, one more window starts beside each scheduled one, as long as it
-    ends before the store closes; it takes orders until the next one starts.
+    others. Immediate and priority windows run beside the scheduled ones, as long as they end before
+    the store closes; each takes orders until the next of its kind starts. No window is made of time
+    in which no shopper is expected.
     """
     by_weekday = {day.weekday: day for day in hours}
     zone = ZoneInfo(timezone)
-    length = timedelta(minutes=plan.length_minutes)
     for day in (first_day + timedelta(days=n) for n in range(days)):
-        if (today := by_weekday.get(day.weekday())) is None:
-            continue
-        start, closes = opening(today, day=day, zone=zone)
-        while start + length <= closes:
+        if (today := by_weekday.get(day.weekday())) is not None:
+            opens, closes = opening(today, day=day, zone=zone)
+            for kind in _kinds(plan):
+                yield from _cut(kind, opens, closes, plan, zone)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kind:
+    name: str
+    every: timedelta
+    lasts: timedelta
+    takes_orders: timedelta
+    """Until this long after the start."""
+    fee_cents: int
+    percent: int
+
+
+def _kinds(plan: Plan) -> Iterator[_Kind]:
+    length = timedelta(minutes=plan.length_minutes)
+    yield _Kind(
+        name=SCHEDULED,
+        every=length,
+        lasts=length,
+        takes_orders=-timedelta(minutes=plan.lead_minutes),
+        fee_cents=plan.fee_cents,
+        percent=100 - plan.immediate_percent - plan.priority_percent,
+    )
+    every = timedelta(minutes=plan.priority_every_minutes)
+    for name, step, minutes, fee_cents, percent in (
+        (IMMEDIATE, length, plan.immediate_length_minutes, plan.immediate_fee_cents, plan.immediate_percent),
+        (PRIORITY, every, plan.priority_length_minutes, plan.priority_fee_cents, plan.priority_percent),
+    ):
+        if minutes:
+            lasts = timedelta(minutes=minutes)
+            yield _Kind(name=name, every=step, lasts=lasts, takes_orders=step, fee_cents=fee_cents, percent=percent)
+
+
+def _cut(kind: _Kind, opens: datetime, closes: datetime, plan: Plan, zone: ZoneInfo) -> Iterator[PlannedWindow]:
+    start = opens
+    while start + kind.lasts <= closes:
+        minutes = shopper_minutes(plan, start, start + kind.every, zone=zone) * kind.percent // 100
+        if minutes:
             yield PlannedWindow(
                 starts_at=start,
-                ends_at=start + length,
-                kind=SCHEDULED,
-                cutoff_at=start - timedelta(minutes=plan.lead_minutes),
-                capacity_minutes=plan.capacity_minutes,
-                fee_cents=plan.fee_cents,
+                ends_at=start + kind.lasts,
+                kind=kind.name,
+                cutoff_at=start + kind.takes_orders,
+                capacity_minutes=minutes,
+                fee_cents=kind.fee_cents,
             )
-            immediate_end = start + timedelta(minutes=plan.immediate_length_minutes)
-            if plan.immediate_length_minutes and immediate_end <= closes:
-                yield PlannedWindow(
-                    starts_at=start,
-                    ends_at=immediate_end,
-                    kind=IMMEDIATE,
-                    cutoff_at=start + length,
-                    capacity_minutes=plan.immediate_capacity_minutes,
-                    fee_cents=plan.immediate_fee_cents,
-                )
-            start += length
+        start += kind.every
+
+
+def shopper_minutes(plan: Plan, starts_at: datetime, ends_at: datetime, *, zone: ZoneInfo) -> int:
+    """What the shoppers expected between two moments have together, hour by hour of the store's clock."""
+    seconds, at = 0.0, starts_at
+    while at < ends_at:
+        local = at.astimezone(zone)
+        next_hour = at + timedelta(hours=1) - timedelta(minutes=local.minute, seconds=local.second)
+        until = min(next_hour, ends_at)
+        seconds += shoppers_expected(plan, local.weekday(), local.hour) * (until - at).total_seconds()
+        at = until
+    return int(seconds // 60)
+
+
+def shoppers_expected(plan: Plan, weekday: int, hour: int) -> int:
+    on = [s.shoppers for s in plan.shifts if s.weekday == weekday and s.from_hour <= hour < s.to_hour]
+    return sum(on) if on else plan.shoppers
 
 
 def opening(hours: OpeningHours, *, day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:

@@ -5,11 +5,13 @@ from decimal import Decimal
 from django.db.models import F, Q, QuerySet
 
 import sharding
+from apps.common.geo import Point
 from apps.common.money import Money
 from apps.slots import domain, models
 from apps.slots.errors import WindowNotFound
-from apps.slots.types import Window
+from apps.slots.types import Plan, Window
 from apps.stores import selectors as stores
+from apps.stores.types import Store
 
 
 def open_windows(*, store_id: int, now: datetime, minutes: int) -> tuple[Window, ...]:
@@ -45,7 +47,7 @@ def window(*, store_id: int, window_id: int) -> Window:
 
 
 def taking_orders(rows: QuerySet[models.DeliveryWindow], *, now: datetime) -> QuerySet[models.DeliveryWindow]:
-    """Before their cut-off; an immediate window takes orders only while it runs."""
+    """Before their cut-off; immediate and priority windows take orders only while they run."""
     return rows.filter(Q(kind=domain.SCHEDULED) | Q(starts_at__lte=now), cutoff_at__gt=now)
 
 
@@ -65,6 +67,16 @@ def _windows(rows: Iterable[models.DeliveryWindow], store_ids: Collection[int]) 
         )
 
 
-def minutes_needed(*, lines: int, units: Decimal | int) -> int:
-    """Shopper-minutes that an order of that many lines and units takes out of its window. No query."""
-    return domain.minutes_needed(lines, units)
+def minutes_needed(*, lines: int, units: Decimal | int, store: Store, door: Point | None) -> int:
+    """Shopper-minutes that an order of that many lines and units takes out of its window, the drive included.
+
+    Where no door is known the drive is that to the edge of where the store delivers. No query.
+    """
+    drive_m = float(store.delivery_radius_m) if door is None else stores.distance_m(store=store, point=door)
+    return domain.minutes_needed(lines, units, drive_m=drive_m)
+
+
+def plan(*, store_id: int) -> Plan:
+    """How the store's days are cut; the usual plan for a store that has none of its own. 2 queries, 1 without."""
+    row = models.WindowPlan.objects.filter(store_id=store_id).first()
+    return Plan() if row is None else row.plan()

@@ -33,6 +33,8 @@ _EVENTS = {
     "canceled": "Order cancelled",
 }
 
+KINDS = {"immediate": "As soon as possible", "priority": "Priority"}
+
 _NOTES = {"settled": "Your card was charged"}
 
 _REJECTIONS = {

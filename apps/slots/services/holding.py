@@ -1,6 +1,9 @@
-"""Commands on delivery windows. Locks are taken in one order: the order's hold, then the window."""
+"""Minutes of a window kept for an order, and given back.
 
-from datetime import date, datetime
+Locks are taken in one order: the order's hold, then the window.
+"""
+
+from datetime import datetime
 from typing import Any
 
 from django.db import connections
@@ -9,8 +12,6 @@ from django.db.models import F
 import sharding
 from apps.slots import domain, models, selectors
 from apps.slots.errors import WindowClosed, WindowFull, WindowNotFound
-from apps.slots.types import Plan
-from apps.stores import selectors as stores
 
 REAPED_AT_ONCE = 500
 # A second call for the same order waits here for the first, and then has no row to add.
@@ -20,49 +21,6 @@ _KEEP = """
     WHERE store_id = %(store_id)s AND id = %(window_id)s
     ON CONFLICT (store_id, order_id) DO NOTHING
 """
-_USUAL = Plan()
-
-
-@sharding.repeatable
-def open_windows(
-    *, store_id: int, first_day: date, days: int = domain.DAYS_AHEAD, plan: Plan = _USUAL, now: datetime
-) -> int:
-    """Open the windows of ``days`` days, by the store's hours and clock; how many were new.
-
-    Windows that are there already, or over by ``now``, are left alone, so repeating it is harmless.
-    Raises ``StoreNotFound``, ``WindowInvalid``. 3 queries, however many windows.
-    """
-    domain.checked_plan(plan, days=days)
-    store = stores.store(store_id=store_id)
-    planned = domain.windows(
-        hours=stores.opening_hours(store_id=store_id),
-        timezone=store.timezone,
-        first_day=first_day,
-        days=days,
-        plan=plan,
-    )
-    rows = [
-        models.DeliveryWindow(
-            store_id=store_id,
-            starts_at=window.starts_at,
-            ends_at=window.ends_at,
-            kind=window.kind,
-            capacity_minutes=window.capacity_minutes,
-            cutoff_at=window.cutoff_at,
-            fee_cents=window.fee_cents,
-        )
-        for window in planned
-        if window.ends_at > now
-    ]
-    with sharding.atomic(sharding.home("store", store_id)):
-        there = set(
-            models.DeliveryWindow.objects.filter(
-                store_id=store_id, starts_at__in={row.starts_at for row in rows}
-            ).values_list("kind", "starts_at")
-        )
-        new = [row for row in rows if (row.kind, row.starts_at) not in there]
-        models.DeliveryWindow.objects.bulk_create(new, ignore_conflicts=True)
-    return len(new)
 
 
 @sharding.repeatable
