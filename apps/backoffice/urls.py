@@ -3,13 +3,14 @@
 from django.contrib import admin
 from django.urls import path
 
-from apps.backoffice.views import orders, store, zones
+from apps.backoffice.views import orders, store, withdrawn, zones
 
 app_name = "backoffice"
 
 urlpatterns = [
     path("admin/orders/", admin.site.admin_view(orders.find), name="find_order"),
     path("admin/orders/<int:order_id>/", admin.site.admin_view(orders.order), name="order"),
+    path("admin/withdrawn/", admin.site.admin_view(withdrawn.withdrawn), name="withdrawn"),
     path("admin/zones/", admin.site.admin_view(zones.zones), name="zones"),
     path("admin/zones/<int:zone_id>/", admin.site.admin_view(zones.zone), name="zone"),
     path("store/", store.today, name="store"),

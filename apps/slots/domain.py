@@ -1,7 +1,8 @@
 """How long an order takes, and how opening hours become delivery windows."""
 
 import math
-from collections.abc import Collection, Iterator
+from bisect import bisect
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -10,7 +11,7 @@ from zoneinfo import ZoneInfo
 from apps.common import driving
 from apps.slots.errors import HoldDiffers, HoldGone, HoldNotFound, WindowInvalid
 from apps.slots.types import Plan, PlannedWindow, Shift
-from apps.stores.types import OpeningHours
+from apps.stores.types import OpeningHours, SpecialDay
 
 IMMEDIATE, SCHEDULED, PRIORITY = "immediate", "scheduled", "priority"
 KINDS = (IMMEDIATE, SCHEDULED, PRIORITY)
@@ -52,6 +53,8 @@ def checked_plan(plan: Plan, *, days: int) -> Plan:
     shares = (plan.immediate_percent, plan.priority_percent)
     if min(plan.length_minutes, plan.priority_every_minutes) < MIN_MINUTES or not 0 <= days <= MAX_DAYS:
         raise WindowInvalid("Windows last 15 minutes or more and are opened for 31 days at most.")
+    if max(plan.length_minutes, plan.priority_every_minutes, *lengths[:2]) > MAX_MINUTES:
+        raise WindowInvalid("No window is longer than a day.")
     if min(amounts) < 0 or min(shares) < 0 or sum(shares) > 100:
         raise WindowInvalid("Times, fees and shoppers are not negative; the two shares are 100 % at most.")
     if max(amounts) > MOST:
@@ -70,7 +73,13 @@ def _is_shift(shift: Shift) -> bool:
 
 
 def windows(
-    *, hours: Collection[OpeningHours], timezone: str, first_day: date, days: int, plan: Plan
+    *,
+    hours: Collection[OpeningHours],
+    special_days: Collection[SpecialDay] = (),
+    timezone: str,
+    first_day: date,
+    days: int,
+    plan: Plan,
 ) -> Iterator[PlannedWindow]:
     """Windows of ``days`` local days from ``first_day`` on.
 
@@ -80,13 +89,54 @@ def windows(
     the store closes; each takes orders until the next of its kind starts. No window is made of time
     in which no shopper is expected.
     """
-    by_weekday = {day.weekday: day for day in hours}
     zone = ZoneInfo(timezone)
-    for day in (first_day + timedelta(days=n) for n in range(days)):
-        if (today := by_weekday.get(day.weekday())) is not None:
-            opens, closes = opening(today, day=day, zone=zone)
-            for kind in _kinds(plan):
-                yield from _cut(kind, opens, closes, plan, zone)
+    for opens, closes in openings(
+        hours=hours, special_days=special_days, timezone=timezone, first_day=first_day, days=days
+    ):
+        for kind in _kinds(plan):
+            yield from _cut(kind, opens, closes, plan, zone)
+
+
+def openings(
+    *,
+    hours: Collection[OpeningHours],
+    special_days: Collection[SpecialDay] = (),
+    timezone: str,
+    first_day: date,
+    days: int,
+) -> list[tuple[datetime, datetime]]:
+    """From when to when (UTC) the store is open on each of ``days`` local days from ``first_day`` on.
+
+    A special day's hours count instead of its weekday's. A day that goes on after midnight ends when
+    the next one begins, so these never overlap.
+    """
+    by_weekday = {day.weekday: day for day in hours}
+    by_date = {day.date: day for day in special_days}
+    zone = ZoneInfo(timezone)
+    found: list[tuple[datetime, datetime]] = []
+    for day in (first_day + timedelta(days=n) for n in range(days + 1)):  # one more, which may end the last
+        today = _hours_on(day, by_weekday.get(day.weekday()), by_date.get(day))
+        if today is None:
+            continue
+        opens, closes = opening(today, day=day, zone=zone)
+        if found and found[-1][1] > opens:
+            found[-1] = (found[-1][0], opens)
+        if day < first_day + timedelta(days=days):
+            found.append((opens, closes))
+    return [(opens, closes) for opens, closes in found if opens < closes]
+
+
+def _hours_on(day: date, usual: OpeningHours | None, special: SpecialDay | None) -> OpeningHours | None:
+    if special is None:
+        return usual
+    if special.opens is None or special.closes is None:
+        return None
+    return OpeningHours(weekday=day.weekday(), opens=special.opens, closes=special.closes)
+
+
+def is_within(opened: Sequence[tuple[datetime, datetime]], starts_at: datetime, ends_at: datetime) -> bool:
+    """Whether the store is open all the time from ``starts_at`` to ``ends_at``."""
+    return any(opens <= starts_at and ends_at <= closes for opens, closes in opened)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +184,25 @@ def _cut(kind: _Kind, opens: datetime, closes: datetime, plan: Plan, zone: ZoneI
                 fee_cents=kind.fee_cents,
             )
         start += kind.every
+
+
+class Taken:
+    """The stretches of time in which windows of each kind take their orders' work: no two of a kind overlap."""
+
+    def __init__(self) -> None:
+        self._stretches: dict[str, list[tuple[datetime, datetime]]] = {kind: [] for kind in KINDS}
+
+    def add(self, kind: str, starts_at: datetime, ends_at: datetime, cutoff_at: datetime) -> bool:
+        """Whether it was free; it is taken afterwards. A scheduled window lasts to its end, others to their cut-off."""
+        until = ends_at if kind == SCHEDULED else cutoff_at
+        stretches = self._stretches[kind]
+        position = bisect(stretches, (starts_at, starts_at))
+        if position and stretches[position - 1][1] > starts_at:
+            return False
+        if position < len(stretches) and stretches[position][0] < until:
+            return False
+        stretches.insert(position, (starts_at, until))
+        return True
 
 
 def shopper_minutes(plan: Plan, starts_at: datetime, ends_at: datetime, *, zone: ZoneInfo) -> int:

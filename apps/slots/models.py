@@ -26,6 +26,7 @@ class DeliveryWindow(ShardedModel):
     held_minutes = models.PositiveIntegerField(default=0)
     cutoff_at = models.DateTimeField()
     fee_cents = models.PositiveIntegerField()
+    withdrawn_at = models.DateTimeField(null=True)  # the store is closed then, as was found out after it was opened
 
     sharding: ClassVar = ShardKey("store", field="store_id")
     decides_money_or_stock = True
@@ -39,7 +40,12 @@ class DeliveryWindow(ShardedModel):
             models.CheckConstraint(condition=models.Q(ends_at__gt=models.F("starts_at")), name="slots_window_lasts"),
             models.CheckConstraint(condition=models.Q(kind__in=domain.KINDS), name="slots_window_kind"),
         ]
-        indexes = [models.Index(fields=["store_id", "cutoff_at"], name="slots_window_open")]
+        indexes = [
+            models.Index(fields=["store_id", "cutoff_at"], name="slots_window_open"),
+            models.Index(
+                fields=["ends_at"], condition=models.Q(withdrawn_at__isnull=False), name="slots_window_withdrawn"
+            ),
+        ]
 
     @override
     def __str__(self) -> str:

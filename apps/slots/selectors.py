@@ -9,7 +9,7 @@ from apps.common.geo import Point
 from apps.common.money import Money
 from apps.slots import domain, models
 from apps.slots.errors import WindowNotFound
-from apps.slots.types import Plan, Window
+from apps.slots.types import Plan, Stranded, Window
 from apps.stores import selectors as stores
 from apps.stores.types import Store
 
@@ -47,8 +47,8 @@ def window(*, store_id: int, window_id: int) -> Window:
 
 
 def taking_orders(rows: QuerySet[models.DeliveryWindow], *, now: datetime) -> QuerySet[models.DeliveryWindow]:
-    """Before their cut-off; immediate and priority windows take orders only while they run."""
-    return rows.filter(Q(kind=domain.SCHEDULED) | Q(starts_at__lte=now), cutoff_at__gt=now)
+    """Before their cut-off and not withdrawn; immediate and priority windows take orders only while they run."""
+    return rows.filter(Q(kind=domain.SCHEDULED) | Q(starts_at__lte=now), cutoff_at__gt=now, withdrawn_at=None)
 
 
 def _windows(rows: Iterable[models.DeliveryWindow], store_ids: Collection[int]) -> Iterable[Window]:
@@ -64,7 +64,30 @@ def _windows(rows: Iterable[models.DeliveryWindow], store_ids: Collection[int]) 
             fee=Money(row.fee_cents, currency),
             cutoff_at=row.cutoff_at,
             free_minutes=row.capacity_minutes - row.held_minutes,
+            is_withdrawn=row.withdrawn_at is not None,
         )
+
+
+def stranded(*, now: datetime, store_ids: Collection[int] | None = None) -> tuple[Stranded, ...]:
+    """Orders in withdrawn windows that are not over, the earliest first: of these stores, or of all.
+
+    1 query for each shard of theirs.
+    """
+    if store_ids is None:
+        aliases = set(sharding.aliases("store"))
+    else:
+        aliases = {sharding.alias_for("store", store_id) for store_id in store_ids}
+    found: list[models.WindowHold] = []
+    for alias in sorted(aliases):
+        rows = sharding.owned(models.WindowHold.objects, alias).exclude(state=domain.RELEASED)
+        rows = rows.filter(window__withdrawn_at__isnull=False, window__ends_at__gt=now).select_related("window")
+        found += rows if store_ids is None else rows.filter(store_id__in=store_ids)
+    return tuple(
+        Stranded(
+            order_id=row.order_id, store_id=row.store_id, starts_at=row.window.starts_at, ends_at=row.window.ends_at
+        )
+        for row in sorted(found, key=lambda row: (row.window.starts_at, row.order_id))
+    )
 
 
 def minutes_needed(*, lines: int, units: Decimal | int, store: Store, door: Point | None) -> int:

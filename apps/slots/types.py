@@ -19,6 +19,18 @@ class Window:
     """From then on it takes no orders."""
     free_minutes: int
     """Shopper-minutes that are left."""
+    is_withdrawn: bool = False
+    """The store is closed then; it takes no orders any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stranded:
+    """An order in a window that was withdrawn: somebody has to move it, or call it off."""
+
+    order_id: int
+    store_id: int
+    starts_at: datetime
+    ends_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

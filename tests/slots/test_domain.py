@@ -5,14 +5,14 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from apps.common import driving
 from apps.slots import domain
 from apps.slots.errors import HoldDiffers, HoldGone, HoldNotFound, WindowInvalid
 from apps.slots.types import Plan, PlannedWindow, Shift
-from apps.stores.types import OpeningHours
+from apps.stores.types import OpeningHours, SpecialDay
 
 NEW_YORK = "America/New_York"
 ZONES = [NEW_YORK, "America/Phoenix", "Pacific/Honolulu", "Australia/Lord_Howe", "Europe/London", "Atlantic/Azores"]
@@ -149,6 +149,120 @@ def test_windows_are_even_ordered_and_inside_the_opening_hours(
         0, int((closed - opened) / timedelta(minutes=length))
     )
     assert all(w.starts_at < w.cutoff_at <= w.ends_at for w in found if w.kind != "scheduled")
+
+
+ALL_ZONES = [*ZONES, "America/Havana", "Asia/Beirut", "America/Santiago", "Pacific/Chatham", "Asia/Tokyo"]
+
+
+def first_moment(day: date, zone: ZoneInfo) -> datetime:
+    return datetime.combine(day, time(0), zone).astimezone(UTC)
+
+
+@given(st.dates(date(2024, 1, 1), date(2028, 12, 31)), st.sampled_from(ALL_ZONES))
+@example(date(2026, 3, 8), NEW_YORK)  # 23 hours
+@example(date(2026, 11, 1), NEW_YORK)  # 25
+@example(date(2026, 10, 4), "Australia/Lord_Howe")  # 23.5
+@example(date(2026, 10, 25), "Atlantic/Azores")  # midnight itself comes twice
+@example(date(2026, 3, 8), "America/Havana")  # midnight is skipped
+@example(date(2028, 2, 28), NEW_YORK)  # a leap day follows
+@example(date(2026, 12, 31), "Pacific/Chatham")
+def test_a_store_that_never_closes_has_every_minute_of_the_day_once(day: date, timezone: str) -> None:
+    plan, zone = (
+        Plan(length_minutes=15, immediate_length_minutes=0, priority_length_minutes=0, shoppers=2),
+        ZoneInfo(timezone),
+    )
+    hours = every_day(time(0), time(0))
+    found = list(domain.windows(hours=hours, timezone=timezone, first_day=day - timedelta(days=1), days=3, plan=plan))
+    assert all(one.ends_at == two.starts_at for one, two in itertools.pairwise(found))
+    starts, ends = first_moment(day, zone), first_moment(day + timedelta(days=1), zone)
+    today = [w for w in found if starts <= w.starts_at < ends]
+    assert (today[0].starts_at, today[-1].ends_at) == (starts, ends)
+    assert sum(w.capacity_minutes for w in today) == (ends - starts) / timedelta(minutes=1)  # two shoppers, half of it
+
+
+day_hours = st.none() | st.tuples(st.times(), st.times())
+
+
+@given(
+    st.lists(day_hours, min_size=7, max_size=7),
+    st.dictionaries(st.integers(-1, 5), day_hours),
+    st.dates(date(2024, 1, 1), date(2028, 12, 31)),
+    st.sampled_from(ALL_ZONES),
+    st.sampled_from([15, 60, 90]),
+)
+def test_windows_never_overlap_nor_leave_the_hours(
+    week: list[tuple[time, time] | None],
+    specials: dict[int, tuple[time, time] | None],
+    day: date,
+    timezone: str,
+    length: int,
+) -> None:
+    """Whatever the week, the special days and the clocks do. What is open is asked of the store's clock on the wall."""
+    hours = [OpeningHours(weekday=n, opens=one[0], closes=one[1]) for n, one in enumerate(week) if one]
+    special_days = [
+        SpecialDay(date=day + timedelta(days=n), opens=one and one[0], closes=one and one[1])
+        for n, one in specials.items()
+    ]
+    by_date = {special.date: special for special in special_days}
+    zone, plan = ZoneInfo(timezone), Plan(length_minutes=length, immediate_length_minutes=120)
+
+    def hours_on(local: date) -> tuple[time, time] | None:
+        if local in by_date:
+            special = by_date[local]
+            return None if special.opens is None or special.closes is None else (special.opens, special.closes)
+        return week[local.weekday()]
+
+    def is_open(moment: datetime) -> bool:
+        local = moment.astimezone(zone)
+        today, before = hours_on(local.date()), hours_on(local.date() - timedelta(days=1))
+        return bool(
+            (today and today[0] <= local.time() and (local.time() < today[1] or today[1] <= today[0]))
+            or (before and before[1] <= before[0] and local.time() < before[1])
+        )
+
+    found = list(
+        domain.windows(hours=hours, special_days=special_days, timezone=timezone, first_day=day, days=4, plan=plan)
+    )
+    for kind in domain.KINDS:
+        mine = [w for w in found if w.kind == kind]
+        served = [(w.starts_at, w.ends_at if kind == "scheduled" else w.cutoff_at) for w in mine]
+        assert all(one[1] <= two[0] for one, two in itertools.pairwise(served))
+        assert all(w.ends_at - w.starts_at >= timedelta(minutes=length) or kind == "priority" for w in mine)
+    for w in found:
+        offsets = {(w.starts_at + timedelta(hours=n)).astimezone(zone).utcoffset() for n in (-30, 0, 30)}
+        if len(offsets) == 1:  # the days on which clocks change are counted minute by minute above
+            steps = range(0, int((w.ends_at - w.starts_at).total_seconds()), 60)
+            assert all(is_open(w.starts_at + timedelta(seconds=n)) for n in steps)
+
+
+def test_a_closed_day_keeps_the_night_before_and_loses_its_own() -> None:
+    hours = every_day(time(20), time(2))
+    closed = SpecialDay(date=date(2026, 12, 31), opens=None, closes=None)
+    found = domain.openings(hours=hours, special_days=[closed], timezone=NEW_YORK, first_day=date(2026, 12, 30), days=3)
+    assert found == [
+        (utc("2026-12-31T01:00"), utc("2026-12-31T07:00")),  # the evening of the 30th, until two in the morning
+        (utc("2027-01-02T01:00"), utc("2027-01-02T07:00")),
+    ]
+
+
+def test_longer_hours_end_when_the_next_day_opens() -> None:
+    long = SpecialDay(date=date(2026, 1, 5), opens=time(8), closes=time(7))
+    found = domain.openings(
+        hours=every_day(time(6), time(20)), special_days=[long], timezone=NEW_YORK, first_day=date(2026, 1, 5), days=1
+    )
+    assert found == [(utc("2026-01-05T13:00"), utc("2026-01-06T11:00"))]
+
+
+def test_the_cut_off_of_the_first_window_may_be_the_day_before() -> None:
+    plan = Plan(lead_minutes=120, immediate_length_minutes=0, priority_length_minutes=0)
+    first = windows(date(2026, 1, 1), time(0), time(4), plan)[0]
+    assert (first.starts_at, first.cutoff_at) == (utc("2026-01-01T05:00"), utc("2026-01-01T03:00"))
+
+
+def test_a_leap_day_is_a_day_of_its_own_weekday() -> None:
+    hours = [OpeningHours(weekday=1, opens=time(9), closes=time(10))]
+    found = domain.openings(hours=hours, timezone=NEW_YORK, first_day=date(2028, 2, 28), days=3)
+    assert found == [(utc("2028-02-29T14:00"), utc("2028-02-29T15:00"))]
 
 
 def test_priority_windows_start_more_often_and_promise_less_time() -> None:

@@ -4,11 +4,11 @@ An order's id names its shard, so nothing here searches: each part is asked of t
 """
 
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
 from apps.accounts import selectors as accounts
+from apps.backoffice.views.shared import only_operators
 from apps.common.api import ids
 from apps.common.errors import NotFound
 from apps.dispatch import selectors as dispatch
@@ -20,7 +20,7 @@ from apps.stores import selectors as stores
 
 def find(request: HttpRequest) -> HttpResponse:
     """A field for the order's id; a known id goes straight to its page."""
-    _only_operators(request)
+    only_operators(request)
     text = request.GET.get("id", "").strip()
     refusal = ""
     if text:
@@ -37,7 +37,7 @@ def find(request: HttpRequest) -> HttpResponse:
 
 def order(request: HttpRequest, order_id: int) -> HttpResponse:
     """The order's time line, lines, money, payments and batch. About 20 queries, however long it is."""
-    _only_operators(request)
+    only_operators(request)
     try:
         found = orders.order_for_staff(order_id=order_id)
     except NotFound as missing:
@@ -59,9 +59,3 @@ def order(request: HttpRequest, order_id: int) -> HttpResponse:
             "final": [entry for entry in found.adjustments if entry.phase == "final"],
         },
     )
-
-
-def _only_operators(request: HttpRequest) -> None:
-    """Staff of one store may enter the admin, but not read everybody's orders."""
-    if not (request.user.is_superuser or accounts.has_role(user_id=int(request.user.pk or 0), role="operator")):
-        raise PermissionDenied

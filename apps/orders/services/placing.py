@@ -155,7 +155,7 @@ def _checked(request: _Request, now: datetime) -> _Checked:
     if request.tip.currency != store.currency:
         raise TipInvalid(f"{store.name} is paid in {store.currency}.")
     window = slots.window(store_id=store.id, window_id=request.window_id)
-    if window.cutoff_at <= now or (window.kind != "scheduled" and now < window.starts_at):
+    if window.is_withdrawn or window.cutoff_at <= now or (window.kind != "scheduled" and now < window.starts_at):
         raise WindowClosed("This delivery window takes no orders at the moment.")
     gone = [line.name for line in cart.lines if line.item is None or not line.item.in_assortment]
     if gone:

@@ -29,6 +29,11 @@ class Store(stores_api.StoreFields, catalog.StoreFields, graphene.ObjectType):
     """A store, what it sells, and when it delivers."""
 
     hours = graphene.List(graphene.NonNull(stores_api.OpeningHours), required=True)
+    special_days = graphene.List(
+        graphene.NonNull(stores_api.SpecialDay),
+        required=True,
+        description="Dates to come on which other hours count than the weekday's.",
+    )
     windows = graphene.List(
         graphene.NonNull(DeliveryWindow),
         required=True,
@@ -40,6 +45,9 @@ class Store(stores_api.StoreFields, catalog.StoreFields, graphene.ObjectType):
 
     async def resolve_hours(store, info):
         return await loaders.hours(info).load(store.id) or ()
+
+    async def resolve_special_days(store, info):
+        return await loaders.special_days(info).load(store.id) or ()
 
     async def resolve_windows(store, info, lines=1, lat=None, lng=None):
         wanted = max(1, min(lines, 1000))
