@@ -86,6 +86,8 @@ class Order:
     window_id: int
     window_starts_at: datetime
     window_ends_at: datetime
+    window_minutes: int
+    """Shopper-minutes it takes out of its window."""
     address: "DropOff | None"
     tip: Money
     estimate: Money
@@ -94,6 +96,8 @@ class Order:
     captured: Money | None
     pin: str
     is_cancelable: bool
+    is_reschedulable: bool
+    """It may get another window, as long as its present one is not past its cut-off."""
     placed_at: datetime
     confirmed_at: datetime | None
     delivered_at: datetime | None

@@ -53,12 +53,16 @@ class DeliveryWindow(ShardedModel):
 
 
 class WindowHold(ShardedModel):
-    """Minutes of a window that an order takes. ``held`` runs out at ``expires_at``; ``confirmed`` does not."""
+    """Minutes of a window that an order takes. ``held`` runs out at ``expires_at``; ``confirmed`` does not.
+
+    ``version`` counts the windows an order has had, or tried to have: while it moves, it holds two.
+    """
 
     id = ShardAutoField(primary_key=True)
     store_id = models.BigIntegerField()
     window = ShardForeignKey(DeliveryWindow, on_delete=models.PROTECT, related_name="holds")
     order_id = models.BigIntegerField()
+    version = models.PositiveIntegerField(default=1)
     minutes = models.PositiveIntegerField()
     state = models.CharField(max_length=9, choices=[(state, state) for state in domain.HOLD_STATES])
     expires_at = models.DateTimeField()
@@ -68,7 +72,7 @@ class WindowHold(ShardedModel):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["store_id", "order_id"], name="slots_hold_once"),
+            models.UniqueConstraint(fields=["store_id", "order_id", "version"], name="slots_hold_once_per_version"),
             models.CheckConstraint(condition=models.Q(minutes__gt=0), name="slots_hold_of_something"),
             models.CheckConstraint(condition=models.Q(state__in=domain.HOLD_STATES), name="slots_hold_state"),
         ]

@@ -13,6 +13,7 @@ import sharding
 from apps.carts import selectors as carts
 from apps.common import clock, outbox
 from apps.orders import models, selectors, services
+from apps.slots import services as slots
 from tests.orders.factories import (
     ASKS,
     DECLINES,
@@ -82,6 +83,20 @@ def cancel(stage):
     services.cancel(order_id=stage.order_id, customer_id=stage.ready.customer.id, reason="", now=MORNING)
 
 
+def reschedule(stage):
+    services.reschedule(
+        order_id=stage.order_id,
+        customer_id=stage.ready.customer.id,
+        window_id=stage.ready.market.window_ids[1],
+        now=MORNING,
+    )
+
+
+def rescheduled_untold(stage):
+    placed(stage)
+    reschedule(stage)
+
+
 def bring(stage):
     """The store's events, told again after a crash like all others."""
     bring_to(selectors.order_for_staff(order_id=stage.order_id), "delivered")
@@ -116,6 +131,9 @@ SCENARIOS = [
     Scenario("place, bank never answered", place, frozenset({"rejected"}), card=ASKS),
     Scenario("tell of a confirmed order", told, frozenset({"brand_new"}), prepare=place),
     Scenario("resume after the bank", resume, frozenset({"brand_new"}), prepare=placed_and_approved, card=ASKS),
+    Scenario("reschedule", reschedule, frozenset({"brand_new"}), prepare=placed),
+    Scenario("reschedule at once", reschedule, frozenset({"brand_new"}), prepare=place),
+    Scenario("tell of a rescheduled order", told, frozenset({"brand_new"}), prepare=rescheduled_untold),
     Scenario("cancel", cancel, frozenset({"brand_new", "canceled"}), prepare=placed),
     Scenario("tell of a canceled order", told, frozenset({"canceled"}), prepare=canceled_untold),
     Scenario("deliver and take the money", deliver, frozenset({"delivered"}), prepare=placed, afterwards=bring),
@@ -149,6 +167,8 @@ def recover(scenario, stage):
         with clock.shifted_to(now):
             for alias in sharding.aliases("customer"):
                 services.sweep(using=alias, now=now)
+            for alias in sharding.aliases("store"):
+                slots.release_expired(using=alias, now=now)
             outbox.drain()
 
 

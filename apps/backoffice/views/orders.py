@@ -3,18 +3,23 @@
 An order's id names its shard, so nothing here searches: each part is asked of the one database that has it.
 """
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST
 
 from apps.accounts import selectors as accounts
 from apps.backoffice.views.shared import only_operators
+from apps.common import clock
 from apps.common.api import ids
-from apps.common.errors import NotFound
+from apps.common.errors import DomainError, NotFound
 from apps.dispatch import selectors as dispatch
 from apps.fulfilment import selectors as fulfilment
 from apps.orders import selectors as orders
+from apps.orders import services
 from apps.payments import selectors as payments
+from apps.slots import selectors as slots
+from apps.slots.types import Window
 from apps.stores import selectors as stores
 
 
@@ -43,6 +48,10 @@ def order(request: HttpRequest, order_id: int) -> HttpResponse:
     except NotFound as missing:
         context = {**admin.site.each_context(request), "title": "Find an order", "text": order_id, "refusal": missing}
         return render(request, "backoffice/find_order.html", context, status=404)
+    now, store = clock.now(), stores.store(store_id=found.store_id)
+    windows: tuple[Window, ...] = ()
+    if found.is_reschedulable:
+        windows = slots.open_windows(store_id=store.id, now=now, minutes=found.window_minutes)
     return render(
         request,
         "backoffice/order.html",
@@ -51,7 +60,8 @@ def order(request: HttpRequest, order_id: int) -> HttpResponse:
             "title": f"Order {order_id}",
             "order": found,
             "customer": accounts.profile(customer_id=found.customer_id),
-            "store": stores.store(store_id=found.store_id),
+            "store": store,
+            "windows": [window for window in windows if window.id != found.window_id],
             "payments": payments.payments(customer_id=found.customer_id, order_id=order_id),
             "store_order": fulfilment.of_order(store_id=found.store_id, order_id=order_id),
             "batch": dispatch.batch_of_order(store_id=found.store_id, order_id=order_id),
@@ -59,3 +69,21 @@ def order(request: HttpRequest, order_id: int) -> HttpResponse:
             "final": [entry for entry in found.adjustments if entry.phase == "final"],
         },
     )
+
+
+@require_POST
+def reschedule(request: HttpRequest, order_id: int) -> HttpResponse:
+    """Move the order to the window that was chosen, in the operator's name."""
+    only_operators(request)
+    try:
+        services.reschedule_by_staff(
+            order_id=order_id,
+            window_id=ids.parse(request.POST.get("window", "")),
+            user_id=int(request.user.pk or 0),
+            now=clock.now(),
+        )
+    except DomainError as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, "The order has its new window; the customer sees it on the order's page.")
+    return redirect("backoffice:order", order_id)

@@ -11,6 +11,7 @@ from apps.orders.services.moving import transition
 from apps.orders.services.picking import finalise, record_line
 from apps.orders.services.pins import check_pin
 from apps.orders.services.placing import place, return_to_cart
+from apps.orders.services.rescheduling import reschedule, reschedule_by_staff
 from apps.orders.services.settling import settle
 
 __all__ = [
@@ -19,6 +20,8 @@ __all__ = [
     "finalise",
     "place",
     "record_line",
+    "reschedule",
+    "reschedule_by_staff",
     "resume",
     "return_to_cart",
     "secure",
