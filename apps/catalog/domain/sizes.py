@@ -46,10 +46,10 @@ def unit_price_text(*, price: Money, cost_unit: str, size: str) -> str:
     """The price of one ounce, pound, piece …, such as ``26.9¢/oz``; empty where ``size`` does not say."""
     if cost_unit in WEIGHT_UNITS:
         return f"{price}/{cost_unit}"
-    measured = _measured(size)
-    if measured is None:
+    found = measured(size)
+    if found is None:
         return ""
-    amount, unit = measured
+    amount, unit = found
     each = price.cents / amount
     if unit in _PER_HUNDRED:
         each, unit = each * 100, f"100 {unit}"
@@ -58,7 +58,7 @@ def unit_price_text(*, price: Money, cost_unit: str, size: str) -> str:
     return f"{each.quantize(Decimal('0.1'), ROUND_HALF_UP)}¢/{unit}"
 
 
-def _measured(size: str) -> tuple[Decimal, str] | None:
+def measured(size: str) -> tuple[Decimal, str] | None:
     """Total amount and its unit in ``6 pack, 12 fl oz`` (72 fl oz); None for no amount or a single piece."""
     found = [(Decimal(amount), _unit(unit)) for amount, unit in _MEASURE.findall(size)]
     pieces = [amount for amount, unit in found if unit == "ct"]
