@@ -84,12 +84,13 @@ def set_hours(*, store_id: int, hours: Collection[OpeningHours]) -> None:
         raise HoursInvalid("Hours are given once for a weekday, Monday (0) to Sunday (6).")
     with sharding.atomic("default"):
         _lock(store_id)
-        models.StoreHours.objects.filter(store_id=store_id).delete()
+        had_hours = models.StoreHours.objects.filter(store_id=store_id).delete()[0] > 0
         models.StoreHours.objects.bulk_create(
             models.StoreHours(store_id=store_id, weekday=day.weekday, opens=day.opens, closes=day.closes)
             for day in hours
         )
-        note_hours_changed(store_id=store_id)
+        if had_hours:  # without, it has no windows that would have to follow
+            note_hours_changed(store_id=store_id)
 
 
 def set_special_day(*, store_id: int, day: SpecialDay) -> None:
