@@ -212,6 +212,8 @@ def _whole(rows: list[models.StoreOrder]) -> list[StoreOrder]:
             tip=Money(row.tip_cents, row.currency),
             line_count=row.line_count,
             unit_count=row.unit_count,
+            lines_done=row.lines_done,
+            units_done=row.units_done,
             projected_at=row.projected_at,
             picking_started_at=row.picking_started_at,
             picked_at=row.picked_at,

@@ -47,6 +47,9 @@ class StoreOrder:
     tip: Money
     line_count: int
     unit_count: int
+    lines_done: int
+    """What an earlier shopper has left to be taken over, and ``units_done``."""
+    units_done: int
     projected_at: datetime
     picking_started_at: datetime | None
     picked_at: datetime | None

@@ -73,6 +73,16 @@ def codes(proposal):
     return {order_id: held.code for order_id, held in proposal.held.items()}
 
 
+def test_windows_are_told_to_end_ten_minutes_early_unless_nobody_can_be_there_by_then():
+    zone = Zone(stores={17: STORE}, now=NOW, early=timedelta(minutes=15))
+    relaxed, over = order(minutes=120), order(minutes=-30)
+    told = zone_plan.request([relaxed, over], [], zone=zone, previous={}).orders
+    assert told[0].due == 110
+    at_store, to_door = 111 + 300 + 45 * 2 + 8 * 3, 76 * 2 + (111 + 150) / 2  # half of a stop is before its moment
+    soonest = (600 + at_store + to_door) / 60
+    assert told[1].due == pytest.approx(soonest, abs=0.01)
+
+
 def test_neighbours_go_together_and_each_is_taken_before_it_is_handed_over():
     one, two = order(metres=2_000), order(metres=2_300)
     proposal = propose([one, two], shoppers(0, 100))

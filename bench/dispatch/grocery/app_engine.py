@@ -1,8 +1,8 @@
 """The engine as ``apps/dispatch`` uses it: its request, its weights, one store a batch, nobody asked before he must go.
 
-``apps.dispatch.domain.zone_plan.request`` itself tells orders and shoppers. What the app does not know yet and these
-days do is added: kilograms, certificates, ends of shifts and paces; and, unless ``knows_idle_only``, when shoppers on
-the way will be free and that a promise is better kept with some minutes to spare.
+``apps.dispatch.domain.zone_plan.request`` itself tells orders and shoppers. What these days know in their own words is
+put in its place: kilograms, certificates, ends of shifts and paces; and, unless ``knows_idle_only``, when shoppers on
+the way will be free.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -28,8 +28,6 @@ MIDNIGHT = datetime(2026, 1, 5, tzinfo=UTC)
 ROUNDS = 300
 """Of search a decision, however long they take, so that a day is the same every time. The app stops after 2,000 or 50
 ms; that, and ten times as many, made no difference to these days."""
-SPARE_MINUTES = 10.0
-"""By how much windows are told to end earlier: what the slow tenth of shoppers and snags cost an order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +96,10 @@ class AppEngine:
             zone=zone,
             previous=self._previous,
         )
-        spare = 0.0 if self._knows_idle_only else SPARE_MINUTES
         return replace(
             told,
             orders=[
-                replace(one, due=one.due - spare, kilograms=order.kilograms, needs=order.needs)
+                replace(one, kilograms=order.kilograms, needs=order.needs)
                 for one, order in zip(told.orders, orders, strict=True)
             ],
             shoppers=[
