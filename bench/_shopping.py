@@ -16,7 +16,7 @@ from bench import _market
 
 LINES = 10
 DAYS_AHEAD = 2
-CAPACITY_MINUTES = 10_000_000
+SHOPPERS = 300_000
 """Of a window: nobody is refused for want of it."""
 PLENTY = Decimal(1_000_000)
 FILL = """mutation ($input: SetCartLinesInput!) {
@@ -167,7 +167,7 @@ def _windows(store_id: int, now: datetime) -> list[int]:
 
     always = [OpeningHours(weekday=weekday, opens=clock(0), closes=clock(23, 59)) for weekday in range(7)]
     stores.set_hours(store_id=store_id, hours=always)
-    plan = Plan(capacity_minutes=CAPACITY_MINUTES)
+    plan = Plan(shoppers=SHOPPERS)
     services.open_windows(store_id=store_id, first_day=now.date(), days=1 + DAYS_AHEAD, plan=plan, now=now)
     return [window.id for window in selectors.open_windows(store_id=store_id, now=now, minutes=1)]
 

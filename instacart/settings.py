@@ -215,9 +215,11 @@ UNFOLD = {
                 "title": "Orders",
                 "items": [
                     {"title": "Find an order", "icon": "search", "link": "/admin/orders/"},
+                    {"title": "Closed stores", "icon": "event_busy", "link": "/admin/withdrawn/"},
                     {"title": "Shoppers", "icon": "badge", "link": "/admin/shoppers/"},
                     {"title": "Dispatch", "icon": "map", "link": "/admin/zones/"},
                     {"title": "Stores", "icon": "store", "link": "/admin/stores/store/"},
+                    {"title": "Window plans", "icon": "calendar_month", "link": "/admin/slots/windowplan/"},
                 ],
             },
             {

@@ -340,6 +340,11 @@ def _expired(now: datetime) -> Iterator[str]:
             yield f"8 {row.alias}: the {row.what} has run out"
 
 
+_HOLDS = """
+    SELECT DISTINCT ON (order_id) order_id, state, window_id,
+        count(*) FILTER (WHERE state <> 'released') OVER (PARTITION BY order_id) AS held
+    FROM slots_windowhold ORDER BY order_id, state = 'released', version DESC
+"""
 _RESERVED = "SELECT order_id, array_agg(DISTINCT state) AS states FROM inventory_reservation GROUP BY order_id"
 _LINES = "SELECT order_id, item_id, status, coalesce(found_quantity, 0) AS found FROM orders_orderline"
 _PICKED = """
@@ -359,7 +364,7 @@ def _halves(orders: list[Row]) -> Iterator[str]:
     by_id = {order.id: order for order in orders}
     in_store = {row["order_id"]: Row(row) for row in _rows("store", _STORE_ORDERS)}
     reserved = {row["order_id"]: set(row["states"]) for row in _rows("store", _RESERVED)}
-    holds = {row["order_id"]: row["state"] for row in _rows("store", "SELECT order_id, state FROM slots_windowhold")}
+    holds = {row["order_id"]: row for row in _rows("store", _HOLDS)}
     for where, seen in (("store", in_store), ("stock", reserved), ("window", holds)):
         yield from (f"9 {where}: order {order_id} does not exist" for order_id in seen.keys() - by_id.keys())
     for order in orders:
@@ -375,9 +380,11 @@ def _halves(orders: list[Row]) -> Iterator[str]:
         states = reserved.get(order.id, {"released"} if order.status in ENDED else set())
         if states != expected:
             yield f"9 order {order.id} is {order.status}, its stock {sorted(states)}"
-        hold = holds.get(order.id, "released")
-        if hold != ("released" if order.status in ENDED else "confirmed"):
-            yield f"9 order {order.id} is {order.status}, its window {hold}"
+        hold = holds.get(order.id, {"state": "released", "window_id": None, "held": 0})
+        if hold["state"] != ("released" if order.status in ENDED else "confirmed"):
+            yield f"9 order {order.id} is {order.status}, its window {hold['state']}"
+        elif order.status not in ENDED and (hold["window_id"], hold["held"]) != (order.window_id, 1):
+            yield f"9 order {order.id} is in window {order.window_id}, holds {hold['held']}, last {hold['window_id']}"
     yield from _lines_that_differ({order.id for order in orders if order.status in PICKED})
     yield from _earnings_that_differ(by_id, in_store)
 

@@ -3,13 +3,19 @@
 from django.contrib import admin
 from django.urls import path
 
-from apps.backoffice.views import orders, shoppers, store, zones, zones_order
+from apps.backoffice.views import orders, shoppers, store, withdrawn, zones, zones_order
 
 app_name = "backoffice"
 
 urlpatterns = [
     path("admin/orders/", admin.site.admin_view(orders.find), name="find_order"),
     path("admin/orders/<int:order_id>/", admin.site.admin_view(orders.order), name="order"),
+    path(
+        "admin/orders/<int:order_id>/reschedule/",
+        admin.site.admin_view(orders.reschedule),
+        name="reschedule_order",
+    ),
+    path("admin/withdrawn/", admin.site.admin_view(withdrawn.withdrawn), name="withdrawn"),
     path("admin/zones/", admin.site.admin_view(zones.zones), name="zones"),
     path("admin/zones/<int:zone_id>/", admin.site.admin_view(zones.zone), name="zone"),
     path(

@@ -14,7 +14,7 @@ from apps.fulfilment.events import (
     PickingStarted,
 )
 from apps.fulfilment.types import NewLine
-from apps.orders.events import OrderCanceled, OrderConfirmed
+from apps.orders.events import OrderCanceled, OrderConfirmed, OrderRescheduled
 
 
 @outbox.on(OrderConfirmed)
@@ -30,6 +30,17 @@ def put_before_the_store(event: OrderConfirmed, message_id: str) -> None:
         lines=[NewLine(**{**line, "quantity": Decimal(line["quantity"])}) for line in event.lines],
         now=clock.now(),
         message_id=message_id,
+    )
+
+
+@outbox.on(OrderRescheduled)
+def follow_the_window(event: OrderRescheduled, message_id: str) -> None:
+    services.reschedule(
+        store_id=event.store_id,
+        order_id=event.order_id,
+        version=event.window_version,
+        starts_at=datetime.fromisoformat(event.window_starts_at),
+        ends_at=datetime.fromisoformat(event.window_ends_at),
     )
 
 

@@ -142,6 +142,15 @@ PUBLIC_NAMES: Final[Mapping[Status, str]] = {
 }
 """The names under which integrators hear of a status; the others are nobody's business but ours."""
 
+RESCHEDULED: Final = "rescheduled"
+"""What a change of the window is called in an order's history."""
+
+PUBLIC_NOTES: Final[Mapping[str, str]] = {RESCHEDULED: "fulfillment.rescheduled"}
+"""Likewise, of entries in the history that change no status."""
+
+MOVING: Final = timedelta(minutes=2)
+"""How long the window an order moves to stays held while the order itself is changed."""
+
 HOLD: Final = timedelta(minutes=10)
 """How long stock and window stay reserved for an order that is not confirmed; also the time for 3-D Secure."""
 

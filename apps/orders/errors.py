@@ -27,6 +27,30 @@ class TooLateToCancel(Conflict):
     code = "too_late_to_cancel"
 
 
+class TooLateToReschedule(Conflict):
+    """A shopper has taken the order, its window takes no changes any more, or it has ended."""
+
+    code = "too_late_to_reschedule"
+
+
+class RescheduleUnderWay(Conflict):
+    """Another change of the order's window is not over yet."""
+
+    code = "reschedule_under_way"
+
+
+class RescheduleNotCovered(Conflict):
+    """With that window the order may cost more than the card was authorised for."""
+
+    code = "reschedule_not_covered"
+
+
+class RescheduleTooFar(Conflict):
+    """The authorisation will have run out when that window ends."""
+
+    code = "reschedule_too_far"
+
+
 class FoundQuantityInvalid(Invalid):
     """More than was ordered (by count), more than the scales may differ (by weight), or not a quantity."""
 

@@ -52,6 +52,21 @@ class OrderLineRecorded(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRescheduled(Event):
+    """A confirmed order has another window; ``window_version`` counts them. Integrators know it by
+    ``domain.PUBLIC_NOTES``. Times are ISO 8601."""
+
+    name: ClassVar[str] = "orders.rescheduled"
+    order_id: int
+    customer_id: int
+    store_id: int
+    window_id: int
+    window_version: int
+    window_starts_at: str
+    window_ends_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OrderCanceled(Event):
     name: ClassVar[str] = "orders.canceled"
     order_id: int

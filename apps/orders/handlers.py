@@ -2,7 +2,14 @@
 
 from apps.common import clock, outbox
 from apps.orders import services
-from apps.orders.events import OrderCanceled, OrderConfirmed, OrderDelivered, OrderRefunded, OrderRejected
+from apps.orders.events import (
+    OrderCanceled,
+    OrderConfirmed,
+    OrderDelivered,
+    OrderRefunded,
+    OrderRejected,
+    OrderRescheduled,
+)
 from apps.payments.events import PaymentUpdated, RefundUpdated
 
 DECIDED = frozenset({"authorised", "declined", "expired"})
@@ -11,6 +18,11 @@ DECIDED = frozenset({"authorised", "declined", "expired"})
 
 @outbox.on(OrderConfirmed)
 def keep_what_was_reserved(event: OrderConfirmed, message_id: str) -> None:
+    services.secure(order_id=event.order_id, now=clock.now())
+
+
+@outbox.on(OrderRescheduled)
+def leave_the_old_window(event: OrderRescheduled, message_id: str) -> None:
     services.secure(order_id=event.order_id, now=clock.now())
 
 

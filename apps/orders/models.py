@@ -34,6 +34,7 @@ class Order(ShardedModel):
     window_starts_at = models.DateTimeField()
     window_ends_at = models.DateTimeField()
     window_minutes = models.PositiveIntegerField()
+    window_version = models.PositiveIntegerField(default=1)  # the order's how-manieth window this is
     data_key = models.BinaryField(null=True)  # wrapped; thrown away, nobody can read the two columns below
     address_encrypted = models.BinaryField()
     pin_encrypted = models.BinaryField()

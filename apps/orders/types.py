@@ -107,6 +107,8 @@ class Order:
     window_id: int
     window_starts_at: datetime
     window_ends_at: datetime
+    window_minutes: int
+    """Shopper-minutes it takes out of its window."""
     address: "DropOff | None"
     tip: Money
     estimate: Money
@@ -117,6 +119,8 @@ class Order:
     """Decided to be given back, whether or not the customer has it already."""
     pin: str
     is_cancelable: bool
+    is_reschedulable: bool
+    """It may get another window, as long as its present one is not past its cut-off."""
     placed_at: datetime
     confirmed_at: datetime | None
     delivered_at: datetime | None

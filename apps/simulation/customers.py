@@ -25,7 +25,7 @@ _SETTINGS = "{ paymentSettings { publishableKey apiBase } }"
 _CARD = "mutation($i: AddCardInput!) { addCard(input: $i) { card { id } } }"
 _SHELF = """query($id: ID!, $department: String) { store(id: $id) { departments { slug itemCount }
   items(department: $department, first: 40) { nodes { id soldBy priceCents maxInCart } } } }"""
-_WINDOWS = "query($id: ID!) { store(id: $id) { windows { id startsAt } } }"
+_WINDOWS = "query($id: ID!) { store(id: $id) { windows(lines: 8) { id startsAt } } }"
 _LINE = "mutation($i: SetCartLineInput!) { setCartLine(input: $i) { cart { version subtotalCents } } }"
 _CART = "query($id: ID!) { cart(storeId: $id) { version subtotalCents lines { itemId isAvailable } } }"
 _PLACE = "mutation($i: PlaceOrderInput!) { placeOrder(input: $i) { orderId status } }"

@@ -5,11 +5,13 @@ from decimal import Decimal
 from django.db.models import F, Q, QuerySet
 
 import sharding
+from apps.common.geo import Point
 from apps.common.money import Money
 from apps.slots import domain, models
 from apps.slots.errors import WindowNotFound
-from apps.slots.types import Window
+from apps.slots.types import Plan, Stranded, Window
 from apps.stores import selectors as stores
+from apps.stores.types import Store
 
 
 def open_windows(*, store_id: int, now: datetime, minutes: int) -> tuple[Window, ...]:
@@ -45,8 +47,8 @@ def window(*, store_id: int, window_id: int) -> Window:
 
 
 def taking_orders(rows: QuerySet[models.DeliveryWindow], *, now: datetime) -> QuerySet[models.DeliveryWindow]:
-    """Before their cut-off; an immediate window takes orders only while it runs."""
-    return rows.filter(Q(kind=domain.SCHEDULED) | Q(starts_at__lte=now), cutoff_at__gt=now)
+    """Before their cut-off and not withdrawn; immediate and priority windows take orders only while they run."""
+    return rows.filter(Q(kind=domain.SCHEDULED) | Q(starts_at__lte=now), cutoff_at__gt=now, withdrawn_at=None)
 
 
 def _windows(rows: Iterable[models.DeliveryWindow], store_ids: Collection[int]) -> Iterable[Window]:
@@ -62,9 +64,42 @@ def _windows(rows: Iterable[models.DeliveryWindow], store_ids: Collection[int]) 
             fee=Money(row.fee_cents, currency),
             cutoff_at=row.cutoff_at,
             free_minutes=row.capacity_minutes - row.held_minutes,
+            is_withdrawn=row.withdrawn_at is not None,
         )
 
 
-def minutes_needed(*, lines: int, units: Decimal | int) -> int:
-    """Shopper-minutes that an order of that many lines and units takes out of its window. No query."""
-    return domain.minutes_needed(lines, units)
+def stranded(*, now: datetime, store_ids: Collection[int] | None = None) -> tuple[Stranded, ...]:
+    """Orders in withdrawn windows that are not over, the earliest first: of these stores, or of all.
+
+    1 query for each shard of theirs.
+    """
+    if store_ids is None:
+        aliases = set(sharding.aliases("store"))
+    else:
+        aliases = {sharding.alias_for("store", store_id) for store_id in store_ids}
+    found: list[models.WindowHold] = []
+    for alias in sorted(aliases):
+        rows = sharding.owned(models.WindowHold.objects, alias).exclude(state=domain.RELEASED)
+        rows = rows.filter(window__withdrawn_at__isnull=False, window__ends_at__gt=now).select_related("window")
+        found += rows if store_ids is None else rows.filter(store_id__in=store_ids)
+    return tuple(
+        Stranded(
+            order_id=row.order_id, store_id=row.store_id, starts_at=row.window.starts_at, ends_at=row.window.ends_at
+        )
+        for row in sorted(found, key=lambda row: (row.window.starts_at, row.order_id))
+    )
+
+
+def minutes_needed(*, lines: int, units: Decimal | int, store: Store, door: Point | None) -> int:
+    """Shopper-minutes that an order of that many lines and units takes out of its window, the drive included.
+
+    Where no door is known the drive is that to the edge of where the store delivers. No query.
+    """
+    drive_m = float(store.delivery_radius_m) if door is None else stores.distance_m(store=store, point=door)
+    return domain.minutes_needed(lines, units, drive_m=drive_m)
+
+
+def plan(*, store_id: int) -> Plan:
+    """How the store's days are cut; the usual plan for a store that has none of its own. 2 queries, 1 without."""
+    row = models.WindowPlan.objects.filter(store_id=store_id).first()
+    return Plan() if row is None else row.plan()

@@ -42,6 +42,9 @@ class Store(models.Model):
     delivery_radius_m = models.PositiveIntegerField()
     minimum_basket_cents = models.PositiveIntegerField()
     is_paused = models.BooleanField(default=False)
+    paused_until = models.DateTimeField(
+        null=True, blank=True, help_text="A pause ends by itself then (UTC); empty: it lasts until somebody ends it."
+    )
 
     class Meta:
         indexes = [models.Index(fields=["lat", "lng"], name="stores_store_place")]
@@ -72,3 +75,27 @@ class StoreHours(models.Model):
     @override
     def __str__(self) -> str:
         return f"{self.store_id}: {self.weekday} {self.opens}-{self.closes}"
+
+
+class SpecialDay(models.Model):
+    """A date on which the usual hours do not count: other hours, or none."""
+
+    store = models.ForeignKey(Store, on_delete=models.CASCADE, related_name="special_days")
+    date = models.DateField()
+    opens = models.TimeField(null=True, blank=True, help_text="Both times empty: closed all day.")
+    closes = models.TimeField(null=True, blank=True, help_text="At or before the opening time means on the next day.")
+    reason = models.CharField(max_length=60, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["store", "date"], name="stores_special_once_a_day"),
+            models.CheckConstraint(
+                condition=models.Q(opens__isnull=True, closes__isnull=True)
+                | models.Q(opens__isnull=False, closes__isnull=False),
+                name="stores_special_both_times_or_none",
+            ),
+        ]
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.store_id}: {self.date} {self.reason}"

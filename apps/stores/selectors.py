@@ -1,16 +1,18 @@
 import math
 from collections.abc import Collection, Mapping
+from datetime import date
 
 from django.db.models import Avg, FloatField, QuerySet
 from django.db.models.expressions import F
 from django.db.models.functions import Cast
 
+from apps.common import clock
 from apps.common.geo import Point
 from apps.common.money import Money
 from apps.common.remembered import Remembered
 from apps.stores import domain, models
 from apps.stores.errors import StoreNotFound
-from apps.stores.types import OpeningHours, Store, Zone
+from apps.stores.types import OpeningHours, SpecialDay, Store, Zone
 
 _METRES_PER_DEGREE = 111_000
 
@@ -56,6 +58,11 @@ def delivers_to(*, store: Store, point: Point) -> bool:
     return domain.delivers_to(store, point)
 
 
+def distance_m(*, store: Store, point: Point) -> float:
+    """Metres in a straight line from the store to ``point``. No query."""
+    return domain.distance_m(store.point, point)
+
+
 def every_store() -> tuple[Store, ...]:
     """By name: what a visitor sees who has not said where they are. 1 query."""
     return tuple(_store(row) for row in _rows().order_by("name", "id"))
@@ -95,6 +102,21 @@ def opening_hours_of(*, store_ids: Collection[int]) -> Mapping[int, tuple[Openin
     return {store_id: tuple(hours) for store_id, hours in found.items()}
 
 
+def special_days(*, store_id: int, since: date) -> tuple[SpecialDay, ...]:
+    """Of the store, from ``since`` on, the earliest first. 1 query."""
+    return special_days_of(store_ids=[store_id], since=since).get(store_id, ())
+
+
+def special_days_of(*, store_ids: Collection[int], since: date) -> Mapping[int, tuple[SpecialDay, ...]]:
+    """``special_days`` of many stores by store id. 1 query."""
+    found: dict[int, list[SpecialDay]] = {}
+    rows = models.SpecialDay.objects.filter(store_id__in=store_ids, date__gte=since).order_by("store_id", "date")
+    for row in rows:
+        day = SpecialDay(date=row.date, opens=row.opens, closes=row.closes, reason=row.reason)
+        found.setdefault(row.store_id, []).append(day)
+    return {store_id: tuple(days) for store_id, days in found.items()}
+
+
 def _by_id(store_ids: Collection[int]) -> dict[int, Store]:
     return {row.pk: _store(row) for row in _rows().filter(pk__in=store_ids)}
 
@@ -123,7 +145,8 @@ def _store(row: models.Store) -> Store:
         zone_id=row.zone_id,
         delivery_radius_m=row.delivery_radius_m,
         minimum_basket=Money(row.minimum_basket_cents, row.currency),
-        is_paused=row.is_paused,
+        is_paused=row.is_paused and (row.paused_until is None or clock.now() < row.paused_until),
+        paused_until=row.paused_until if row.is_paused else None,
     )
 
 

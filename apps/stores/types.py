@@ -1,5 +1,5 @@
 from dataclasses import dataclass
-from datetime import time
+from datetime import date, datetime, time
 
 from apps.common.geo import Point
 from apps.common.money import Money
@@ -36,6 +36,9 @@ class Store:
     delivery_radius_m: int
     minimum_basket: Money
     is_paused: bool
+    """It takes no orders now."""
+    paused_until: datetime | None = None
+    """When the pause ends by itself; None: when somebody ends it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +49,16 @@ class OpeningHours:
     """Monday is 0."""
     opens: time
     closes: time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpecialDay:
+    """A date on which these hours count instead of the weekday's; None for both: closed."""
+
+    date: date
+    opens: time | None
+    closes: time | None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,7 @@ urlpatterns = [
     path("orders/", orders.orders, name="orders"),
     path("orders/<int:order_id>/", orders.order, name="order"),
     path("orders/<int:order_id>/live/", orders.live, name="order_live"),
+    path("orders/<int:order_id>/reschedule/", orders.reschedule, name="reschedule_order"),
     path("orders/<int:order_id>/cancel/", orders.cancel, name="cancel_order"),
     path("demo/", demo.demo, name="demo"),
     path("demo/sign-in/<slug:role>/", demo.sign_in, name="demo_sign_in"),

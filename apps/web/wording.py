@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from apps.dispatch.types import Eta
 from apps.orders.types import OrderEvent
+from apps.slots.types import Window
 
 _STEPS = (
     ("We got your order", {"pending", "payment_pending", "brand_new"}),
@@ -33,7 +34,9 @@ _EVENTS = {
     "canceled": "Order cancelled",
 }
 
-_NOTES = {"settled": "Your card was charged"}
+KINDS = {"immediate": "As soon as possible", "priority": "Priority"}
+
+_NOTES = {"settled": "Your card was charged", "rescheduled": "Moved to another delivery time"}
 
 _REJECTIONS = {
     "out_of_stock": "Something in your cart sold out while you were ordering. Nothing was charged.",
@@ -91,6 +94,13 @@ def clock_time(moment: datetime, zone: ZoneInfo) -> str:
 
 def window(starts_at: datetime, ends_at: datetime, zone: ZoneInfo) -> str:
     return f"{starts_at.astimezone(zone):%A %-d %B}, {clock_time(starts_at, zone)} to {clock_time(ends_at, zone)}"
+
+
+def choice(window: Window, zone: ZoneInfo) -> str:
+    """9 AM to 10 AM · Priority · $9.99."""
+    times = f"{clock_time(window.starts_at, zone)} to {clock_time(window.ends_at, zone)}"
+    parts = (times, KINDS.get(window.kind, ""), str(window.fee) if window.fee.cents else "free")
+    return " · ".join(part for part in parts if part)
 
 
 @dataclass(frozen=True, slots=True)

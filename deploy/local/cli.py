@@ -136,6 +136,12 @@ def bench(arguments: list[str]) -> int:
     os.execve(sys.executable, [sys.executable, "-m", "bench", *arguments], environ)  # noqa: S606
 
 
+def draw_states(arguments: list[str]) -> int:
+    """Become what draws them: this process has not read the apps."""
+    _parser("draw-states").parse_args(arguments)
+    os.execve(sys.executable, [sys.executable, "-m", "deploy.state_machines"], os.environ)  # noqa: S606
+
+
 def reset_demo(arguments: list[str]) -> int:
     parser = _parser("reset-demo")
     parser.add_argument("--yes", action="store_true", help="do not ask")
@@ -180,6 +186,7 @@ HANDLERS: Mapping[str, Callable[[list[str]], int]] = {
     "manage": manage,
     "test": test,
     "bench": bench,
+    "draw-states": draw_states,
     "reset-demo": reset_demo,
 }
 

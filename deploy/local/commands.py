@@ -10,6 +10,7 @@ COMMANDS = {
     "manage": "any Django command: ./dev manage COMMAND …",
     "test": "every check and test (--fast: without types, browser and twins; other arguments go to pytest)",
     "bench": "one benchmark beside its goals: ./dev bench NAME [--quick]",
+    "draw-states": "write docs/state-machines.md anew from the tables of states in the code",
     "reset-demo": "delete all data of the embedded servers and load the demo city again (asks; --yes)",
 }
 

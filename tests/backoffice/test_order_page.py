@@ -8,7 +8,7 @@ from django.test import Client
 
 import sharding
 from apps.accounts import services as accounts
-from apps.common import outbox
+from apps.common import clock, outbox
 from apps.common.money import Money
 from apps.dispatch import selectors as dispatch
 from apps.dispatch import services as dispatch_services
@@ -162,3 +162,20 @@ def test_only_the_orders_own_databases_are_asked(operator):
     with counted() as queries:
         operator.get("/admin/orders/", {"id": order.id})
     assert queries.by_alias == {"default": 2, sharding.alias_for("customer", order.customer_id): 1}
+
+
+def test_support_moves_an_order_and_others_do_not(operator):
+    market = make_market()
+    order = make_placed_order(market=market)
+    where, sent = f"/admin/orders/{order.id}/reschedule/", {"window": market.window_ids[1]}
+    with clock.shifted_to(MORNING):
+        clerk = signed_in(make_staff(email="clerk@example.com"))
+        assert clerk.post(where, sent).status_code == 403
+        assert operator.get(where).status_code == 405
+        assert orders.order_for_staff(order_id=order.id).window_id == order.window_id
+        assert f'<option value="{market.window_ids[1]}">' in operator.get(f"/admin/orders/{order.id}/").content.decode()
+        page = operator.post(where, sent, follow=True).content.decode()
+    assert "The order has its new window" in page
+    after = orders.order_for_staff(order_id=order.id)
+    assert after.window_id == market.window_ids[1]
+    assert after.events[-1].actor.startswith("staff:")

@@ -156,6 +156,22 @@ PLANTED = [
         ],
     ),
     ("goods kept for a delivered order", 9, "store", ["UPDATE inventory_reservation SET state = 'committed'"]),
+    (
+        "a window that was left and kept",
+        9,
+        "store",
+        [
+            (
+                "INSERT INTO slots_windowhold (store_id, order_id, version, window_id, minutes, state, expires_at) "
+                "SELECT store_id, order_id, 2, window_id, 1, 'confirmed', expires_at FROM slots_windowhold "
+                "WHERE order_id = {new}"
+            ),
+            (
+                "UPDATE slots_deliverywindow w SET held_minutes = (SELECT coalesce(sum(minutes), 0) "
+                "FROM slots_windowhold h WHERE h.window_id = w.id AND h.state <> 'released')"
+            ),
+        ],
+    ),
     ("a window given away", 9, "store", ["UPDATE slots_windowhold SET state = 'released' WHERE order_id = {new}"]),
     (
         "a line the customer does not pay",

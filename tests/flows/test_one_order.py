@@ -73,7 +73,8 @@ def test_an_order_over_three_keyspaces(bank, here, there):
     moved = [(one["type"], one["amount"]) for one in bank.objects("balance_transaction")]
     assert moved == [("charge", 1210)]
 
-    # The store: what was found has left the shelf, nothing is promised, the window gave 12 + 3 * 1.25 + 5.5 * 0.1 min.
+    # The store: what was found has left the shelf, nothing is promised, the window gave
+    # 12 + 3 * 1.25 + 5.5 * 0.1 + 1.85 min.
     levels = inventory.StockLevel.objects.filter(store_id=market.store_id).values_list("item_id", "on_hand", "reserved")
     assert {item_id: (on_hand, reserved) for item_id, on_hand, reserved in levels} == {
         market.item_ids[BANANAS]: (Decimal("497.250"), 0),
@@ -81,7 +82,7 @@ def test_an_order_over_three_keyspaces(bank, here, there):
         market.item_ids[BEER]: (Decimal(500), 0),
     }
     held = slots.DeliveryWindow.objects.filter(store_id=market.store_id, held_minutes__gt=0)
-    assert [window.held_minutes for window in held] == [17]
+    assert [window.held_minutes for window in held] == [19]
     store_order = fulfilment.StoreOrder.objects.get(store_id=market.store_id, order_id=int(order_id))
     assert (store_order.status, store_order.shopper_id) == ("delivered", shopper.id)
     batch = dispatch.Batch.objects.get(pk=int(offer["batch_id"]))

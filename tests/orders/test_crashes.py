@@ -18,6 +18,7 @@ from apps.common.money import Money
 from apps.orders import models, selectors, services
 from apps.orders.types import RefundLine
 from apps.payments import services as payments
+from apps.slots import services as slots
 from tests.orders.factories import (
     ASKS,
     DECLINES,
@@ -87,6 +88,20 @@ def cancel(stage):
     services.cancel(order_id=stage.order_id, customer_id=stage.ready.customer.id, reason="", now=MORNING)
 
 
+def reschedule(stage):
+    services.reschedule(
+        order_id=stage.order_id,
+        customer_id=stage.ready.customer.id,
+        window_id=stage.ready.market.window_ids[1],
+        now=MORNING,
+    )
+
+
+def rescheduled_untold(stage):
+    placed(stage)
+    reschedule(stage)
+
+
 def bring(stage):
     """The store's events, told again after a crash like all others."""
     bring_to(selectors.order_for_staff(order_id=stage.order_id), "delivered")
@@ -149,6 +164,9 @@ SCENARIOS = [
     Scenario("tell of a confirmed order", told, frozenset({"brand_new"}), prepare=place),
     Scenario("hold later", resume, frozenset({"brand_new"}), prepare=placed_far_ahead),
     Scenario("resume after the bank", resume, frozenset({"brand_new"}), prepare=placed_and_approved, card=ASKS),
+    Scenario("reschedule", reschedule, frozenset({"brand_new"}), prepare=placed),
+    Scenario("reschedule at once", reschedule, frozenset({"brand_new"}), prepare=place),
+    Scenario("tell of a rescheduled order", told, frozenset({"brand_new"}), prepare=rescheduled_untold),
     Scenario("cancel", cancel, frozenset({"brand_new", "canceled"}), prepare=placed),
     Scenario("tell of a canceled order", told, frozenset({"canceled"}), prepare=canceled_untold),
     Scenario("give back", give_back, frozenset({"delivered"}), prepare=delivered_and_paid, afterwards=give_back),
@@ -187,6 +205,8 @@ def recover(scenario, stage):
         now = MORNING + timedelta(minutes=minutes)
         with clock.shifted_to(now):
             sweep(now)
+            for alias in sharding.aliases("store"):
+                slots.release_expired(using=alias, now=now)
             outbox.drain()
 
 

@@ -1,4 +1,5 @@
 import json
+from datetime import timedelta
 
 import graphene
 import pytest
@@ -8,7 +9,7 @@ from apps.accounts.models import User
 from apps.common.api.graphql import LoadingGraphQLView
 from apps.orders import models
 from apps.orders.api.graphql import Mutation, Query
-from tests.orders.factories import MORNING, make_customer, make_placed_order, make_ready
+from tests.orders.factories import MORNING, make_customer, make_market, make_placed_order, make_ready
 
 pytestmark = pytest.mark.django_db(databases="__all__")
 
@@ -148,3 +149,24 @@ def test_an_order_is_canceled_once_and_only_by_its_customer(ask):
     answer = ask(cancel, order.customer_id, id=str(order.id))
     assert answer == {"data": {"cancelOrder": {"order": {"status": "canceled", "isCancelable": False}}}}
     assert order.placed_at == MORNING
+
+
+def test_an_order_is_moved_to_another_window_and_only_by_its_customer(ask):
+    market = make_market()
+    order = make_placed_order(market=market)
+    move = (
+        "mutation ($id: ID!, $window: ID!) { rescheduleOrder(input: {orderId: $id, windowId: $window}) "
+        "{ order { windowStartsAt isReschedulable events { name } } } }"
+    )
+    sent = {"id": str(order.id), "window": str(market.window_ids[2])}
+    assert codes(ask(move, make_customer().id, **sent)) == ["order_not_found"]
+    assert codes(ask(move, **sent)) == ["sign_in_required"]
+    assert codes(ask(move, order.customer_id, **{**sent, "window": "4"})) == ["window_not_found"]
+    assert models.Order.objects.get(pk=order.id).window_id == market.window_ids[0]
+    for _ in range(2):
+        moved = ask(move, order.customer_id, **sent)["data"]["rescheduleOrder"]["order"]
+        assert moved == {
+            "windowStartsAt": (order.window_starts_at + timedelta(hours=2)).isoformat(),
+            "isReschedulable": True,
+            "events": [{"name": "placed"}, {"name": "brand_new"}, {"name": "rescheduled"}],
+        }

@@ -9,7 +9,7 @@ import pytest
 import sharding
 from apps.common import clock
 from apps.common.api.graphql import LoadingGraphQLView
-from apps.slots import services
+from apps.slots import selectors
 from apps.slots.api.graphql import Query
 from apps.stores.types import Store
 from tests.catalog.factories import make_item
@@ -54,7 +54,7 @@ def stocked() -> Store:
 
 def test_a_store_with_its_shelves_and_windows(ask: Ask) -> None:
     store = stocked()
-    window = services.selectors.open_windows(store_id=store.id, now=clock.now(), minutes=20)[0]
+    window = selectors.open_windows(store_id=store.id, now=clock.now(), minutes=20)[0]
     answer = ask(
         """
         query ($id: ID!) { store(id: $id) {
@@ -136,7 +136,7 @@ def test_the_list_of_stores_takes_as_many_queries_for_six_as_for_three(
 
 def test_a_window_too_full_for_the_order_is_not_offered(ask: Ask) -> None:
     store = make_store()
-    make_window(store.id, capacity_minutes=20)
+    make_window(store.id, capacity_minutes=31)
     query = "query ($id: ID!, $lines: Int) { store(id: $id) { windows(lines: $lines) { id } } }"
     assert len(ask(query, id=str(store.id), lines=1)["data"]["store"]["windows"]) == 1
     assert ask(query, id=str(store.id), lines=30)["data"]["store"]["windows"] == []
@@ -175,3 +175,17 @@ def test_a_made_up_cursor(ask: Ask) -> None:
     store = make_store()
     answer = ask('query ($id: ID!) { store(id: $id) { items(after: "x") { nextCursor } } }', id=str(store.id))
     assert [error["extensions"] for error in answer["errors"]] == [{"code": "cursor_invalid"}]
+
+
+def test_a_window_too_full_for_the_drive_is_not_offered(ask: Ask) -> None:
+    store = make_store()
+    make_window(store.id, capacity_minutes=30)
+    query = "query ($id: ID!, $lat: Float, $lng: Float) { store(id: $id) { windows(lat: $lat, lng: $lng) { id } } }"
+
+    def count(**place: float) -> int:
+        return len(ask(query, id=str(store.id), **place)["data"]["store"]["windows"])
+
+    assert count() == 0  # as far as the store delivers
+    assert count(lat=COLUMBUS.lat, lng=COLUMBUS.lng) == 1
+    assert count(lat=COLUMBUS.lat + 0.2, lng=COLUMBUS.lng) == 0
+    assert ask(query, id=str(store.id), lat=95.0, lng=0.0)["errors"][0]["extensions"]["code"] == "invalid"

@@ -2,10 +2,13 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError
 
 import sharding
+from apps.common.geo import Point
 from apps.common.money import Money
-from apps.slots import models, selectors, services, tasks
+from apps.slots import domain, models, selectors, services, tasks
 from apps.slots.errors import (
     HoldDiffers,
     HoldGone,
@@ -50,7 +53,7 @@ def states(window: Window) -> list[str]:
 def test_a_week_of_windows_is_opened_once() -> None:
     store = make_store(opens=time(9), closes=time(12))
     first = {"store_id": store.id, "first_day": date(2026, 1, 5), "days": 7, "now": NOW}
-    assert services.open_windows(**first) == 7 * 3 + 7 * 2  # three scheduled and two immediate a day
+    assert services.open_windows(**first) == 7 * (3 + 2 + 4)  # scheduled, immediate and priority ones
     assert services.open_windows(**first) == 0
     found = selectors.open_windows(store_id=store.id, now=NOW, minutes=10)
     assert [w.kind for w in found] == ["scheduled"] * 21  # immediate ones take no orders before they run
@@ -68,10 +71,10 @@ def test_a_week_of_windows_is_opened_once() -> None:
 
 def test_windows_that_are_over_are_not_opened() -> None:
     store = make_store(opens=time(9), closes=time(12))
-    late = datetime(2026, 1, 5, 16, tzinfo=UTC)  # 11 o'clock: one scheduled window and one immediate are left
-    assert services.open_windows(store_id=store.id, first_day=date(2026, 1, 5), days=1, now=late) == 2
+    late = datetime(2026, 1, 5, 16, tzinfo=UTC)  # 11 o'clock: one scheduled, one immediate, two priority ones are left
+    assert services.open_windows(store_id=store.id, first_day=date(2026, 1, 5), days=1, now=late) == 4
     found = selectors.open_windows(store_id=store.id, now=late, minutes=10)
-    assert found == ()  # the scheduled one runs, the immediate one takes orders in its first hour only
+    assert found == ()  # the scheduled one runs, the others take orders only until the next one starts
 
 
 def test_the_running_hour_is_delivered_immediately() -> None:
@@ -81,9 +84,54 @@ def test_the_running_hour_is_delivered_immediately() -> None:
     found = selectors.open_windows(store_id=store.id, now=at, minutes=10)
     assert [(w.kind, w.starts_at.hour, w.ends_at.hour) for w in found[:2]] == [
         ("immediate", 15, 17),
-        ("scheduled", 17, 18),
+        ("priority", 15, 16),
     ]
-    assert [w.kind for w in found].count("immediate") == 1
+    assert [w.kind for w in found[2:]] == ["scheduled"] * len(found[2:])
+
+
+def test_a_store_has_windows_by_its_own_plan() -> None:
+    store, other = make_store(opens=time(9), closes=time(12)), make_store(opens=time(9), closes=time(12))
+    row = models.WindowPlan.objects.create(
+        store_id=store.id, length_minutes=90, fee_cents=250, shoppers=4, immediate_length_minutes=0, priority_percent=0
+    )
+    row.shifts.create(weekday=0, from_hour=9, to_hour=10, shoppers=1)
+    for each in (store, other):
+        services.open_windows(store_id=each.id, first_day=date(2026, 1, 5), days=1, now=NOW)
+    found = selectors.open_windows(store_id=store.id, now=NOW, minutes=1)
+    assert [(w.starts_at.hour, w.fee, w.free_minutes) for w in found] == [
+        (14, Money(250), (60 + 4 * 30) * 60 // 100),
+        (15, Money(250), 4 * 90 * 60 // 100),
+    ]
+    assert [w.free_minutes for w in selectors.open_windows(store_id=other.id, now=NOW, minutes=1)] == [600] * 3
+
+
+@pytest.mark.parametrize(
+    "columns", [{"length_minutes": 14}, {"immediate_percent": 91}, {"priority_percent": 61}, {"shoppers": -1}]
+)
+def test_a_plan_that_cannot_be_kept_is_refused_by_the_database_and_the_form(columns: dict[str, int]) -> None:
+    row = models.WindowPlan(store_id=4, **columns)
+    with pytest.raises(ValidationError):
+        row.full_clean()
+    with pytest.raises(IntegrityError), sharding.atomic("default"):
+        row.save()
+    assert not models.WindowPlan.objects.exists()
+
+
+@pytest.mark.parametrize("hours", [(3, 3), (5, 4), (20, 25)])
+def test_a_shift_that_does_not_last_is_refused_by_the_database(hours: tuple[int, int]) -> None:
+    row = models.WindowPlan.objects.create(store_id=4)
+    with pytest.raises(IntegrityError), sharding.atomic("default"):
+        row.shifts.create(weekday=0, from_hour=hours[0], to_hour=hours[1], shoppers=1)
+    assert not row.shifts.exists()
+
+
+def test_a_long_drive_takes_the_shoppers_time() -> None:
+    store = make_store()
+    north = Point(store.point.lat + 0.09, store.point.lng)  # ten kilometres
+    needed = [selectors.minutes_needed(lines=10, units=25, store=store, door=door) for door in (store.point, north)]
+    assert needed == [29, 42]
+    edge = selectors.minutes_needed(lines=10, units=25, store=store, door=None)
+    assert edge == domain.minutes_needed(10, 25, drive_m=store.delivery_radius_m)
 
 
 def test_a_store_without_hours_has_no_windows() -> None:

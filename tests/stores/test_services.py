@@ -1,16 +1,22 @@
 from collections.abc import Callable
-from datetime import time
+from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
+from django.db import IntegrityError
 
+import sharding
+from apps.common import clock
 from apps.common.geo import Point
+from apps.common.models import OutboxMessage
 from apps.stores import models, selectors, services
 from apps.stores.errors import HoursInvalid, RetailerNotFound, StoreInvalid, StoreNotFound, ZoneNotFound
-from apps.stores.types import OpeningHours
+from apps.stores.types import OpeningHours, SpecialDay
 from tests.stores.factories import COLUMBUS, make_store
 
 pytestmark = pytest.mark.django_db(databases="__all__")
 
+CLOSED = SpecialDay(date=date(2026, 12, 25), opens=None, closes=None, reason="Christmas")
 FIELDS = {
     "name": "Corner Shop",
     "address": "1 High St",
@@ -65,6 +71,8 @@ def test_unknown_stores_are_not_found() -> None:
         lambda: services.pause(store_id=4),
         lambda: services.resume(store_id=4),
         lambda: services.set_hours(store_id=4, hours=[]),
+        lambda: services.set_special_day(store_id=4, day=CLOSED),
+        lambda: services.clear_special_day(store_id=4, date=CLOSED.date),
     ):
         with pytest.raises(StoreNotFound):
             ask()
@@ -77,6 +85,43 @@ def test_a_paused_store_can_be_seen_and_resumed() -> None:
         assert selectors.store(store_id=store_id).is_paused
     services.resume(store_id=store_id)
     assert not selectors.store(store_id=store_id).is_paused
+
+
+def test_a_pause_with_an_end_ends_by_itself() -> None:
+    store_id, until = make_store().id, datetime(2026, 3, 2, 12, tzinfo=UTC)
+    for moment, is_paused in ((until - timedelta(seconds=1), True), (until, False)):
+        with clock.shifted_to(moment):
+            services.pause(store_id=store_id, until=until)
+            found = selectors.store(store_id=store_id)
+            assert (found.is_paused, found.paused_until) == (is_paused, until)
+    with clock.shifted_to(until - timedelta(hours=1)):
+        services.pause(store_id=store_id)
+        assert selectors.store(store_id=store_id).paused_until is None
+
+
+def test_a_special_day_is_told_and_replaced_and_cleared() -> None:
+    store_id, other = make_store().id, make_store().id
+    short = replace(CLOSED, opens=time(9), closes=time(14), reason="Christmas Eve")
+    for day in (CLOSED, short):
+        services.set_special_day(store_id=store_id, day=day)
+        assert selectors.special_days(store_id=store_id, since=CLOSED.date) == (day,)
+    assert selectors.special_days(store_id=store_id, since=CLOSED.date + timedelta(days=1)) == ()
+    assert selectors.special_days(store_id=other, since=CLOSED.date) == ()
+    for _ in range(2):
+        services.clear_special_day(store_id=store_id, date=CLOSED.date)
+    assert selectors.special_days(store_id=store_id, since=CLOSED.date) == ()
+    told = OutboxMessage.objects.using("default").filter(name="stores.hours_changed")
+    assert [message.payload for message in told] == [{"store_id": store_id}] * 3
+
+
+def test_half_a_special_day_is_refused_everywhere() -> None:
+    store_id = make_store().id
+    with pytest.raises(HoursInvalid):
+        services.set_special_day(store_id=store_id, day=replace(CLOSED, opens=time(9)))
+    with pytest.raises(IntegrityError), sharding.atomic("default"):
+        models.SpecialDay.objects.create(store_id=store_id, date=CLOSED.date, closes=time(9))
+    assert selectors.special_days(store_id=store_id, since=CLOSED.date) == ()
+    assert not OutboxMessage.objects.using("default").filter(name="stores.hours_changed").exists()
 
 
 def test_the_week_is_set_as_a_whole() -> None:

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db(databases="__all__")
 OPEN = {"home", "sign_up", "sign_in", "stores", "store", "department", "item", "demo"}
 """Pages for everybody."""
 PRIVATE = {"account", "add_card", "card_added", "cart", "checkout", "orders", "order", "order_live"}
-POSTED = {"sign_out", "remove_address", "set_line", "cancel_order", "demo_sign_in"}
+POSTED = {"sign_out", "remove_address", "set_line", "cancel_order", "reschedule_order", "demo_sign_in"}
 """Answer to POST and to nothing else."""
 HAS_FORMS = {"sign_up", "sign_in", "account", "checkout"}
 
@@ -78,7 +78,7 @@ def test_private_pages_open_for_their_customer(world, name):
     assert signed_in(world.ada.id).get(world.path(name)).status_code == 200
 
 
-@pytest.mark.parametrize("name", ["remove_address", "cancel_order"])
+@pytest.mark.parametrize("name", ["remove_address", "cancel_order", "reschedule_order"])
 def test_a_visitor_changes_nothing(world, name):
     before = snapshot()
     response = Client().post(world.path(name))
@@ -101,7 +101,13 @@ def test_pages_to_read_take_no_post(world, name):
 
 @pytest.mark.parametrize(
     ("method", "name"),
-    [("get", "order"), ("get", "order_live"), ("post", "cancel_order"), ("post", "remove_address")],
+    [
+        ("get", "order"),
+        ("get", "order_live"),
+        ("post", "cancel_order"),
+        ("post", "reschedule_order"),
+        ("post", "remove_address"),
+    ],
 )
 def test_someone_elses_and_nobodys_look_alike(world, method, name):
     bob = signed_in(world.bob.id)

@@ -13,6 +13,7 @@ from itertools import pairwise, permutations
 from math import floor
 from typing import Final, Literal
 
+from apps.common import driving
 from apps.common.geo import Point
 from apps.dispatch.types import Why
 from apps.fulfilment.types import WaitingOrder
@@ -47,8 +48,8 @@ UNDER_WAY: Final = (BatchStatus.ACKNOWLEDGED, BatchStatus.PICKING)
 """A shopper has the batch and is not done with it."""
 
 # Driving.
-START_AND_PARK_S: Final = 111.0
-PER_KM_S: Final = 76.0
+START_AND_PARK_S: Final = driving.START_AND_PARK_S
+PER_KM_S: Final = driving.PER_KM_S
 APPROACH_S: Final = 600.0
 """How long somebody takes to the store, before we know who."""
 
@@ -177,7 +178,7 @@ class Match:
 
 
 def travel_s(distance_m: float) -> float:
-    return START_AND_PARK_S + PER_KM_S * distance_m / 1000
+    return driving.travel_s(distance_m)
 
 
 def picking_s(orders: Collection[WaitingOrder]) -> float:

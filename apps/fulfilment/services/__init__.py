@@ -7,7 +7,7 @@ steps mean for the customer's order is told by ``report`` afterwards, on the cus
 from apps.fulfilment.services.assigning import assign, lock_waiting, take_back, unassign
 from apps.fulfilment.services.delivering import deliver, start_delivery
 from apps.fulfilment.services.picking import check_out, mark_found, mark_refund, start_picking
-from apps.fulfilment.services.projecting import cancel, project
+from apps.fulfilment.services.projecting import cancel, project, reschedule
 from apps.fulfilment.services.reporting import report, report_line
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "project",
     "report",
     "report_line",
+    "reschedule",
     "start_delivery",
     "start_picking",
     "take_back",

@@ -9,6 +9,7 @@ from apps.common import inbox, outbox
 from apps.common.geo import Point
 from apps.fulfilment import domain, models
 from apps.fulfilment.domain import Status
+from apps.fulfilment.errors import StoreOrderNotFound
 from apps.fulfilment.events import StoreOrderCanceled
 from apps.fulfilment.types import NewLine
 from apps.stores import selectors as stores
@@ -82,6 +83,22 @@ def project(
         )
         store_order_id: int = row.pk
     return store_order_id
+
+
+@sharding.repeatable
+def reschedule(*, store_id: int, order_id: int, version: int, starts_at: datetime, ends_at: datetime) -> bool:
+    """Give an order that is not being picked another window. False for news that is old, or comes too late.
+
+    Raises ``StoreOrderNotFound`` while the store has not heard of the order; the message is delivered again then.
+    """
+    with sharding.atomic(sharding.home("store", store_id)):
+        mine = models.StoreOrder.objects.filter(store_id=store_id, order_id=order_id)
+        waiting = mine.filter(status__in=(Status.WAITING, Status.ASSIGNED), window_version__lt=version)
+        if waiting.update(window_version=version, window_starts_at=starts_at, window_ends_at=ends_at):
+            return True
+        if not mine.exists():
+            raise StoreOrderNotFound(f"Store {store_id} has not heard of order {order_id} yet.")
+    return False
 
 
 @sharding.repeatable

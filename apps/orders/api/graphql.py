@@ -103,6 +103,9 @@ class Order(graphene.ObjectType):
     address = graphene.Field(OrderAddress)
     pin = graphene.String(required=True, description="Say it to the shopper at the door.")
     is_cancelable = graphene.Boolean(required=True)
+    is_reschedulable = graphene.Boolean(
+        required=True, description="As long as its present window is not past its cut-off."
+    )
     tip_cents = graphene.Int(required=True)
     estimate_cents = graphene.Int(required=True)
     total_cents = graphene.Int(required=True, description="Final once picking is over, the estimate before.")
@@ -176,6 +179,25 @@ class CancelOrder(relay.ClientIDMutation):
         return cls(order=selectors.order(order_id=order, customer_id=customer))
 
 
+class RescheduleOrder(relay.ClientIDMutation):
+    class Meta:
+        description = "Move an order to another window of its store. The card's hold has to cover the difference."
+
+    class Input:
+        order_id = graphene.ID(required=True)
+        window_id = graphene.ID(required=True)
+
+    order = graphene.Field(Order, required=True)
+
+    @classmethod
+    @on_db_thread
+    def mutate_and_get_payload(cls, root, info, *, order_id, window_id, **_):
+        customer = customer_id(info.context)
+        order = ids.parse(order_id)
+        services.reschedule(order_id=order, customer_id=customer, window_id=ids.parse(window_id), now=clock.now())
+        return cls(order=selectors.order(order_id=order, customer_id=customer))
+
+
 class Query:
     orders = graphene.Field(OrderPage, required=True, after=graphene.String(), first=graphene.Int(default_value=20))
     order = graphene.Field(Order, required=True, id=graphene.ID(required=True))
@@ -192,3 +214,4 @@ class Query:
 class Mutation:
     place_order = PlaceOrder.Field()
     cancel_order = CancelOrder.Field()
+    reschedule_order = RescheduleOrder.Field()

@@ -13,6 +13,7 @@ from apps.orders.services.picking import finalise, record_line
 from apps.orders.services.pins import check_pin
 from apps.orders.services.placing import place, return_to_cart
 from apps.orders.services.refunding import note_refund, pay_refund, refund
+from apps.orders.services.rescheduling import reschedule, reschedule_by_staff
 from apps.orders.services.settling import settle
 
 __all__ = [
@@ -25,6 +26,8 @@ __all__ = [
     "place",
     "record_line",
     "refund",
+    "reschedule",
+    "reschedule_by_staff",
     "resume",
     "return_to_cart",
     "secure",

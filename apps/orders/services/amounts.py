@@ -87,17 +87,7 @@ def final(order: models.Order, picked: Sequence[models.OrderLine]) -> list[model
     Where nothing at all was found only the lines remain, at 0: nobody pays a fee or a tip for an empty bag.
     """
     found = [line for line in picked if line.status == LineStatus.FOUND]
-    priced = [
-        PricedLine(
-            line_ref=line.position,
-            name=line.name,
-            quantity=line.found_quantity or Decimal(0),
-            unit_price=Money(line.unit_price_cents, order.currency),
-            tax_category=line.tax_category,
-            deposit=Money(line.deposit_cents, order.currency),
-        )
-        for line in found
-    ]
+    priced = [_priced(line, line.found_quantity or Decimal(0), order.currency) for line in found]
     tip = Money(order.tip_cents, order.currency)
     charges = pricing.quote(lines=priced, fees=_fees(order.fees), tip=tip).charges if found else ()
     refunded = [
@@ -107,6 +97,40 @@ def final(order: models.Order, picked: Sequence[models.OrderLine]) -> list[model
     ]
     reasons = {line.position: _reason(line) for line in picked}
     return adjustments(order, picked, [*charges, *refunded], phase=Phase.FINAL, reasons=reasons)
+
+
+def moved(
+    order: models.Order, rows: Sequence[models.OrderLine], *, window_fee: Money
+) -> tuple[dict[str, Any], tuple[Charge, ...]]:
+    """The fees the order has in a window of that fee, and by how much each charge of its estimate differs then."""
+    fees = {
+        **order.fees,
+        "fees": [{**fee, "flat": window_fee.cents} if fee["code"] == "delivery" else fee for fee in order.fees["fees"]],
+    }
+    lines = [_priced(line, line.quantity, order.currency) for line in rows]
+    tip = Money(order.tip_cents, order.currency)
+    before, after = (pricing.quote(lines=lines, fees=_fees(kept), tip=tip).charges for kept in (order.fees, fees))
+    cents: dict[tuple[str, str, int | None], int] = {}
+    for sign, charges in ((-1, before), (1, after)):
+        for charge in charges:
+            key = (charge.kind, charge.label, charge.line_ref)
+            cents[key] = cents.get(key, 0) + sign * charge.amount.cents
+    return fees, tuple(
+        Charge(kind=kind, label=label, amount=Money(difference, order.currency), line_ref=line_ref)
+        for (kind, label, line_ref), difference in cents.items()
+        if difference
+    )
+
+
+def _priced(line: models.OrderLine, quantity: Decimal, currency: str) -> PricedLine:
+    return PricedLine(
+        line_ref=line.position,
+        name=line.name,
+        quantity=quantity,
+        unit_price=Money(line.unit_price_cents, currency),
+        tax_category=line.tax_category,
+        deposit=Money(line.deposit_cents, currency),
+    )
 
 
 def _reason(line: models.OrderLine) -> str:

@@ -31,7 +31,7 @@ from apps.payments import services as payments
 from apps.payments.errors import CardDeclined, CardNotFound, PaymentConflict, ProviderUnavailable
 from apps.payments.types import Payment
 from apps.slots import services as slots
-from apps.slots.errors import WindowClosed, WindowFull, WindowNotFound
+from apps.slots.errors import HoldGone, WindowClosed, WindowFull, WindowNotFound
 
 logger = logging.getLogger(__name__)
 
@@ -84,9 +84,9 @@ def standing(order: models.Order) -> Placed:
 
 @sharding.repeatable
 def secure(*, order_id: int, now: datetime) -> None:
-    """Make a confirmed order's stock and window its own, without expiry. Repeating is harmless.
+    """Make a confirmed order's stock and window its own, without expiry, and give back a window it has left.
 
-    What ran out before this was called is taken again; where it is gone by then, the order is
+    Repeating is harmless. What ran out before this was called is taken again; where it is gone by then, the order is
     canceled for the customer unless a shopper has taken it.
     """
     order = _order(order_id)
@@ -97,7 +97,9 @@ def secure(*, order_id: int, now: datetime) -> None:
         with sharding.atomic(sharding.home("store", order.store_id)):
             _hold(order, quantities, now)
             inventory.commit(store_id=order.store_id, order_id=order_id)
-            slots.confirm(store_id=order.store_id, order_id=order_id)
+            slots.confirm(store_id=order.store_id, order_id=order_id, version=order.window_version)
+    except HoldGone:  # the order moved to another window since it was read; whoever moved it sees to that
+        return
     except NOT_TO_BE_HAD as refusal:
         logger.warning("orders.reservation_lost %s %s", order_id, refusal.code)
         reason = {"reason": refusal.code}
@@ -210,6 +212,7 @@ def _hold(order: models.Order, quantities: Mapping[int, Decimal], now: datetime)
             window_id=order.window_id,
             order_id=order.pk,
             minutes=order.window_minutes,
+            version=order.window_version,
             expires_at=expires_at,
             now=now,
         )

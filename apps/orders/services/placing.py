@@ -155,20 +155,21 @@ def _checked(request: _Request, now: datetime) -> _Checked:
     if request.tip.currency != store.currency:
         raise TipInvalid(f"{store.name} is paid in {store.currency}.")
     window = slots.window(store_id=store.id, window_id=request.window_id)
-    if window.cutoff_at <= now or (window.kind == "immediate" and now < window.starts_at):
+    if window.is_withdrawn or window.cutoff_at <= now or (window.kind != "scheduled" and now < window.starts_at):
         raise WindowClosed("This delivery window takes no orders at the moment.")
     gone = [line.name for line in cart.lines if line.item is None or not line.item.in_assortment]
     if gone:
         raise ItemsUnavailable(f"Not sold any more: {', '.join(gone)}.")
-    minutes = slots.minutes_needed(lines=len(cart.lines), units=sum(line.quantity for line in cart.lines))
-    if window.free_minutes < minutes:
-        raise WindowFull("This delivery window is full.")
     short = [line.item_id for line in cart.lines if not line.is_available]
     if short:
         raise OutOfStock(short)
     name, address = accounts.recipient(customer_id=request.customer_id, address_id=request.address_id)
     if not stores.delivers_to(store=store, point=address.point):
         raise OutOfArea(f"{store.name} does not deliver there.")
+    units = sum(line.quantity for line in cart.lines)
+    minutes = slots.minutes_needed(lines=len(cart.lines), units=units, store=store, door=address.point)
+    if window.free_minutes < minutes:
+        raise WindowFull("This delivery window has no time left for an order of this size and distance.")
     payments.card(customer_id=request.customer_id, card_id=request.card_id)
     return _Checked(store=store, window=window, minutes=minutes, cart=cart, drop_off=_drop_off(name, address))
 

@@ -1,4 +1,5 @@
 from collections import defaultdict
+from datetime import timedelta
 
 from apps.common import clock
 from apps.common.api import loaders
@@ -14,6 +15,16 @@ def windows(info):
 def hours(info):
     """Of a store id."""
     return loaders.of_request(info, _hours)
+
+
+def special_days(info):
+    """Of a store id."""
+    return loaders.of_request(info, _special_days)
+
+
+def _special_days(store_ids):
+    yesterday = clock.now().date() - timedelta(days=1)  # as it still is in the west
+    return stores.special_days_of(store_ids=store_ids, since=yesterday)
 
 
 def _windows(keys):

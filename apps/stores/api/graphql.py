@@ -21,6 +21,19 @@ class OpeningHours(graphene.ObjectType):
         return f"{hours.closes:%H:%M}"
 
 
+class SpecialDay(graphene.ObjectType):
+    date = graphene.Date(required=True)
+    opens = graphene.String(description="Local time, HH:MM; null for a day on which the store is closed.")
+    closes = graphene.String(description="Local time; at or before `opens` means on the next day.")
+    reason = graphene.String(required=True)
+
+    def resolve_opens(day, info):
+        return day.opens and f"{day.opens:%H:%M}"
+
+    def resolve_closes(day, info):
+        return day.closes and f"{day.closes:%H:%M}"
+
+
 class StoreFields:
     """What the directory says of a store."""
 
@@ -37,6 +50,7 @@ class StoreFields:
     currency = graphene.String(required=True)
     minimum_basket_cents = graphene.Int(required=True)
     is_paused = graphene.Boolean(required=True)
+    paused_until = graphene.DateTime(description="When a pause ends by itself.")
 
     @staticmethod
     def resolve_minimum_basket_cents(store, info):

@@ -1,6 +1,27 @@
 """Commands on the directory of stores."""
 
 from apps.stores.services.directory import import_directory
-from apps.stores.services.editing import create_retailer, create_store, create_zone, pause, resume, set_hours
+from apps.stores.services.editing import (
+    clear_special_day,
+    create_retailer,
+    create_store,
+    create_zone,
+    note_hours_changed,
+    pause,
+    resume,
+    set_hours,
+    set_special_day,
+)
 
-__all__ = ["create_retailer", "create_store", "create_zone", "import_directory", "pause", "resume", "set_hours"]
+__all__ = [
+    "clear_special_day",
+    "create_retailer",
+    "create_store",
+    "create_zone",
+    "import_directory",
+    "note_hours_changed",
+    "pause",
+    "resume",
+    "set_hours",
+    "set_special_day",
+]

@@ -1,11 +1,14 @@
 from collections.abc import Collection
+from datetime import date, datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import sharding
+from apps.common import outbox
 from apps.common.geo import Point
 from apps.stores import domain, models
 from apps.stores.errors import HoursInvalid, RetailerNotFound, StoreInvalid, StoreNotFound, ZoneNotFound
-from apps.stores.types import OpeningHours
+from apps.stores.events import HoursChanged
+from apps.stores.types import OpeningHours, SpecialDay
 
 
 def create_retailer(*, name: str) -> int:
@@ -80,25 +83,59 @@ def set_hours(*, store_id: int, hours: Collection[OpeningHours]) -> None:
     if len(set(days)) != len(days) or not set(days) <= set(range(7)):
         raise HoursInvalid("Hours are given once for a weekday, Monday (0) to Sunday (6).")
     with sharding.atomic("default"):
-        if not models.Store.objects.select_for_update().filter(pk=store_id).exists():
-            raise StoreNotFound("There is no such store.")
-        models.StoreHours.objects.filter(store_id=store_id).delete()
+        _lock(store_id)
+        had_hours = models.StoreHours.objects.filter(store_id=store_id).delete()[0] > 0
         models.StoreHours.objects.bulk_create(
             models.StoreHours(store_id=store_id, weekday=day.weekday, opens=day.opens, closes=day.closes)
             for day in hours
         )
+        if had_hours:  # without, it has no windows that would have to follow
+            note_hours_changed(store_id=store_id)
 
 
-def pause(*, store_id: int) -> None:
-    """Stop taking orders; repeating it changes nothing. Raises ``StoreNotFound``."""
-    _set_paused(store_id, is_paused=True)
+def set_special_day(*, store_id: int, day: SpecialDay) -> None:
+    """Let ``day``'s hours count on its date instead of the usual ones; a second time they replace the first.
+
+    Windows outside the new hours are withdrawn right after, by the event. Raises ``HoursInvalid`` for one time
+    without the other, ``StoreNotFound``.
+    """
+    if (day.opens is None) != (day.closes is None):
+        raise HoursInvalid("Give both times, or neither for a day on which the store is closed.")
+    columns = {"opens": day.opens, "closes": day.closes, "reason": day.reason[:60]}
+    with sharding.atomic("default"):
+        _lock(store_id)
+        models.SpecialDay.objects.update_or_create(store_id=store_id, date=day.date, defaults=columns)
+        note_hours_changed(store_id=store_id)
+
+
+def clear_special_day(*, store_id: int, date: date) -> None:
+    """Let the usual hours count on ``date`` again; nothing to do where they do. Raises ``StoreNotFound``."""
+    with sharding.atomic("default"):
+        _lock(store_id)
+        if models.SpecialDay.objects.filter(store_id=store_id, date=date).delete()[0]:
+            note_hours_changed(store_id=store_id)
+
+
+def note_hours_changed(*, store_id: int) -> None:
+    """Tell that the store's hours or special days were edited, inside the caller's transaction. 1 query."""
+    outbox.emit(HoursChanged(store_id=store_id), using="default")
+
+
+def _lock(store_id: int) -> None:
+    if not models.Store.objects.select_for_update().filter(pk=store_id).exists():
+        raise StoreNotFound("There is no such store.")
+
+
+def pause(*, store_id: int, until: datetime | None = None) -> None:
+    """Stop taking orders, until ``until`` if that is given; repeating it changes nothing. Raises ``StoreNotFound``."""
+    _set_paused(store_id, is_paused=True, until=until)
 
 
 def resume(*, store_id: int) -> None:
     """Take orders again; repeating it changes nothing. Raises ``StoreNotFound``."""
-    _set_paused(store_id, is_paused=False)
+    _set_paused(store_id, is_paused=False, until=None)
 
 
-def _set_paused(store_id: int, *, is_paused: bool) -> None:
-    if not models.Store.objects.filter(pk=store_id).update(is_paused=is_paused):
+def _set_paused(store_id: int, *, is_paused: bool, until: datetime | None) -> None:
+    if not models.Store.objects.filter(pk=store_id).update(is_paused=is_paused, paused_until=until):
         raise StoreNotFound("There is no such store.")

@@ -18,6 +18,7 @@ from apps.carts.types import Cart
 from apps.common import clock
 from apps.common.api import ids
 from apps.common.errors import DomainError, IdempotencyConflict, IdempotencyKeyMissing, NotFound
+from apps.common.geo import Point
 from apps.common.money import Money
 from apps.orders import selectors as orders_selectors
 from apps.orders import services as orders
@@ -39,6 +40,8 @@ class WindowChoice:
     starts: str
     ends: str
     fee: Money
+    kind: str
+    """In the customer's words; empty for a scheduled one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +97,12 @@ def _page(request: HttpRequest, store: Store, *, error: DomainError | None = Non
         return redirect("web:cart", store.id)
     addresses = accounts.addresses(customer_id=customer)
     cards = payments.cards(customer_id=customer)
-    windows = slots.open_windows(store_id=store.id, now=now, minutes=_minutes(cart))
     given = request.POST if request.method == "POST" else request.GET
+    address_id = _one_of(given.get("address"), [a.id for a in addresses], request.session.get(ADDRESS_KEY))
+    door = next((address.point for address in addresses if address.id == address_id), None)
+    windows = slots.open_windows(store_id=store.id, now=now, minutes=_minutes(cart, store, door))
     chosen = Chosen(
-        address=_one_of(given.get("address"), [a.id for a in addresses], request.session.get(ADDRESS_KEY)),
+        address=address_id,
         window=_one_of(given.get("window"), [window.id for window in windows]),
         card=_one_of(given.get("card"), [card.id for card in cards]),
         tip=_tip(given.get("tip", "")),
@@ -135,14 +140,16 @@ def _days(windows: tuple[Window, ...], store: Store, chosen: int | None) -> Iter
                 wording.clock_time(window.starts_at, zone),
                 wording.clock_time(window.ends_at, zone),
                 window.fee,
+                wording.KINDS.get(window.kind, ""),
             )
             for window in of_day
         ]
         yield Day(label, choices, is_open=any(choice.id == chosen for choice in choices))
 
 
-def _minutes(cart: Cart) -> int:
-    return slots.minutes_needed(lines=len(cart.lines), units=sum(line.quantity for line in cart.lines))
+def _minutes(cart: Cart, store: Store, door: Point | None) -> int:
+    units = sum(line.quantity for line in cart.lines)
+    return slots.minutes_needed(lines=len(cart.lines), units=units, store=store, door=door)
 
 
 def _one_of(text: str | None, known: list[int], preferred: int | None = None) -> int | None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -12,11 +13,13 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from apps.common import clock
+from apps.common.api import ids
 from apps.common.errors import DomainError, NotFound
 from apps.dispatch import selectors as dispatch
 from apps.orders import selectors, services
 from apps.orders.types import Order
 from apps.payments import selectors as payments
+from apps.slots import selectors as slots
 from apps.stores import selectors as directory
 from apps.stores.types import Store
 from apps.web import wording
@@ -25,6 +28,12 @@ from apps.web.views.shared import customer_id
 _OVER = frozenset({"delivered", "rejected", "canceled", "returned"})
 _WITHOUT_ETA = _OVER | {"pending", "payment_pending", "brand_new"}
 """No shopper has it yet, or none any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    id: int
+    label: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +84,39 @@ def cancel(request: HttpRequest, order_id: int) -> HttpResponse:
     return redirect("web:order", order_id)
 
 
+@require_POST
+@login_required
+def reschedule(request: HttpRequest, order_id: int) -> HttpResponse:
+    found = _order(request, order_id)
+    try:
+        services.reschedule(
+            order_id=order_id,
+            customer_id=found.customer_id,
+            window_id=ids.parse(request.POST.get("window", "")),
+            now=clock.now(),
+        )
+    except DomainError as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, "Your order has its new delivery time.")
+    return redirect("web:order", order_id)
+
+
+def _windows(order: Order, zone: ZoneInfo) -> list[tuple[str, list[Choice]]]:
+    """What the order may be moved to, by day; none once its time is fixed. At most 2 queries on the store's shard."""
+    now = clock.now()
+    if not order.is_reschedulable:
+        return []
+    if slots.window(store_id=order.store_id, window_id=order.window_id).cutoff_at <= now:
+        return []
+    found = slots.open_windows(store_id=order.store_id, now=now, minutes=order.window_minutes)
+    choices = [(wording.day(window.starts_at, now, zone), window) for window in found if window.id != order.window_id]
+    return [
+        (day, [Choice(window.id, wording.choice(window, zone)) for _, window in of_day])
+        for day, of_day in groupby(choices, key=lambda choice: choice[0])
+    ]
+
+
 def _order(request: HttpRequest, order_id: int) -> Order:
     try:
         return selectors.order(order_id=order_id, customer_id=customer_id(request) or 0)
@@ -123,6 +165,7 @@ def _context(order: Order) -> dict[str, object]:
         "is_over": order.status in _OVER and (order.captured is not None or order.status != "delivered"),
         "pin": "" if order.status in _OVER else order.pin,
         "action_url": _action_url(order),
+        "windows": _windows(order, zone),
         "can_cancel": order.is_cancelable,
         "ended_because": wording.ending(order.status, order.rejected_code),
     }

@@ -1,6 +1,10 @@
-"""Commands on delivery windows. Locks are taken in one order: the order's hold, then the window."""
+"""Minutes of a window kept for an order, and given back.
 
-from datetime import date, datetime
+Locks are taken in one order: the order's hold, then the window.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from django.db import connections
@@ -8,76 +12,44 @@ from django.db.models import F
 
 import sharding
 from apps.slots import domain, models, selectors
-from apps.slots.errors import WindowClosed, WindowFull, WindowNotFound
-from apps.slots.types import Plan
-from apps.stores import selectors as stores
+from apps.slots.errors import HoldGone, WindowClosed, WindowFull, WindowNotFound
 
 REAPED_AT_ONCE = 500
 # A second call for the same order waits here for the first, and then has no row to add.
 _KEEP = """
-    INSERT INTO slots_windowhold (store_id, order_id, window_id, minutes, state, expires_at)
-    SELECT store_id, %(order_id)s, id, %(minutes)s, %(state)s, %(expires_at)s FROM slots_deliverywindow
+    INSERT INTO slots_windowhold (store_id, order_id, version, window_id, minutes, state, expires_at)
+    SELECT store_id, %(order_id)s, %(version)s, id, %(minutes)s, %(state)s, %(expires_at)s FROM slots_deliverywindow
     WHERE store_id = %(store_id)s AND id = %(window_id)s
-    ON CONFLICT (store_id, order_id) DO NOTHING
+    ON CONFLICT (store_id, order_id, version) DO NOTHING
 """
-_USUAL = Plan()
 
 
 @sharding.repeatable
-def open_windows(
-    *, store_id: int, first_day: date, days: int = domain.DAYS_AHEAD, plan: Plan = _USUAL, now: datetime
-) -> int:
-    """Open the windows of ``days`` days, by the store's hours and clock; how many were new.
-
-    Windows that are there already, or over by ``now``, are left alone, so repeating it is harmless.
-    Raises ``StoreNotFound``, ``WindowInvalid``. 3 queries, however many windows.
-    """
-    domain.checked_plan(plan, days=days)
-    store = stores.store(store_id=store_id)
-    planned = domain.windows(
-        hours=stores.opening_hours(store_id=store_id),
-        timezone=store.timezone,
-        first_day=first_day,
-        days=days,
-        plan=plan,
-    )
-    rows = [
-        models.DeliveryWindow(
-            store_id=store_id,
-            starts_at=window.starts_at,
-            ends_at=window.ends_at,
-            kind=window.kind,
-            capacity_minutes=window.capacity_minutes,
-            cutoff_at=window.cutoff_at,
-            fee_cents=window.fee_cents,
-        )
-        for window in planned
-        if window.ends_at > now
-    ]
-    with sharding.atomic(sharding.home("store", store_id)):
-        there = set(
-            models.DeliveryWindow.objects.filter(
-                store_id=store_id, starts_at__in={row.starts_at for row in rows}
-            ).values_list("kind", "starts_at")
-        )
-        new = [row for row in rows if (row.kind, row.starts_at) not in there]
-        models.DeliveryWindow.objects.bulk_create(new, ignore_conflicts=True)
-    return len(new)
-
-
-@sharding.repeatable
-def hold(*, store_id: int, window_id: int, order_id: int, minutes: int, expires_at: datetime, now: datetime) -> None:
+def hold(
+    *,
+    store_id: int,
+    window_id: int,
+    order_id: int,
+    minutes: int,
+    version: int = 1,
+    expires_at: datetime,
+    now: datetime,
+) -> None:
     """Keep ``minutes`` of the window for the order until ``expires_at``, by one guarded UPDATE.
+
+    ``version`` tells the windows of one order apart: 1 for the first, one more for each that it moves to.
 
     Repeating it is harmless, whatever has become of the order since; after a release it holds anew.
     2 statements the first time. Raises ``WindowNotFound`` (another store's too), ``WindowClosed``, ``WindowFull``,
-    ``HoldDiffers`` for an order that holds something else, ``WindowInvalid``; nothing is held then.
+    ``HoldDiffers`` for a version that holds something else, ``HoldGone`` for one that the order has left for a
+    later one, ``WindowInvalid``; nothing is held then.
     """
     domain.checked_minutes(minutes)
     home = sharding.home("store", store_id)
     # Pinned: the id of a window elsewhere must not lead there.
     windows = models.DeliveryWindow.objects.using(home.alias).filter(store_id=store_id, pk=window_id)
-    holds = models.WindowHold.objects.filter(store_id=store_id, order_id=order_id)
+    versions = models.WindowHold.objects.filter(store_id=store_id, order_id=order_id)
+    holds = versions.filter(version=version)
     values: dict[str, Any] = {
         "window_id": window_id,
         "minutes": minutes,
@@ -85,7 +57,7 @@ def hold(*, store_id: int, window_id: int, order_id: int, minutes: int, expires_
         "expires_at": expires_at,
     }
     with sharding.atomic(home, savepoint=False), connections[home.alias].cursor() as cursor:
-        cursor.execute(_KEEP, {"store_id": store_id, "order_id": order_id, **values})
+        cursor.execute(_KEEP, {"store_id": store_id, "order_id": order_id, "version": version, **values})
         if not cursor.rowcount:
             held = holds.select_for_update().first()
             if held is None:
@@ -93,6 +65,8 @@ def hold(*, store_id: int, window_id: int, order_id: int, minutes: int, expires_
             if held.state != domain.RELEASED:
                 domain.check_same(held.window_id, held.minutes, window_id=window_id, minutes=minutes)
                 return
+            if versions.filter(version__gt=version, state=domain.CONFIRMED).exists():
+                raise HoldGone("The order has another window by now.")
             holds.update(**values)
         taken = selectors.taking_orders(windows, now=now).filter(held_minutes__lte=F("capacity_minutes") - minutes)
         if not taken.update(held_minutes=F("held_minutes") + minutes):
@@ -102,25 +76,35 @@ def hold(*, store_id: int, window_id: int, order_id: int, minutes: int, expires_
 
 
 @sharding.repeatable
-def confirm(*, store_id: int, order_id: int) -> None:
-    """Keep the order's window for good; repeating it changes nothing. Raises ``HoldNotFound``, ``HoldGone``."""
+def confirm(*, store_id: int, order_id: int, version: int = 1) -> None:
+    """Keep this window of the order for good, and give the earlier ones back; repeating it changes nothing.
+
+    Nothing to do either where a later one was confirmed meanwhile. Raises ``HoldNotFound``, ``HoldGone``.
+    """
     with sharding.atomic(sharding.home("store", store_id)):
         holds = models.WindowHold.objects.filter(store_id=store_id, order_id=order_id)
-        state = holds.select_for_update().values_list("state", flat=True).first()
-        if domain.must_confirm(state):
-            holds.update(state=domain.CONFIRMED)
+        rows = {row.version: row for row in holds.order_by("version").select_for_update()}
+        if any(later > version and row.state == domain.CONFIRMED for later, row in rows.items()):
+            return
+        if domain.must_confirm(rows[version].state if version in rows else None):
+            holds.filter(version=version).update(state=domain.CONFIRMED)
+        _release([row for earlier, row in rows.items() if earlier < version])
 
 
 @sharding.repeatable
 def release(*, store_id: int, order_id: int) -> None:
-    """Give the order's minutes back; nothing to do for an order that holds none, or twice."""
+    """Give all of the order's minutes back; nothing to do for an order that holds none, or twice."""
     with sharding.atomic(sharding.home("store", store_id)):
         holds = models.WindowHold.objects.filter(store_id=store_id, order_id=order_id)
-        held = holds.exclude(state=domain.RELEASED).select_for_update().first()
-        if held is None:
-            return
-        holds.update(state=domain.RELEASED)
-        _give_back(held)
+        _release(holds.exclude(state=domain.RELEASED).order_by("version").select_for_update())
+
+
+@sharding.repeatable
+def give_up(*, store_id: int, order_id: int, window_id: int, version: int) -> None:
+    """Give back a window that the order was to move to, unless it was confirmed; repeating it changes nothing."""
+    with sharding.atomic(sharding.home("store", store_id)):
+        holds = models.WindowHold.objects.filter(store_id=store_id, order_id=order_id, version=version)
+        _release(holds.filter(window_id=window_id, state=domain.HELD).select_for_update())
 
 
 def release_expired(*, using: str, now: datetime) -> int:
@@ -136,6 +120,17 @@ def release_expired(*, using: str, now: datetime) -> int:
         for row in sorted(expired, key=lambda row: row.window_id):
             _give_back(row)
     return len(expired)
+
+
+def _release(locked: Iterable[models.WindowHold]) -> None:
+    """Of one order. Windows are locked in the order of their ids, as everywhere."""
+    held = [row for row in locked if row.state != domain.RELEASED]
+    if held:
+        models.WindowHold.objects.filter(store_id=held[0].store_id, pk__in=[row.pk for row in held]).update(
+            state=domain.RELEASED
+        )
+    for row in sorted(held, key=lambda row: row.window_id):
+        _give_back(row)
 
 
 def _give_back(held: models.WindowHold) -> None:

@@ -1,0 +1,108 @@
+"""Draw every table of states in the code: ``python -m deploy.state_machines`` writes docs/state-machines.md anew."""
+
+import sys
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from apps.fulfilment import domain as fulfilment
+from apps.orders import domain as orders
+from apps.payments import domain as payments
+from apps.payments.types import PaymentStatus
+
+PAGE = Path(__file__).parents[1] / "docs" / "state-machines.md"
+COMMAND = "./dev draw-states"
+
+Table = Mapping[Any, Collection[Any]]
+"""From each state of an enumeration to those that may follow."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    title: str
+    says: str
+    where: str
+    table: Table
+    initial: StrEnum
+    earned: Collection[tuple[StrEnum, StrEnum]] = ()
+    """Steps that only the service may take which has made sure of something first."""
+
+
+MACHINES = (
+    Machine(
+        title="Order",
+        says=(
+            "What the customer sees, on the customer's shard. Every step is one update guarded by status and sequence "
+            "(`moving.py`), with a row of history and an event. *Earned* steps cannot be asked for by name: the "
+            "service that takes them makes sure of something first (a reservation and an authorisation, the final "
+            "price). Rescheduling changes an order that is `brand_new` and leaves it there."
+        ),
+        where="apps.orders.domain.TRANSITIONS",
+        table=orders.TRANSITIONS,
+        initial=orders.Status.PENDING,
+        earned=orders.EARNED,
+    ),
+    Machine(
+        title="Store order",
+        says=(
+            "The store's copy of a confirmed order, on the store's shard, moved by dispatch and by the shopper. "
+            "An order that is canceled before the store has heard of it begins as `canceled`."
+        ),
+        where="apps.fulfilment.domain.TRANSITIONS",
+        table=fulfilment.TRANSITIONS,
+        initial=fulfilment.Status.WAITING,
+    ),
+    Machine(
+        title="Payment",
+        says=(
+            "Our view of one step of an order's payment. It follows the provider's and is never ahead of it; while an "
+            "answer is open it stands in a state of its own."
+        ),
+        where="apps.payments.domain.NEXT",
+        table=payments.NEXT,
+        initial=PaymentStatus.AUTHORISING,
+    ),
+)
+
+_HEAD = f"""# State machines
+
+Drawn from the tables of states in the code by `{COMMAND}`; a test fails when this page is not what the code says.
+
+Batches, offers and assignments have no such table: the guarded updates of the services that move them
+(`apps/dispatch/services/`, `apps/shoppers/services.py`) say from where to where. The phases of a move of
+buckets are in [sharding](sharding.md).
+"""
+
+
+def drawing(machine: Machine) -> str:
+    """As Mermaid's ``stateDiagram-v2``, in the table's order: the first state from ``[*]``, the last ones to it."""
+    return "\n".join(["stateDiagram-v2", f"    [*] --> {machine.initial}", *_steps(machine)])
+
+
+def _steps(machine: Machine) -> Iterator[str]:
+    order = list(machine.table)
+    for before, following in machine.table.items():
+        for after in sorted(following, key=order.index):
+            yield f"    {before} --> {after}" + (" : earned" if (before, after) in machine.earned else "")
+        if not following:
+            yield f"    {before} --> [*]"
+
+
+def page() -> str:
+    sections = (
+        f"## {machine.title}\n\n{machine.says}\n\nTable: `{machine.where}`\n\n```mermaid\n{drawing(machine)}\n```\n"
+        for machine in MACHINES
+    )
+    return "\n".join([_HEAD, *sections])
+
+
+def main() -> int:
+    PAGE.write_text(page(), encoding="utf-8")
+    print(f"wrote {PAGE.relative_to(PAGE.parents[1])}: {len(MACHINES)} state machines")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
