@@ -8,23 +8,28 @@ from django.db.models import Count, Q, Sum
 import sharding
 from apps.carts.types import Cart
 from apps.common.api import ids
+from apps.common.geo import Point
 from apps.common.money import Money
 from apps.orders import domain, estimates, models
 from apps.orders.domain import Phase, Status
 from apps.orders.errors import OrderNotFound
 from apps.orders.types import Adjustment, DropOff, Order, OrderEvent, OrderLine, OrderSummary, Page, Preview
 from apps.pricing import selectors as pricing
+from apps.slots.types import Window
 from apps.stores.types import Store
 
 MAX_PAGE = 100
 
 
-def preview(*, cart: Cart, store: Store, window_fee: Money, tip: Money) -> Preview:
-    """What ``cart`` would cost in a window of that fee, priced as ``services.place`` prices it.
+def preview(
+    *, cart: Cart, store: Store, window: Window | None, point: Point | None, tip: Money, now: datetime
+) -> Preview:
+    """What ``cart`` would cost in that window at that address, priced as ``services.place`` prices it.
 
-    2 queries; none where the store's fees were asked for lately.
+    Without a window or an address their fees are left out. 3 queries; none where the store's fees were asked for
+    lately.
     """
-    fees = pricing.fees_for(store=store, window_fee=window_fee)
+    fees = estimates.fees(store=store, window=window, point=point, now=now)
     quote = pricing.quote(lines=estimates.priced(cart), fees=fees, tip=tip)
     return Preview(charges=quote.charges, total=quote.total, hold=domain.amount_to_authorise(quote.total))
 
@@ -196,6 +201,7 @@ def _whole(row: models.Order) -> Order:
         adjustments=tuple(
             Adjustment(
                 kind=adjustment.kind,
+                code=adjustment.code,
                 label=adjustment.label,
                 amount=money(adjustment.amount_cents),
                 line_id=adjustment.line_id,

@@ -53,6 +53,8 @@ class Adjustment:
     """One money line of the receipt; an order's total is the sum of these and nothing else."""
 
     kind: str
+    code: str
+    """The stage of the pricing that made it, such as ``sale``, ``small_basket`` or a coupon's code."""
     label: str
     amount: Money
     line_id: int | None

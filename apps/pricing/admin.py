@@ -10,6 +10,11 @@ class FeeRuleAdmin(ModelAdmin):
     list_filter = ("is_active", "code")
 
 
+@admin.register(models.Surge)
+class SurgeAdmin(ModelAdmin):
+    list_display = ("zone_id", "percent", "ends_at", "reason")
+
+
 @admin.register(models.TaxRate)
 class TaxRateAdmin(ModelAdmin):
     list_display = ("state", "postcode_prefix", "tax_category", "percent")

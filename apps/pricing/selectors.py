@@ -1,4 +1,5 @@
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from decimal import Decimal
 
 from django.db.models import Q
@@ -10,20 +11,28 @@ from apps.pricing.types import Fee, Fees, PricedLine, Quote
 from apps.stores.types import Store
 
 
-def fees_for(*, store: Store, window_fee: Money) -> Fees:
+def fees_for(
+    *, store: Store, window_fee: Money, now: datetime, distance_m: float = 0, is_priority: bool = False
+) -> Fees:
     """What an order at ``store`` pays besides its goods, in a window that costs ``window_fee``.
 
-    2 queries; none where both were asked for in the last ``REFERENCE_SECONDS``.
+    3 queries; none where they were asked for in the last ``REFERENCE_SECONDS``.
 
     The window's fee is the delivery fee. A fee rule of the store itself goes before the general one
-    of the same code, and switched off takes that fee away.
+    of the same code, and switched off takes that fee away. ``distance_m`` is how far the goods go, as the crow flies.
     """
     delivery = Fee(code="delivery", label="Delivery", flat=window_fee, tax_category="delivery")
     return Fees(
         currency=store.currency,
-        fees=(delivery, *_fees(store)),
+        fees=(delivery, *_fees(store, distance_m=distance_m, is_priority=is_priority)),
         tax_percent=_tax_percent(state=store.state, postcode=store.postcode),
+        surge_percent=_surge_percent(store.zone_id, now),
     )
+
+
+def applying(*, lines: Sequence[PricedLine], fees: Fees) -> Fees:
+    """``fees`` without those that ``lines`` give no reason for: what an order keeps. No query."""
+    return domain.applying(lines=lines, fees=fees)
 
 
 def quote(*, lines: Sequence[PricedLine], fees: Fees, tip: Money) -> Quote:
@@ -42,14 +51,26 @@ def _rates_of(states: Collection[str]) -> dict[str, list[models.TaxRate]]:
     return {state: [row for row in rows if row.state == state] for state in states}
 
 
+def _surges_of(zone_ids: Collection[int]) -> dict[int, models.Surge | None]:
+    rows = {row.zone_id: row for row in models.Surge.objects.filter(zone_id__in=zone_ids)}
+    return {zone_id: rows.get(zone_id) for zone_id in zone_ids}
+
+
 _fee_rules = Remembered(_rules_of)
 _tax_rates = Remembered(_rates_of)
+_surges = Remembered(_surges_of)
 
 
-def _fees(store: Store) -> tuple[Fee, ...]:
+def _fees(store: Store, *, distance_m: float, is_priority: bool) -> tuple[Fee, ...]:
     rows = _fee_rules.one(store.id) or ()
     by_code = {row.code: row for row in sorted(rows, key=lambda row: row.store_id is not None)}
-    active = [row for row in by_code.values() if row.is_active]
+    active = [
+        row
+        for row in by_code.values()
+        if row.is_active
+        and (row.distance_above_m is None or distance_m > row.distance_above_m)
+        and (is_priority or not row.priority_only)
+    ]
     return tuple(_fee(row, store.currency) for row in sorted(active, key=lambda row: (row.position, row.code)))
 
 
@@ -62,7 +83,14 @@ def _fee(row: models.FeeRule, currency: str) -> Fee:
         minimum=None if row.minimum_cents is None else Money(row.minimum_cents, currency),
         maximum=None if row.maximum_cents is None else Money(row.maximum_cents, currency),
         tax_category=row.tax_category,
+        goods_below=None if row.goods_below_cents is None else Money(row.goods_below_cents, currency),
+        grams_above=row.grams_above,
     )
+
+
+def _surge_percent(zone_id: int, now: datetime) -> Decimal:
+    surge = _surges.one(zone_id)
+    return surge.percent if surge is not None and now < surge.ends_at else Decimal(0)
 
 
 def _tax_percent(*, state: str, postcode: str) -> dict[str, Decimal]:

@@ -1,16 +1,18 @@
+from datetime import datetime
 from decimal import Decimal
 
 import sharding
-from apps.pricing import defaults, models
+from apps.pricing import defaults, domain, models
 from apps.pricing.errors import RateInvalid
+
+RESERVED_CODES = ("", "delivery", "surge")
+"""Of charges that no fee rule makes."""
 
 
 def seed_defaults() -> None:
     """Put in the fees and tax rates an installation starts with. What is there already stays as it is."""
     with sharding.atomic("default"):
-        models.FeeRule.objects.get_or_create(
-            code=defaults.SERVICE_FEE["code"], store_id=None, defaults=defaults.SERVICE_FEE
-        )
+        models.FeeRule.objects.bulk_create([models.FeeRule(**fee) for fee in defaults.FEES], ignore_conflicts=True)
         models.TaxRate.objects.bulk_create(
             [
                 models.TaxRate(state=state, postcode_prefix=prefix, tax_category=category, percent=percent)
@@ -40,13 +42,23 @@ def set_fee(
     percent: Decimal = Decimal(0),
     minimum_cents: int | None = None,
     maximum_cents: int | None = None,
+    goods_below_cents: int | None = None,
+    grams_above: int | None = None,
+    distance_above_m: int | None = None,
+    priority_only: bool = False,
     store_id: int | None = None,
     is_active: bool = True,
 ) -> None:
     """The fee of that code, for one store or (without ``store_id``) for all that have none of their own.
 
-    Raises ``RateInvalid`` for anything negative, more than 100 percent, or limits in the wrong order.
+    The four conditions are those of ``types.Fee`` and ``selectors.fees_for``. Raises ``RateInvalid`` for anything
+    negative, more than 100 percent, limits in the wrong order, or a code that the pipeline itself uses.
     """
+    if code in RESERVED_CODES:
+        raise RateInvalid(f"A fee cannot be called {code!r}: the window sets the delivery fee, set_surge the surge.")
+    conditions = [given for given in (goods_below_cents, grams_above, distance_above_m) if given is not None]
+    if any(given < 0 for given in conditions) or goods_below_cents == 0:
+        raise RateInvalid("What a fee depends on is not negative.")
     limits = [cents for cents in (minimum_cents, maximum_cents) if cents is not None]
     if flat_cents < 0 or not (percent.is_finite() and 0 <= percent <= 100):
         raise RateInvalid("A fee is not negative, and at most 100 percent.")
@@ -61,6 +73,23 @@ def set_fee(
             "percent": percent,
             "minimum_cents": minimum_cents,
             "maximum_cents": maximum_cents,
+            "goods_below_cents": goods_below_cents,
+            "grams_above": grams_above,
+            "distance_above_m": distance_above_m,
+            "priority_only": priority_only,
             "is_active": is_active,
         },
+    )
+
+
+def set_surge(*, zone_id: int, percent: Decimal, ends_at: datetime, reason: str = "") -> None:
+    """Until ``ends_at``, orders of the zone's stores pay this percentage on their fees; 0 ends it.
+
+    Orders that were placed keep the percentage they were placed with. Raises ``RateInvalid`` outside 0 to
+    ``domain.MAX_SURGE_PERCENT``.
+    """
+    if not (percent.is_finite() and 0 <= percent <= domain.MAX_SURGE_PERCENT):
+        raise RateInvalid(f"A surge is between 0 and {domain.MAX_SURGE_PERCENT} percent.")
+    models.Surge.objects.update_or_create(
+        zone_id=zone_id, defaults={"percent": percent, "ends_at": ends_at, "reason": reason}
     )

@@ -56,6 +56,11 @@ def delivers_to(*, store: Store, point: Point) -> bool:
     return domain.delivers_to(store, point)
 
 
+def distance_m(*, store: Store, point: Point) -> float:
+    """From the store to ``point`` in a straight line. No query."""
+    return domain.distance_m(store.point, point)
+
+
 def every_store() -> tuple[Store, ...]:
     """By name: what a visitor sees who has not said where they are. 1 query."""
     return tuple(_store(row) for row in _rows().order_by("name", "id"))

@@ -25,6 +25,19 @@ _NAMES = {
     **dict.fromkeys(("qt", "quart"), "qt"),
     **dict.fromkeys(("ct", "count", "counts", "pack", "pk"), "ct"),
 }
+_GRAMS = {
+    "g": Decimal(1),
+    "kg": Decimal(1000),
+    "oz": Decimal("28.3495"),
+    "lb": Decimal("453.592"),
+    "ml": Decimal(1),
+    "l": Decimal(1000),
+    "fl oz": Decimal("29.5735"),
+    "pt": Decimal("473.176"),
+    "qt": Decimal("946.353"),
+    "gal": Decimal("3785.41"),
+}
+"""Of one unit; a volume weighs what water does, near enough to say whether an order is heavy."""
 _PER_HUNDRED = frozenset({"g", "ml"})
 
 
@@ -56,6 +69,15 @@ def unit_price_text(*, price: Money, cost_unit: str, size: str) -> str:
     if each >= 100:
         return f"{Money(int(each.to_integral_value(ROUND_HALF_UP)), price.currency)}/{unit}"
     return f"{each.quantize(Decimal('0.1'), ROUND_HALF_UP)}¢/{unit}"
+
+
+def unit_grams(*, cost_unit: str, size: str) -> int:
+    """What one ``cost_unit`` weighs, without its packing; 0 where ``size`` does not say."""
+    measured = (Decimal(1), cost_unit) if cost_unit in WEIGHT_UNITS else _measured(size)
+    if measured is None:
+        return 0
+    amount, unit = measured
+    return int((amount * _GRAMS.get(unit, Decimal(0))).to_integral_value(ROUND_HALF_UP))
 
 
 def _measured(size: str) -> tuple[Decimal, str] | None:

@@ -41,6 +41,7 @@ class OrderAdjustment(graphene.ObjectType):
         description = "One line of the receipt. The total is the sum of one phase's lines."
 
     kind = graphene.String(required=True)
+    code = graphene.String(required=True, description="The stage of the pricing, such as sale, small_basket, surge.")
     label = graphene.String(required=True)
     amount_cents = graphene.Int(required=True)
     line_id = graphene.ID()

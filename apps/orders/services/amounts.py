@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from apps.carts.types import Cart
+from apps.common.geo import Point
 from apps.common.money import Money
 from apps.orders import estimates, models
 from apps.orders.domain import LineStatus, Phase
 from apps.pricing import selectors as pricing
-from apps.pricing.types import ITEM, Charge, Fee, Fees, PricedLine
+from apps.pricing.types import ITEM, Charge, Discount, Fee, Fees, PricedLine
 from apps.slots.types import Window
 from apps.stores.types import Store
 
@@ -21,12 +23,16 @@ class Estimate:
     total: Money
     fees: dict[str, Any]
     """The fees and rates it was made with, for the order to keep."""
+    surge_percent: Decimal
 
 
-def estimate(store: Store, window: Window, cart: Cart, tip: Money) -> Estimate:
-    fees = pricing.fees_for(store=store, window_fee=window.fee)
-    quote = pricing.quote(lines=estimates.priced(cart), fees=fees, tip=tip)
-    return Estimate(charges=quote.charges, total=quote.total, fees=_kept(fees))
+def estimate(store: Store, window: Window, cart: Cart, tip: Money, *, point: Point, now: datetime) -> Estimate:
+    """What ``cart`` costs brought to ``point`` in that window."""
+    fees = estimates.fees(store=store, window=window, point=point, now=now)
+    lines = estimates.priced(cart)
+    quote = pricing.quote(lines=lines, fees=fees, tip=tip)
+    fees = pricing.applying(lines=lines, fees=fees)
+    return Estimate(charges=quote.charges, total=quote.total, fees=_kept(fees), surge_percent=fees.surge_percent)
 
 
 def lines(order: models.Order, cart: Cart) -> list[models.OrderLine]:
@@ -44,6 +50,8 @@ def lines(order: models.Order, cart: Cart) -> list[models.OrderLine]:
             cost_unit=item.cost_unit,
             sold_by=item.sold_by,
             unit_price_cents=item.price.cents,
+            list_price_cents=item.list_price.cents if item.list_price != item.price else None,
+            unit_grams=item.unit_grams,
             tax_category=item.tax_category,
             deposit_cents=item.deposit.cents,
             quantity=line.quantity,
@@ -70,8 +78,10 @@ def adjustments(
             order=order,
             customer_id=order.customer_id,
             kind=charge.kind,
+            code=charge.code,
             label=charge.label,
             amount_cents=charge.amount.cents,
+            base_cents=None if charge.base is None else charge.base.cents,
             line=by_position.get(charge.line_ref or 0),
             phase=phase,
             reason=(reasons or {}).get(charge.line_ref or 0, ""),
@@ -92,16 +102,18 @@ def final(order: models.Order, picked: Sequence[models.OrderLine]) -> list[model
             line_ref=line.position,
             name=line.name,
             quantity=line.found_quantity or Decimal(0),
-            unit_price=Money(line.unit_price_cents, order.currency),
+            unit_price=Money(line.list_price_cents or line.unit_price_cents, order.currency),
+            sale_price=Money(line.unit_price_cents, order.currency),
+            unit_grams=line.unit_grams,
             tax_category=line.tax_category,
             deposit=Money(line.deposit_cents, order.currency),
         )
         for line in found
     ]
     tip = Money(order.tip_cents, order.currency)
-    charges = pricing.quote(lines=priced, fees=_fees(order.fees), tip=tip).charges if found else ()
+    charges = pricing.quote(lines=priced, fees=_fees(order), tip=tip).charges if found else ()
     refunded = [
-        Charge(kind=ITEM, label=line.name, amount=Money(0, order.currency), line_ref=line.position)
+        Charge(kind=ITEM, code=ITEM, label=line.name, amount=Money(0, order.currency), line_ref=line.position)
         for line in picked
         if line.status != LineStatus.FOUND
     ]
@@ -130,16 +142,35 @@ def _kept(fees: Fees) -> dict[str, Any]:
                 "minimum": None if fee.minimum is None else fee.minimum.cents,
                 "maximum": None if fee.maximum is None else fee.maximum.cents,
                 "tax_category": fee.tax_category,
+                "goods_below": None if fee.goods_below is None else fee.goods_below.cents,
+                "grams_above": fee.grams_above,
             }
             for fee in fees.fees
+        ],
+        "discounts": [
+            {
+                "code": discount.code,
+                "label": discount.label,
+                "amount": discount.amount.cents,
+                "percent": str(discount.percent),
+                "lines": sorted(discount.line_refs),
+                "promotion": str(discount.promotion_id),
+            }
+            for discount in fees.discounts
         ],
     }
 
 
-def _fees(kept: Mapping[str, Any]) -> Fees:
+def _fees(order: models.Order) -> Fees:
+    kept: Mapping[str, Any] = order.fees
     currency = kept["currency"]
+
+    def money(cents: int | None) -> Money | None:
+        return None if cents is None else Money(cents, currency)
+
     return Fees(
         currency=currency,
+        surge_percent=order.surge_percent,
         tax_percent={category: Decimal(percent) for category, percent in kept["tax_percent"].items()},
         fees=tuple(
             Fee(
@@ -147,10 +178,23 @@ def _fees(kept: Mapping[str, Any]) -> Fees:
                 label=fee["label"],
                 flat=Money(fee["flat"], currency),
                 percent=Decimal(fee["percent"]),
-                minimum=None if fee["minimum"] is None else Money(fee["minimum"], currency),
-                maximum=None if fee["maximum"] is None else Money(fee["maximum"], currency),
+                minimum=money(fee["minimum"]),
+                maximum=money(fee["maximum"]),
                 tax_category=fee["tax_category"],
+                goods_below=money(fee.get("goods_below")),  # orders of before there were conditions have none
+                grams_above=fee.get("grams_above"),
             )
             for fee in kept["fees"]
+        ),
+        discounts=tuple(
+            Discount(
+                code=discount["code"],
+                label=discount["label"],
+                amount=Money(discount["amount"], currency),
+                percent=Decimal(discount["percent"]),
+                line_refs=frozenset(discount["lines"]),
+                promotion_id=int(discount["promotion"]),
+            )
+            for discount in kept.get("discounts", ())
         ),
     )

@@ -62,6 +62,7 @@ class _Checked:
     minutes: int
     cart: Cart
     drop_off: DropOff
+    estimate: amounts.Estimate
 
 
 def place(
@@ -170,14 +171,22 @@ def _checked(request: _Request, now: datetime) -> _Checked:
     if not stores.delivers_to(store=store, point=address.point):
         raise OutOfArea(f"{store.name} does not deliver there.")
     payments.card(customer_id=request.customer_id, card_id=request.card_id)
-    return _Checked(store=store, window=window, minutes=minutes, cart=cart, drop_off=_drop_off(name, address))
+    estimate = amounts.estimate(store, window, cart, request.tip, point=address.point, now=now)
+    return _Checked(
+        store=store,
+        window=window,
+        minutes=minutes,
+        cart=cart,
+        drop_off=_drop_off(name, address),
+        estimate=estimate,
+    )
 
 
 @sharding.repeatable
 def _create(request: _Request, checked: _Checked, now: datetime) -> tuple[models.Order, Sequence[models.OrderLine]]:
     """Order, lines, estimate, history and event in one transaction, and the cart emptied in it."""
     customer_id = request.customer_id
-    estimate = amounts.estimate(checked.store, checked.window, checked.cart, request.tip)
+    estimate = checked.estimate
     with sharding.atomic(sharding.home("customer", customer_id)):
         if not cart_services.clear(customer_id=customer_id, store_id=request.store_id, version=request.cart_version):
             raise CartStale("Your cart was changed meanwhile; look at it again.")
@@ -197,6 +206,7 @@ def _create(request: _Request, checked: _Checked, now: datetime) -> tuple[models
             tip_cents=request.tip.cents,
             currency=request.tip.currency,
             fees=estimate.fees,
+            surge_percent=estimate.surge_percent,
             authorise_cents=domain.amount_to_authorise(estimate.total).cents,
             placed_at=now,
             pay_by=domain.pay_by(now, checked.window.cutoff_at),

@@ -103,8 +103,15 @@ def _page(request: HttpRequest, store: Store, *, error: DomainError | None = Non
         tip=_tip(given.get("tip", "")),
     )
     window = next((entry for entry in windows if entry.id == chosen.window), None)
-    fee = window.fee if window else Money(0, store.currency)
-    quote = orders_selectors.preview(cart=cart, store=store, window_fee=fee, tip=Money(chosen.tip, store.currency))
+    address = next((entry for entry in addresses if entry.id == chosen.address), None)
+    quote = orders_selectors.preview(
+        cart=cart,
+        store=store,
+        window=window,
+        point=address.point if address else None,
+        tip=Money(chosen.tip, store.currency),
+        now=now,
+    )
     return render(
         request,
         "web/checkout.html",
