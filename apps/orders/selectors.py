@@ -1,6 +1,7 @@
 """Questions about orders. An order's id names its shard, so none of these asks more than one database."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from django.db.models import Count, Q, Sum
@@ -22,15 +23,25 @@ MAX_PAGE = 100
 
 
 def preview(
-    *, cart: Cart, store: Store, window: Window | None, point: Point | None, tip: Money, now: datetime
+    *,
+    customer_id: int,
+    cart: Cart,
+    store: Store,
+    window: Window | None,
+    point: Point | None,
+    tip: Money,
+    now: datetime,
+    promotion_code: str = "",
 ) -> Preview:
     """What ``cart`` would cost in that window at that address, priced as ``services.place`` prices it.
 
-    Without a window or an address their fees are left out. 3 queries; none where the store's fees were asked for
-    lately.
+    Without a window or an address their fees are left out. Raises ``TipInvalid`` and what the code's promotion refuses.
+    4 queries; none where the store's fees and promotions were asked for lately, and see ``pricing.discounts``.
     """
     fees = estimates.fees(store=store, window=window, point=point, now=now)
-    quote = pricing.quote(lines=estimates.priced(cart), fees=fees, tip=tip)
+    lines = estimates.priced(cart)
+    discounts = estimates.discounts(customer_id=customer_id, store=store, lines=lines, code=promotion_code, now=now)
+    quote = pricing.quote(lines=lines, fees=replace(fees, discounts=discounts), tip=tip)
     return Preview(charges=quote.charges, total=quote.total, hold=domain.amount_to_authorise(quote.total))
 
 

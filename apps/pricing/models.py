@@ -1,9 +1,17 @@
-"""Fees and taxes are the same for everybody who orders: small tables in the global database."""
+"""Fees, taxes and promotions are the same for everybody: small tables in the global database.
 
+Who has used a promotion is on the customer's shard, beside the order that used it.
+"""
+
+from typing import ClassVar
+
+from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import ValidationError
 from django.db import models
 from typing_extensions import override
 
-from apps.pricing import domain
+from apps.pricing import domain, promoting
+from sharding import ShardAutoField, ShardedModel, ShardKey, ShardRef
 
 
 class FeeRule(models.Model):
@@ -106,3 +114,103 @@ class Surge(models.Model):
     @override
     def __str__(self) -> str:
         return f"{self.percent} % in zone {self.zone_id}"
+
+
+class Promotion(models.Model):
+    code = models.CharField(
+        max_length=30, blank=True, help_text="Capital letters and digits; empty: everybody gets it by themselves."
+    )
+    label = models.CharField(max_length=100, help_text="What the receipt says.")
+    percent = models.DecimalField(max_digits=5, decimal_places=2, default=0)
+    amount_cents = models.BigIntegerField(default=0)
+    currency = models.CharField(max_length=3, default="USD")
+    minimum_cents = models.BigIntegerField(default=0, help_text="Of goods at sale prices.")
+    store_id = models.BigIntegerField(null=True, blank=True, help_text="Empty: every store.")
+    retailer_id = models.BigIntegerField(null=True, blank=True, help_text="Empty: every retailer.")
+    departments = ArrayField(
+        models.CharField(max_length=80),
+        default=list,
+        blank=True,
+        help_text="Slugs such as dairy-eggs; with no item either: everything.",
+    )
+    item_codes = ArrayField(
+        models.CharField(max_length=64), default=list, blank=True, help_text="The stores' own lookup codes."
+    )
+    per_customer_limit = models.PositiveSmallIntegerField(null=True, blank=True, help_text="Empty: no limit.")
+    first_order_only = models.BooleanField(default=False)
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField(null=True, blank=True)
+    is_active = models.BooleanField(default=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["code"], condition=~models.Q(code=""), name="pricing_promotion_code_once"),
+            models.CheckConstraint(
+                condition=models.Q(percent__gt=0, percent__lte=100, amount_cents=0)
+                | models.Q(percent=0, amount_cents__gt=0),
+                name="pricing_promotion_percent_or_amount",
+            ),
+            models.CheckConstraint(condition=models.Q(minimum_cents__gte=0), name="pricing_promotion_minimum"),
+            models.CheckConstraint(
+                condition=models.Q(per_customer_limit__isnull=True) | models.Q(per_customer_limit__gt=0),
+                name="pricing_promotion_limit",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(first_order_only=False)
+                | models.Q(per_customer_limit__isnull=False, per_customer_limit=1),
+                name="pricing_promotion_first_order_is_once",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(ends_at__isnull=True) | models.Q(starts_at__lt=models.F("ends_at")),
+                name="pricing_promotion_ends_after_it_starts",
+            ),
+        ]
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.label} ({self.code})" if self.code else self.label
+
+    @override
+    def clean(self) -> None:
+        self.code = self.code.strip().upper()
+        fault = promoting.faults(
+            code=self.code,
+            percent=self.percent,
+            amount_cents=self.amount_cents,
+            first_order_only=self.first_order_only,
+            per_customer_limit=self.per_customer_limit,
+        )
+        if fault:
+            raise ValidationError(fault)
+
+
+class Redemption(ShardedModel):
+    """One order has used one promotion. ``number`` counts a customer's uses of one that is limited, from 1."""
+
+    id = ShardAutoField(primary_key=True)
+    customer_id = models.BigIntegerField()
+    promotion_id = models.BigIntegerField()
+    order_id = ShardRef("orders.Order")
+    number = models.PositiveSmallIntegerField(null=True)
+    at = models.DateTimeField()
+
+    sharding: ClassVar = ShardKey("customer", field="customer_id")
+    decides_money_or_stock = True
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["customer_id", "promotion_id", "order_id"], name="pricing_redemption_once_per_order"
+            ),
+            models.UniqueConstraint(
+                fields=["customer_id", "promotion_id", "number"], name="pricing_redemption_number_once"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(number__isnull=True) | models.Q(number__gt=0), name="pricing_redemption_number"
+            ),
+        ]
+        indexes = [models.Index(fields=["customer_id", "order_id"], name="pricing_redemption_of_order")]
+
+    @override
+    def __str__(self) -> str:
+        return f"promotion {self.promotion_id} in order {self.order_id}"

@@ -1,5 +1,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
 from apps.common.money import Money
@@ -33,6 +34,9 @@ class PricedLine:
     tax_category: str
     deposit: Money
     """Per unit, such as per bottle."""
+    department: str = ""
+    """Its slug, and the code by which the store knows the item: what promotions go by."""
+    item_code: str = ""
     unit_grams: int = 0
     """What one unit weighs; 0 where nobody knows."""
 
@@ -64,6 +68,28 @@ class Discount:
     percent: Decimal = Decimal(0)
     line_refs: frozenset[int]
     promotion_id: int
+    most_uses: int | None = None
+    """By one customer; None for no limit, and for an order that has its promotions already."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promotion:
+    """``code`` is what the customer types; a promotion without one is everybody's."""
+
+    id: int
+    code: str
+    label: str
+    amount: Money
+    percent: Decimal
+    minimum_cents: int
+    store_id: int | None
+    retailer_id: int | None
+    departments: frozenset[str]
+    item_codes: frozenset[str]
+    per_customer_limit: int | None
+    first_order_only: bool
+    starts_at: datetime
+    ends_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

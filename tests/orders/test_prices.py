@@ -121,6 +121,7 @@ def test_the_preview_is_the_order_before_it_is_placed():
     ready = make_ready(market=market)
     (address,) = accounts.addresses(customer_id=ready.customer.id)
     preview = selectors.preview(
+        customer_id=ready.customer.id,
         cart=carts.cart(customer_id=ready.customer.id, store_id=market.store_id),
         store=stores.store(store_id=market.store_id),
         window=slots.window(store_id=market.store_id, window_id=market.window_ids[0]),

@@ -64,7 +64,7 @@ PAGES = {
     "/stores/{store}/?q=milk": (4, 1, 4),
     "/stores/{store}/items/{item}/": (4, 1, 4),
     "/stores/{store}/cart/": (3, 1, 2),
-    "/stores/{store}/checkout/": (7, 3, 3),
+    "/stores/{store}/checkout/": (8, 3, 3),
 }
 
 

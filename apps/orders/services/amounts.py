@@ -1,7 +1,7 @@
 """What an order costs: estimated from the cart, final from what was found, both through one pricing."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -24,15 +24,34 @@ class Estimate:
     fees: dict[str, Any]
     """The fees and rates it was made with, for the order to keep."""
     surge_percent: Decimal
+    discounts: tuple[Discount, ...]
 
 
-def estimate(store: Store, window: Window, cart: Cart, tip: Money, *, point: Point, now: datetime) -> Estimate:
-    """What ``cart`` costs brought to ``point`` in that window."""
+def estimate(
+    *,
+    customer_id: int,
+    store: Store,
+    window: Window,
+    cart: Cart,
+    tip: Money,
+    point: Point,
+    promotion_code: str,
+    now: datetime,
+) -> Estimate:
+    """What ``cart`` costs brought to ``point`` in that window; raises ``TipInvalid`` and what a promotion refuses."""
     fees = estimates.fees(store=store, window=window, point=point, now=now)
     lines = estimates.priced(cart)
+    discounts = estimates.discounts(customer_id=customer_id, store=store, lines=lines, code=promotion_code, now=now)
+    fees = replace(fees, discounts=discounts)
     quote = pricing.quote(lines=lines, fees=fees, tip=tip)
     fees = pricing.applying(lines=lines, fees=fees)
-    return Estimate(charges=quote.charges, total=quote.total, fees=_kept(fees), surge_percent=fees.surge_percent)
+    return Estimate(
+        charges=quote.charges,
+        total=quote.total,
+        fees=_kept(fees),
+        surge_percent=fees.surge_percent,
+        discounts=discounts,
+    )
 
 
 def lines(order: models.Order, cart: Cart) -> list[models.OrderLine]:

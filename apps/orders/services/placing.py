@@ -20,10 +20,11 @@ from apps.common.money import Money
 from apps.inventory.errors import OutOfStock
 from apps.orders import domain, models
 from apps.orders.domain import Phase, Status
-from apps.orders.errors import ItemsUnavailable
+from apps.orders.errors import ItemsUnavailable, PriceChanged
 from apps.orders.services import amounts, completing, moving
 from apps.orders.types import DropOff, Placed
 from apps.payments import selectors as payments
+from apps.pricing import services as pricing
 from apps.pricing.errors import TipInvalid
 from apps.slots import selectors as slots
 from apps.slots.errors import WindowClosed, WindowFull
@@ -44,13 +45,15 @@ class _Request:
     address_id: int
     card_id: int
     tip: Money
+    promotion_code: str
+    seen_total: Money | None
     idempotency_key: str
 
     @property
     def fingerprint(self) -> str:
-        return fingerprint(
-            self.store_id, self.cart_version, self.window_id, self.address_id, self.card_id, self.tip.cents
-        )
+        """Of what the order is; ``seen_total`` only guards it."""
+        wanted = [self.store_id, self.cart_version, self.window_id, self.address_id, self.card_id, self.tip.cents]
+        return fingerprint(*wanted, *([self.promotion_code] if self.promotion_code else []))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +79,8 @@ def place(
     tip: Money,
     idempotency_key: str,
     now: datetime,
+    promotion_code: str = "",
+    seen_total: Money | None = None,
 ) -> Placed:
     """Order what is in the cart, reserve it, hold the window and authorise the card.
 
@@ -84,8 +89,10 @@ def place(
     (out of stock, window full, card declined), and then nothing stays reserved or authorised.
 
     Sent again with the same key it answers for the same order; without a key (an empty one) the
-    cart's version sees to it that one cart becomes one order. Items cost what they cost at this
-    moment, whatever an older page showed.
+    cart's version sees to it that one cart becomes one order.
+
+    The order costs what it costs at this moment. ``seen_total`` is what the customer was shown: where it has become
+    more, nothing is placed; where less, less is charged.
 
     Raises:
         IdempotencyConflict: the key was used for another request.
@@ -93,6 +100,9 @@ def place(
         StoreNotFound, StorePaused, OutOfArea, WindowNotFound, WindowClosed, WindowFull: not there, or
             not now.
         AddressNotFound, CardNotFound: not this customer's.
+        PriceChanged: it costs more than ``seen_total``.
+        PromotionUnknown and the other refusals of ``pricing.discounts``; PromotionUsed also for a last use that
+            another order has just taken.
         TipInvalid, IdempotencyKeyMissing: see ``pricing.quote`` and ``domain.checked_key``.
     """
     request = _Request(
@@ -103,6 +113,8 @@ def place(
         address_id=address_id,
         card_id=card_id,
         tip=tip,
+        promotion_code=promotion_code.strip().upper(),
+        seen_total=seen_total,
         idempotency_key=domain.checked_key(idempotency_key),
     )
     try:
@@ -171,7 +183,18 @@ def _checked(request: _Request, now: datetime) -> _Checked:
     if not stores.delivers_to(store=store, point=address.point):
         raise OutOfArea(f"{store.name} does not deliver there.")
     payments.card(customer_id=request.customer_id, card_id=request.card_id)
-    estimate = amounts.estimate(store, window, cart, request.tip, point=address.point, now=now)
+    estimate = amounts.estimate(
+        customer_id=request.customer_id,
+        store=store,
+        window=window,
+        cart=cart,
+        tip=request.tip,
+        point=address.point,
+        promotion_code=request.promotion_code,
+        now=now,
+    )
+    if request.seen_total is not None and estimate.total > request.seen_total:
+        raise PriceChanged(total=estimate.total, seen=request.seen_total)
     return _Checked(
         store=store,
         window=window,
@@ -212,6 +235,7 @@ def _create(request: _Request, checked: _Checked, now: datetime) -> tuple[models
             pay_by=domain.pay_by(now, checked.window.cutoff_at),
             due_at=now + domain.PATIENCE,
         )
+        pricing.redeem(customer_id=customer_id, order_id=order.pk, discounts=estimate.discounts, now=now)
         lines = models.OrderLine.objects.bulk_create(amounts.lines(order, checked.cart))
         models.OrderAdjustment.objects.bulk_create(
             amounts.adjustments(order, lines, estimate.charges, phase=Phase.ESTIMATE)
