@@ -1,18 +1,23 @@
 """Rules of a cart that need no database."""
 
+from datetime import date
 from decimal import Decimal
 
 from apps.carts.errors import (
+    BirthDateMissing,
     NoteTooLong,
     NoteUnprintable,
     QuantityNotWhole,
     QuantityOutOfRange,
     ReplacementPolicyUnknown,
+    UnderAge,
 )
 from apps.carts.types import BEST_MATCH, REFUND
 
 MAX_LINES = 150
 MAX_NOTE = 200
+DRINKING_AGE = 21
+OLDEST = 130
 DECIMALS = 3
 """Of a weight: what a shop's scale shows."""
 REPLACEMENT_POLICIES = frozenset({BEST_MATCH, REFUND})
@@ -31,6 +36,20 @@ def checked_quantity(quantity: Decimal, *, sold_by: str, most: int) -> Decimal:
     if quantity != round(quantity, DECIMALS):
         raise QuantityOutOfRange(f"A weight has at most {DECIMALS} decimals.")
     return quantity
+
+
+def check_age(birth_date: date | None, *, today: date, least: int) -> None:
+    """Raises ``BirthDateMissing`` for no date and one that no living person has, ``UnderAge`` below ``least`` years.
+
+    Born on 29 February one is a year older on 1 March.
+    """
+    if birth_date is None:
+        raise BirthDateMissing(f"Your cart holds something that is sold from {least} years on: say when you were born.")
+    age = today.year - birth_date.year - ((today.month, today.day) < (birth_date.month, birth_date.day))
+    if not 0 <= age <= OLDEST:
+        raise BirthDateMissing("That cannot be the day you were born: give it as year, month and day.")
+    if age < least:
+        raise UnderAge(f"Your cart holds something that is sold from {least} years on. Take it out to order the rest.")
 
 
 def checked_note(note: str) -> str:

@@ -50,3 +50,25 @@ class CartLine(ShardedModel):
     @override
     def __str__(self) -> str:
         return f"{self.quantity} of item {self.item_id}"
+
+
+class AlcoholRule(models.Model):
+    """Whether alcohol may be brought to addresses whose postcode begins so; the longest prefix counts, none allows it.
+
+    For everybody the same: in the global database.
+    """
+
+    state = models.CharField(max_length=2)
+    postcode_prefix = models.CharField(max_length=10, blank=True)
+    is_allowed = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["state", "postcode_prefix"], name="carts_alcohol_rule_once_per_place"),
+        ]
+
+    @override
+    def __str__(self) -> str:
+        return (
+            f"alcohol {'allowed' if self.is_allowed else 'not allowed'} in {self.state} {self.postcode_prefix}".rstrip()
+        )

@@ -1,14 +1,16 @@
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date
 from decimal import Decimal
 
 from django.db.models import Count
 
-from apps.carts import models
-from apps.carts.errors import BelowMinimum, CartEmpty, CartStale
+from apps.carts import domain, models
+from apps.carts.errors import AlcoholNotHere, BelowMinimum, CartEmpty, CartStale
 from apps.carts.types import Cart, CartLine, CartSummary
 from apps.catalog import selectors as catalog
 from apps.catalog.types import Item
 from apps.common.money import Money
+from apps.common.remembered import Remembered
 from apps.inventory import selectors as inventory
 from apps.stores.types import Store
 
@@ -40,6 +42,21 @@ def cart_to_order(*, customer_id: int, store: Store, version: int) -> Cart:
     return found
 
 
+def check_age(cart: Cart, *, birth_date: date | None, today: date, state: str, postcode: str) -> None:
+    """Whether who was born on ``birth_date`` may have ``cart`` brought there. The date is kept nowhere.
+
+    No query for a cart without alcohol; else 1 where the state's rules were not asked for lately. Raises
+    ``AlcoholNotHere``, ``BirthDateMissing``, ``UnderAge``. Identification is checked at the door as well.
+    """
+    if not cart.minimum_age:
+        return
+    rules = [rule for rule in _alcohol_rules.one(state) or () if postcode.startswith(rule.postcode_prefix)]
+    nearest = max(rules, key=lambda rule: len(rule.postcode_prefix), default=None)
+    if nearest is not None and not nearest.is_allowed:
+        raise AlcoholNotHere("Alcohol may not be delivered to this address. Take it out to order the rest.")
+    domain.check_age(birth_date, today=today, least=cart.minimum_age)
+
+
 def carts(*, customer_id: int) -> tuple[CartSummary, ...]:
     """The customer's carts that hold something, last changed first. 1 query."""
     carts = (
@@ -57,6 +74,14 @@ def carts(*, customer_id: int) -> tuple[CartSummary, ...]:
         )
         for cart in carts
     )
+
+
+def _alcohol_rules_of(states: Collection[str]) -> dict[str, list[models.AlcoholRule]]:
+    rows = list(models.AlcoholRule.objects.filter(state__in=states))
+    return {state: [row for row in rows if row.state == state] for state in states}
+
+
+_alcohol_rules = Remembered(_alcohol_rules_of)
 
 
 def _rows(customer_id: int, store_id: int) -> tuple[models.Cart | None, list[models.CartLine]]:
@@ -80,6 +105,7 @@ def _cart(store_id: int, row: models.Cart | None, wanted: Sequence[models.CartLi
         version=row.version if row else 0,
         lines=lines,
         subtotal=subtotal,
+        minimum_age=domain.DRINKING_AGE if any(line.item and line.item.alcoholic for line in lines) else 0,
     )
 
 

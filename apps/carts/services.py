@@ -101,6 +101,13 @@ def clear(*, customer_id: int, store_id: int, version: int) -> bool:
     return True
 
 
+def set_alcohol_rule(*, state: str, postcode_prefix: str = "", is_allowed: bool) -> None:
+    """From now on alcohol is, or is not, brought to addresses there."""
+    models.AlcoholRule.objects.update_or_create(
+        state=state.upper(), postcode_prefix=postcode_prefix, defaults={"is_allowed": is_allowed}
+    )
+
+
 class _Values(NamedTuple):
     """What a line says of its item."""
 

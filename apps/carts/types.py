@@ -48,6 +48,8 @@ class Cart:
     """Grows with every change; 0 for a cart that never held anything."""
     lines: tuple[CartLine, ...]
     subtotal: Money
+    minimum_age: int
+    """In years, of who orders it; 0 where everybody may."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,6 +39,7 @@ class Order(ShardedModel):
     pin_failures = models.PositiveSmallIntegerField(default=0)
     card_id = models.BigIntegerField()
     tip_cents = models.BigIntegerField()
+    minimum_age = models.PositiveSmallIntegerField(default=0, db_default=0)  # of who takes it, in years
     surge_percent = models.DecimalField(max_digits=5, decimal_places=2, default=0, db_default=0)
     currency = models.CharField(max_length=3)
     fees = models.JSONField()  # as they were when the order was placed, so that the final price follows the estimate's

@@ -7,6 +7,8 @@ import pytest
 from apps.accounts import selectors as accounts
 from apps.accounts import services as account_services
 from apps.carts import services as carts
+from apps.catalog import services as catalog
+from apps.catalog.types import FeedItem
 from apps.common import clock, outbox
 from apps.common.money import Money
 from apps.orders import selectors as orders
@@ -15,6 +17,7 @@ from apps.payments import selectors as payments
 from apps.pricing import services as pricing
 from tests.orders.factories import (
     ASKS,
+    BEER,
     DECLINES,
     MILK,
     MORNING,
@@ -372,3 +375,16 @@ def test_a_price_that_rose_while_the_page_was_open_is_shown_before_anything_is_o
     assert (response.status_code, refused[0]) == (409, "price_changed")
     assert orders_of(customer) == ()
     assert browser.post(checkout(market), form_of(response)).status_code == 302
+
+
+def test_the_age_is_asked_for_with_alcohol_only(browser, customer, market):
+    assert 'name="birth_date"' not in browser.get(checkout(market)).content.decode()
+    lager = FeedItem(lookup_code=BEER, name="Lager", price_cents=1099, alcoholic=True, tax_category="alcohol")
+    catalog.put_item(store_id=market.store_id, item=lager, now=MORNING)
+    page = browser.get(checkout(market))
+    assert 'name="birth_date"' in page.content.decode()
+    response = browser.post(checkout(market), form_of(page) | {"birth_date": "2010-01-01"})
+    refused = alert(response)
+    assert refused is not None
+    assert (response.status_code, refused[0], orders_of(customer)) == (403, "under_age", ())
+    assert browser.post(checkout(market), form_of(page) | {"birth_date": "1990-01-01"}).status_code == 302

@@ -36,6 +36,9 @@ class Cart(graphene.ObjectType):
     version = graphene.Int(required=True, description="Hand it to placeOrder: the order is of the cart you saw.")
     lines = graphene.List(graphene.NonNull(CartLine), required=True)
     subtotal_cents = graphene.Int(required=True)
+    minimum_age = graphene.Int(
+        required=True, description="In years; above 0, placeOrder wants the customer's birthDate."
+    )
 
     def resolve_subtotal_cents(cart, info):
         return cart.subtotal.cents

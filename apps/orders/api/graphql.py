@@ -156,6 +156,7 @@ class PlaceOrder(relay.ClientIDMutation):
         expected_total_cents = graphene.Int(
             description="What the customer was shown: where it is more by now, price_changed, and nothing is ordered."
         )
+        birth_date = graphene.Date(description="Of the customer, where the cart has a minimumAge. It is not kept.")
         idempotency_key = graphene.String(required=True)
 
     order_id = graphene.ID(required=True)
@@ -180,6 +181,7 @@ class PlaceOrder(relay.ClientIDMutation):
             tip=Money(tip_cents, store.currency),
             promotion_code=request.get("promotion_code", ""),
             seen_total=None if expected_total_cents is None else Money(expected_total_cents, store.currency),
+            birth_date=request.get("birth_date"),
             idempotency_key=request["idempotency_key"],
             now=clock.now(),
         )

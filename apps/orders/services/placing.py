@@ -3,7 +3,8 @@
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
 from django.db import IntegrityError
 
@@ -47,11 +48,12 @@ class _Request:
     tip: Money
     promotion_code: str
     seen_total: Money | None
+    birth_date: date | None
     idempotency_key: str
 
     @property
     def fingerprint(self) -> str:
-        """Of what the order is; ``seen_total`` only guards it."""
+        """Of what the order is; ``seen_total`` and ``birth_date`` only guard it."""
         wanted = [self.store_id, self.cart_version, self.window_id, self.address_id, self.card_id, self.tip.cents]
         return fingerprint(*wanted, *([self.promotion_code] if self.promotion_code else []))
 
@@ -81,6 +83,7 @@ def place(
     now: datetime,
     promotion_code: str = "",
     seen_total: Money | None = None,
+    birth_date: date | None = None,
 ) -> Placed:
     """Order what is in the cart, reserve it, hold the window and authorise the card.
 
@@ -100,6 +103,7 @@ def place(
         StoreNotFound, StorePaused, OutOfArea, WindowNotFound, WindowClosed, WindowFull: not there, or
             not now.
         AddressNotFound, CardNotFound: not this customer's.
+        BirthDateMissing, UnderAge, AlcoholNotHere: there is alcohol in the cart; see ``carts.check_age``.
         PriceChanged: it costs more than ``seen_total``.
         PromotionUnknown and the other refusals of ``pricing.discounts``; PromotionUsed also for a last use that
             another order has just taken.
@@ -115,6 +119,7 @@ def place(
         tip=tip,
         promotion_code=promotion_code.strip().upper(),
         seen_total=seen_total,
+        birth_date=birth_date,
         idempotency_key=domain.checked_key(idempotency_key),
     )
     try:
@@ -182,6 +187,8 @@ def _checked(request: _Request, now: datetime) -> _Checked:
     name, address = accounts.recipient(customer_id=request.customer_id, address_id=request.address_id)
     if not stores.delivers_to(store=store, point=address.point):
         raise OutOfArea(f"{store.name} does not deliver there.")
+    today = now.astimezone(ZoneInfo(store.timezone)).date()
+    carts.check_age(cart, birth_date=request.birth_date, today=today, state=address.state, postcode=address.postcode)
     payments.card(customer_id=request.customer_id, card_id=request.card_id)
     estimate = amounts.estimate(
         customer_id=request.customer_id,
@@ -229,6 +236,7 @@ def _create(request: _Request, checked: _Checked, now: datetime) -> tuple[models
             tip_cents=request.tip.cents,
             currency=request.tip.currency,
             fees=estimate.fees,
+            minimum_age=checked.cart.minimum_age,
             surge_percent=estimate.surge_percent,
             authorise_cents=domain.amount_to_authorise(estimate.total).cents,
             placed_at=now,

@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from functools import partial
 from itertools import groupby
 from zoneinfo import ZoneInfo
@@ -79,6 +80,7 @@ def checkout(request: HttpRequest, store_id: int) -> HttpResponse:
             tip=Money(_int(request.POST.get("tip", ""), -1)),
             promotion_code=_promotion_code(request.POST.get("promotion", "")),
             seen_total=_seen_total(request.POST.get("total", ""), store),
+            birth_date=_date(request.POST.get("birth_date", "")),
             idempotency_key=key,
             now=clock.now(),
         )
@@ -137,6 +139,7 @@ def _page(request: HttpRequest, store: Store, *, error: DomainError | None = Non
             "chosen": chosen,
             "quote": quote,
             "charges": wording.charges(quote.charges),
+            "birth_date": given.get("birth_date", ""),
             "promotion": code,
             "promotion_error": promotion_error,
             "key": key or secrets.token_urlsafe(16),
@@ -183,6 +186,14 @@ def _tip(text: str) -> int:
     """The chosen tip if it is one of those to choose from, in cents."""
     cents = _int(text, USUAL_TIP)
     return cents if cents in dict(TIPS) else USUAL_TIP
+
+
+def _date(text: str) -> date | None:
+    """What a date field sends; None for anything else, which is answered like no date."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 def _promotion_code(text: str) -> str:
