@@ -7,12 +7,13 @@ from apps.carts.errors import (
     BirthDateMissing,
     NoteTooLong,
     NoteUnprintable,
+    NotSoldInPieces,
     QuantityNotWhole,
     QuantityOutOfRange,
     ReplacementPolicyUnknown,
     UnderAge,
 )
-from apps.carts.types import BEST_MATCH, REFUND
+from apps.carts.types import BEST_MATCH, ITEM, REFUND
 
 MAX_LINES = 150
 MAX_NOTE = 200
@@ -20,7 +21,7 @@ DRINKING_AGE = 21
 OLDEST = 130
 DECIMALS = 3
 """Of a weight: what a shop's scale shows."""
-REPLACEMENT_POLICIES = frozenset({BEST_MATCH, REFUND})
+REPLACEMENT_POLICIES = frozenset({BEST_MATCH, ITEM, REFUND})
 
 
 def checked_quantity(quantity: Decimal, *, sold_by: str, most: int) -> Decimal:
@@ -36,6 +37,18 @@ def checked_quantity(quantity: Decimal, *, sold_by: str, most: int) -> Decimal:
     if quantity != round(quantity, DECIMALS):
         raise QuantityOutOfRange(f"A weight has at most {DECIMALS} decimals.")
     return quantity
+
+
+def weight_of(pieces: Decimal, *, par_weight: Decimal | None) -> Decimal:
+    """What so many pieces usually weigh, to the gram's place that a scale shows.
+
+    Raises ``NotSoldInPieces`` where nobody knows, ``QuantityNotWhole`` for a part of a piece.
+    """
+    if par_weight is None:
+        raise NotSoldInPieces("This is sold by weight: give a weight.")
+    if not pieces.is_finite() or pieces != pieces.to_integral_value():
+        raise QuantityNotWhole("Give a whole number of pieces.")
+    return round(pieces * par_weight, DECIMALS)
 
 
 def check_age(birth_date: date | None, *, today: date, least: int) -> None:
@@ -64,5 +77,5 @@ def checked_note(note: str) -> str:
 
 def checked_policy(policy: str) -> str:
     if policy not in REPLACEMENT_POLICIES:
-        raise ReplacementPolicyUnknown("A replacement is either best_match or refund.")
+        raise ReplacementPolicyUnknown("A replacement is best_match, item or refund.")
     return policy

@@ -25,6 +25,18 @@ class ReplacementPolicyUnknown(Invalid):
     code = "replacement_policy_unknown"
 
 
+class ReplacementInvalid(Invalid):
+    """The item to replace another is none of this store's, is the other itself, or is named where none is wanted."""
+
+    code = "replacement_invalid"
+
+
+class NotSoldInPieces(Invalid):
+    """Nobody knows what one piece of it weighs."""
+
+    code = "not_sold_in_pieces"
+
+
 class LineTwice(Invalid):
     """Two lines of one request are about the same item."""
 

@@ -94,9 +94,10 @@ def _rows(customer_id: int, store_id: int) -> tuple[models.Cart | None, list[mod
 
 def _cart(store_id: int, row: models.Cart | None, wanted: Sequence[models.CartLine]) -> Cart:
     item_ids = [line.item_id for line in wanted]
-    items = catalog.items_by_id(store_id=store_id, item_ids=item_ids) if wanted else {}
+    named = [line.replacement_item_id for line in wanted if line.replacement_item_id is not None]
+    items = catalog.items_by_id(store_id=store_id, item_ids=[*item_ids, *named]) if wanted else {}
     stock = inventory.available(store_id=store_id, item_ids=item_ids) if wanted else {}
-    lines = tuple(_line(line, items.get(line.item_id), stock) for line in wanted)
+    lines = tuple(_line(line, items, stock) for line in wanted)
     currency = lines[0].total.currency if lines else "USD"
     subtotal = Money.total((line.total for line in lines), currency)
     return Cart(
@@ -109,7 +110,8 @@ def _cart(store_id: int, row: models.Cart | None, wanted: Sequence[models.CartLi
     )
 
 
-def _line(line: models.CartLine, item: Item | None, stock: Mapping[int, Decimal]) -> CartLine:
+def _line(line: models.CartLine, items: Mapping[int, Item], stock: Mapping[int, Decimal]) -> CartLine:
+    item = items.get(line.item_id)
     if item is None:
         return CartLine(
             item_id=line.item_id,
@@ -121,10 +123,16 @@ def _line(line: models.CartLine, item: Item | None, stock: Mapping[int, Decimal]
             total=Money(0),
             note=line.note,
             replacement_policy=line.replacement_policy,
+            replacement_item_id=line.replacement_item_id,
+            replacement_name="",
+            pieces=line.pieces,
+            price_before=None,
             is_available=False,
             item=None,
         )
     none = Money(0, item.price.currency)
+    other = items.get(line.replacement_item_id or 0)
+    before = item.price if line.seen_price_cents is None else Money(line.seen_price_cents, item.price.currency)
     return CartLine(
         item_id=line.item_id,
         name=item.name,
@@ -135,6 +143,10 @@ def _line(line: models.CartLine, item: Item | None, stock: Mapping[int, Decimal]
         total=item.price.times(line.quantity) if item.in_assortment else none,
         note=line.note,
         replacement_policy=line.replacement_policy,
+        replacement_item_id=line.replacement_item_id,
+        replacement_name=other.name if other else "",
+        pieces=line.pieces,
+        price_before=before if before != item.price else None,
         is_available=item.in_assortment and stock.get(item.id, Decimal(0)) >= line.quantity,
         item=item,
     )

@@ -146,6 +146,8 @@ class OrderLine(ShardedModel):
     quantity = models.DecimalField(max_digits=12, decimal_places=3)
     note = models.CharField(max_length=300, blank=True)
     replacement_policy = models.CharField(max_length=20)
+    replacement_item_id = models.BigIntegerField(null=True)
+    pieces = models.PositiveSmallIntegerField(null=True)  # asked for, of something weighed
     status = models.CharField(max_length=20, default=str(LineStatus.NOT_PICKED))
     found_quantity = models.DecimalField(max_digits=12, decimal_places=3, null=True)
 

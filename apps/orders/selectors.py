@@ -205,6 +205,8 @@ def _whole(row: models.Order) -> Order:
                 unit_price=money(line.unit_price_cents),
                 note=line.note,
                 replacement_policy=line.replacement_policy,
+                replacement_item_id=line.replacement_item_id,
+                pieces=line.pieces,
                 status=line.status,
             )
             for line in lines

@@ -45,6 +45,10 @@ class OrderLine:
     unit_price: Money
     note: str
     replacement_policy: str
+    replacement_item_id: int | None
+    """The one to bring instead, where the policy is ``item``."""
+    pieces: int | None
+    """Asked for, of something weighed; ``quantity`` is what they usually weigh."""
     status: str
 
 

@@ -9,14 +9,28 @@ from django.db import IntegrityError
 import sharding
 from apps.accounts import selectors as accounts
 from apps.carts import selectors as carts
+from apps.carts import services as cart_services
 from apps.catalog import services as catalog
 from apps.catalog.types import FeedItem
+from apps.common import outbox
 from apps.common.money import Money
 from apps.orders import models, selectors
 from apps.pricing import services as pricing
 from apps.slots import selectors as slots
 from apps.stores import selectors as stores
-from tests.orders.factories import BANANAS, BEER, MILK, MORNING, bring_to, make_market, make_placed_order, make_ready
+from tests.orders.factories import (
+    BANANAS,
+    BEER,
+    DECLINES,
+    MILK,
+    MORNING,
+    Ready,
+    bring_to,
+    make_customer,
+    make_market,
+    make_placed_order,
+    make_ready,
+)
 
 pytestmark = pytest.mark.django_db(databases="__all__")
 
@@ -150,3 +164,26 @@ def test_the_database_refuses_a_surge_above_its_cap_and_a_discount_that_costs():
     line.update(code="surge", base_cents=5, amount_cents=2)  # 1.5 cents, rounded as everything is
     with pytest.raises(IntegrityError), sharding.atomic(alias):
         models.Order.objects.filter(pk=order.id).update(surge_percent=Decimal("30.01"))
+
+
+def test_an_order_keeps_what_was_wished_and_gives_it_back():
+    market = make_market()
+    bananas = FeedItem(lookup_code=BANANAS, name="Bananas", price_cents=59, cost_unit="lb", par_weight=Decimal("0.4"))
+    catalog.put_item(store_id=market.store_id, item=bananas, now=MORNING)
+    customer = make_customer(card=DECLINES)
+    ids = {"customer_id": customer.id, "store_id": market.store_id}
+    wish = {"replacement_policy": "item", "replacement_item_id": market.item_ids[BEER]}
+    cart_services.set_line(**ids, item_id=market.item_ids[MILK], quantity=Decimal(2), **wish)
+    cart_services.set_line(**ids, item_id=market.item_ids[BANANAS], quantity=Decimal(5), in_pieces=True)
+    version = carts.cart(**ids).version
+    placed = Ready(market=market, customer=customer, cart_version=version).place()
+    assert placed.status == "rejected"
+    milk, bananas = selectors.order_for_staff(order_id=placed.order_id).lines
+    assert (milk.replacement_item_id, milk.pieces) == (market.item_ids[BEER], None)
+    assert (bananas.pieces, bananas.quantity) == (5, Decimal(2))
+    outbox.drain()
+    kept = {line.name: (line.quantity, line.pieces, line.replacement_item_id) for line in carts.cart(**ids).lines}
+    assert kept == {
+        "Whole milk": (Decimal(2), None, market.item_ids[BEER]),
+        "Bananas": (Decimal(2), 5, None),
+    }

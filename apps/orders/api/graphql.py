@@ -34,6 +34,8 @@ class OrderLine(graphene.ObjectType):
     unit_price_cents = graphene.Int(required=True)
     note = graphene.String(required=True)
     replacement_policy = graphene.String(required=True)
+    replacement_item_id = graphene.ID(description="The one to bring instead, where the policy is item.")
+    pieces = graphene.Int(description="Asked for, of something weighed; quantity is what they usually weigh.")
     status = graphene.String(required=True)
 
     resolve_unit_price_cents = cents("unit_price")

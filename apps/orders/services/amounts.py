@@ -76,6 +76,8 @@ def lines(order: models.Order, cart: Cart) -> list[models.OrderLine]:
             quantity=line.quantity,
             note=line.note,
             replacement_policy=line.replacement_policy,
+            replacement_item_id=line.replacement_item_id,
+            pieces=line.pieces,
         )
         for position, line in enumerate(cart.lines, start=1)
         if (item := line.item) is not None

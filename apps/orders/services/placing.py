@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from django.db import IntegrityError
@@ -150,9 +151,11 @@ def return_to_cart(*, order_id: int) -> None:
                 customer_id=order.customer_id,
                 store_id=order.store_id,
                 item_id=line.item_id,
-                quantity=line.quantity,
+                quantity=line.quantity if line.pieces is None else Decimal(line.pieces),
+                in_pieces=line.pieces is not None,
                 note=line.note,
-                replacement_policy=line.replacement_policy,
+                # An item to replace it may be gone: the choice is remembered, and falls back to the best match then.
+                replacement_policy=None if line.replacement_item_id else line.replacement_policy,
             )
         except DomainError:  # the store stopped selling it in between
             continue
