@@ -5,8 +5,6 @@ A benchmark is a module with ``main(quick: bool) -> Report``. The exit code is 1
 
 import argparse
 import json
-import os
-import platform
 import sys
 from datetime import UTC, datetime
 from importlib import import_module
@@ -15,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench.report import Report
+from bench.report import Report, machine
 
 NOT_BENCHMARKS = {"__init__", "__main__", "report"}
 
@@ -36,7 +34,9 @@ def show(report: Report) -> None:
 
 
 def write(report: Report, page: Path) -> None:
-    """Put the figures where the page has a place for them, ``<!-- bench:NAME -->`` to ``<!-- /bench:NAME -->``."""
+    """Put the figures where the page has a place for them, ``<!-- bench:NAME -->`` to ``<!-- /bench:NAME -->``, and
+    pictures into the files that the page shows.
+    """
     begin, end = (f"<!-- {slash}bench:{report.bench} -->" for slash in ("", "/"))
     before, found, rest = page.read_text().partition(begin)
     _, closed, after = rest.partition(end)
@@ -45,16 +45,10 @@ def write(report: Report, page: Path) -> None:
     lines = ["| figure | measured | goal |", "|---|---|---|"]
     lines += [f"| {one.name} | {one.shown()} {one.unit} | {one.goal()} |" for one in report.figures]
     taken = f"{datetime.now(UTC):%Y-%m-%d}, {machine()}"
-    page.write_text("\n".join([before + begin, *lines, "", f"*{taken}*", end + after]))
-
-
-def machine() -> str:
-    """What the figures were taken on."""
-    info = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    models = [line.partition(":")[2].strip() for line in info.splitlines() if line.startswith("model name")]
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    processor = models[0] if models else platform.machine()
-    return f"{os.cpu_count()} cores of {processor}, {memory:.0f} GiB, {platform.system()}"
+    below = [report.below, ""] if report.below else []
+    page.write_text("\n".join([before + begin, *lines, "", *below, f"*{taken}*", end + after]))
+    for name, text in report.pictures.items():
+        (page.parent / name).write_text(text)
 
 
 def main() -> int:
@@ -65,7 +59,9 @@ def main() -> int:
     options = parser.parse_args()
     report: Report = import_module(f"bench.{options.name}").main(quick=options.quick)
     show(report)
-    if options.into:
+    if options.into and not report.figures:
+        print(f"nothing was measured; {options.into} stays as it is")
+    elif options.into:
         write(report, options.into)
     return 0 if report.is_met() else 1
 

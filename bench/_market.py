@@ -119,7 +119,7 @@ def installation(name: str, *, leave_out: frozenset[str] = LEFT_OUT, web: tuple[
     thread.start()
     try:
         _wait_until_ready(supervisor, found.layout)
-        os.environ.update(found.environ, DJANGO_SETTINGS_MODULE="instacart.settings")
+        os.environ.update(found.environ, DJANGO_SETTINGS_MODULE="instacart.settings", LOG_LEVEL="ERROR")
         import django
 
         django.setup()

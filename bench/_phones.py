@@ -11,9 +11,10 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from threading import Event, Thread
+from threading import Event
 from typing import Any
 
 from bench._market import Market, Place
@@ -23,8 +24,6 @@ TELL_S = 30.0
 LOOK_S = 4.0
 WORK_S = 25.0
 DECLINED, IGNORED = 0.10, 0.05
-GOING_ONLINE_S = 10.0
-"""Phones are switched on over so long."""
 PATIENCE_S = 10.0
 
 
@@ -51,27 +50,39 @@ class Log:
 
 
 class Phones:
-    """All of them, in a thread. ``finish`` is called with the store and the batch of a trip that is over."""
+    """All of them, in a thread. ``finish`` is called with the store and the batch of a trip that is over.
 
-    def __init__(self, url: str, market: Market, finish: Callable[[int, int], None]) -> None:
+    What fails there is raised at the end.
+    """
+
+    def __init__(self, url: str, market: Market, finish: Callable[[int, int], None], *, going_online_s: float) -> None:
         self.log = Log()
+        self._going_online_s = going_online_s
         self._url, self._market, self._finish = url, market, finish
         self._over = Event()
-        self._thread = Thread(target=lambda: asyncio.run(self._run()))
+        self._pool = ThreadPoolExecutor(1)
 
     def __enter__(self) -> "Phones":
-        self._thread.start()
+        self._work = self._pool.submit(lambda: asyncio.run(self._run()))
         return self
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
-        self._thread.join(60)
+        self._pool.shutdown()
+        self._work.result()
 
     async def _run(self) -> None:
-        async with asyncio.TaskGroup() as group:
-            for one in self._market.shoppers:
-                phone = _Phone(one, self._url, self._market.tokens[one.id], self.log, self._finish)
-                group.create_task(phone.live(self._over))
+        tokens = self._market.tokens
+        phones = [_Phone(one, self._url, tokens[one.id], self.log, self._finish) for one in self._market.shoppers]
+        lives = [asyncio.create_task(phone.live(self._going_online_s)) for phone in phones]
+        while not self._over.is_set():
+            await asyncio.sleep(0.2)
+            for life in lives:
+                if life.done():
+                    life.result()  # nobody is done by himself
+        for life in lives:
+            life.cancel()
+        await asyncio.gather(*lives, return_exceptions=True)
 
 
 class _Phone:
@@ -81,13 +92,13 @@ class _Phone:
         self.known: set[int] = set()
         self.told_at = 0.0
 
-    async def live(self, over: Event) -> None:
-        await asyncio.sleep(self.chance.uniform(0, GOING_ONLINE_S))
-        while not over.is_set() and await self._ask("POST", "/online", self._place()) is None:
+    async def live(self, going_online_s: float) -> None:
+        await asyncio.sleep(self.chance.uniform(0, going_online_s))
+        while await self._ask("POST", "/online", self._place()) is None:
             await asyncio.sleep(1)
         self.log.online += 1
         self.told_at = time.time()
-        while not over.is_set():
+        while True:
             await self._turn()
             await asyncio.sleep(self.chance.uniform(0.9, 1.1) * POLL_S)
 

@@ -1,6 +1,10 @@
 """What a benchmark says: figures beside the goals they are held to."""
 
-from dataclasses import dataclass
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +33,12 @@ class Figure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
+    """``below`` is Markdown for under the figures on a page; ``pictures`` are files beside the page, by path."""
+
     bench: str
     figures: tuple[Figure, ...]
+    below: str = ""
+    pictures: Mapping[str, str] = field(default_factory=dict)
 
     def is_met(self) -> bool:
         return all(figure.is_met() for figure in self.figures)
@@ -42,3 +50,12 @@ class Report:
             "goals": {figure.name: figure.goal() for figure in self.figures if figure.goal()},
             "ok": self.is_met(),
         }
+
+
+def machine() -> str:
+    """What the figures were taken on."""
+    info = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    models = [line.partition(":")[2].strip() for line in info.splitlines() if line.startswith("model name")]
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    processor = models[0] if models else platform.machine()
+    return f"{os.cpu_count()} cores of {processor}, {memory:.0f} GiB, {platform.system()}"

@@ -13,6 +13,7 @@ EVERY_SECONDS = {
     "slots.open_windows": 3600,
     "dispatch.plan_zones": 3,
     "dispatch.sweep": 5,
+    "dispatch.weigh_zones": 60,
     "shoppers.sweep": 5,
     "sharding.look_after_moves": 30,
 }

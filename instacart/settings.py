@@ -86,6 +86,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "apps.common.api.middleware.AnswerForDatabases",
+    "apps.common.api.middleware.NudgeOnce",
 ]
 
 TEMPLATES = [
@@ -213,6 +214,7 @@ UNFOLD = {
                 "title": "Orders",
                 "items": [
                     {"title": "Find an order", "icon": "search", "link": "/admin/orders/"},
+                    {"title": "Shoppers", "icon": "badge", "link": "/admin/shoppers/"},
                     {"title": "Dispatch", "icon": "map", "link": "/admin/zones/"},
                     {"title": "Stores", "icon": "store", "link": "/admin/stores/store/"},
                 ],
@@ -261,6 +263,13 @@ STRIPE_WORKER_TIMEOUT_SECONDS = 10.0
 DISPATCH_OFFER_SECONDS = 60
 DISPATCH_PLAN_SECONDS = 0.05
 DISPATCH_EARLY_MINUTES = 8 * 24 * 60 if env.demo else 15  # nobody who tries the demo waits for tomorrow's window
+
+# How long a shopper works who goes online without saying so (apps.shoppers).
+SHOPPER_SHIFT_HOURS = 8
+
+# What a batch pays more where shoppers are short: cents for each step of the signal, and at most (0: no peak pay).
+DISPATCH_PEAK_STEP_CENTS = 100
+DISPATCH_PEAK_MOST_CENTS = 500
 
 # Travel times (apps.dispatch.travel): roads, valhalla, osrm or google. Planners never wait for a road server.
 TRAVEL_TIMES = env.travel_times

@@ -332,7 +332,7 @@ _PICKED = """
     FROM fulfilment_pickline l JOIN fulfilment_storeorder s ON s.id = l.store_order_id
 """
 _STORE_ORDERS = """
-    SELECT s.order_id, s.status, s.shopper_id, b.id AS batch_id, b.status AS batch_status, b.pay_cents
+    SELECT s.order_id, s.status, s.shopper_id, b.id AS batch_id, b.status AS batch_status, b.pay_cents, b.peak_cents
     FROM fulfilment_storeorder s
     LEFT JOIN dispatch_batchstop t ON t.store_order_id = s.id AND t.kind = 'drop' AND t.state <> 'dropped'
     LEFT JOIN dispatch_batch b ON b.id = t.batch_id
@@ -387,7 +387,9 @@ def _earnings_that_differ(orders: dict[int, Row], in_store: dict[int, Row]) -> I
         if there.batch_status != "completed":
             yield f"9 order {order_id} was delivered, its batch is {there.batch_status}"
             continue
-        due[there.shopper_id, there.batch_id, None, "batch_pay", there.pay_cents] = 1
+        due[there.shopper_id, there.batch_id, None, "batch_pay", there.pay_cents - there.peak_cents] = 1
+        if there.peak_cents:
+            due[there.shopper_id, there.batch_id, None, "peak_pay", there.peak_cents] = 1
         if orders[order_id].charged_tip_cents:
             due[there.shopper_id, there.batch_id, order_id, "tip", orders[order_id].charged_tip_cents] = 1
     names = ("shopper_id", "batch_id", "order_id", "kind", "amount_cents")

@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import path
 
-from apps.backoffice.views import orders, store, zones
+from apps.backoffice.views import orders, shoppers, store, zones, zones_order
 
 app_name = "backoffice"
 
@@ -12,5 +12,17 @@ urlpatterns = [
     path("admin/orders/<int:order_id>/", admin.site.admin_view(orders.order), name="order"),
     path("admin/zones/", admin.site.admin_view(zones.zones), name="zones"),
     path("admin/zones/<int:zone_id>/", admin.site.admin_view(zones.zone), name="zone"),
+    path(
+        "admin/zones/<int:zone_id>/orders/<int:store_order_id>/",
+        admin.site.admin_view(zones_order.order),
+        name="zone_order",
+    ),
+    path("admin/shoppers/", admin.site.admin_view(shoppers.find), name="find_shopper"),
+    path("admin/shoppers/<int:shopper_id>/", admin.site.admin_view(shoppers.shopper), name="shopper"),
+    path(
+        "admin/shoppers/<int:shopper_id>/certificates/<int:certification_id>/withdraw/",
+        admin.site.admin_view(shoppers.withdraw),
+        name="withdraw_certificate",
+    ),
     path("store/", store.today, name="store"),
 ]

@@ -1,4 +1,5 @@
 from collections.abc import Collection, Iterable, Mapping
+from decimal import Decimal
 
 from django.db.models import Count, F, Min, Q, QuerySet, Window
 from django.db.models.functions import RowNumber
@@ -6,8 +7,9 @@ from django.db.models.functions import RowNumber
 import sharding
 from apps.catalog import domain, models
 from apps.catalog.domain import cursors, sizes
+from apps.catalog.domain import handling as rules
 from apps.catalog.errors import ItemNotFound
-from apps.catalog.types import Department, Item, Page
+from apps.catalog.types import Department, Handling, Item, Page
 from apps.common import clock
 from apps.common.money import Money
 from apps.stores import selectors as stores
@@ -85,6 +87,20 @@ def items_by_id(*, store_id: int, item_ids: Collection[int]) -> dict[int, Item]:
     alias = sharding.alias_for("store", store_id)
     rows = models.Item.objects.using(alias).filter(store_id=store_id, pk__in=wanted)
     return {item.id: item for item in _items(rows, _currencies([store_id]))}
+
+
+def handling(*, store_id: int, quantities: Collection[tuple[int, Decimal]]) -> Handling:
+    """What it takes to carry ``(item id, quantity)`` of the store's. Unknown items count as pieces. 2 queries."""
+    known = items_by_id(store_id=store_id, item_ids={item_id for item_id, _ in quantities})
+    weights = (
+        rules.kilograms(known[item_id], quantity) if item_id in known else quantity * rules.USUAL_PIECE
+        for item_id, quantity in quantities
+    )
+    return Handling(
+        kilograms=sum(weights, Decimal(0)),
+        has_alcohol=any(item.alcoholic for item in known.values()),
+        is_cold=any(rules.is_cold(item) for item in known.values()),
+    )
 
 
 def item(*, store_id: int, item_id: int) -> Item:

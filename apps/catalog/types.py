@@ -51,6 +51,17 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Handling:
+    """What it takes to carry some goods together."""
+
+    kilograms: Decimal
+    """Estimated where goods are sold by the piece and their size does not say."""
+    has_alcohol: bool
+    is_cold: bool
+    """Something of it must stay cold."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Department:
     slug: str
     name: str

@@ -12,7 +12,9 @@ A message is never looked for by "ids above the last one seen": ids are handed o
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -42,6 +44,7 @@ _END_OF_TIME = datetime(9000, 1, 1, tzinfo=UTC)
 
 E = TypeVar("E", bound=Event)
 Handler = Callable[[Any, str], None]
+_waiting: ContextVar[set[str] | None] = ContextVar("outbox_waiting", default=None)
 _handlers: dict[str, list[tuple[type[Event], Handler]]] = {}
 
 _CLAIM = """
@@ -153,6 +156,19 @@ def _put_off(message: _Message, *, using: str, now: datetime, reason: str) -> No
             )
 
 
+@contextmanager
+def nudges_together() -> Iterator[None]:
+    """Within the block workers are not told of what is committed; at its end once, for each database, of all of it."""
+    waiting: set[str] = set()
+    before = _waiting.set(waiting)
+    try:
+        yield
+    finally:
+        _waiting.reset(before)
+        for using in sorted(waiting):
+            _send(using)
+
+
 def _nudge_after_commit(using: str) -> None:
     nudge = _nudge(using)
     if not any(registered[1] is nudge for registered in connections[using].run_on_commit):
@@ -163,14 +179,22 @@ def _nudge_after_commit(using: str) -> None:
 def _nudge(using: str) -> Callable[[], None]:
     """Ask a worker to relay ``using`` at once. A lost nudge costs a second: the relay also runs on a schedule."""
 
-    def send() -> None:
-        try:
-            _broker().ping()  # Celery itself would look for a broker that is away for seconds
-            current_app.send_task("common.relay", args=[using], queue="events", retry=False)
-        except (OperationalError, redis.RedisError, OSError):
-            logger.warning("outbox.nudge_lost %s", using)
+    def nudge() -> None:
+        waiting = _waiting.get()
+        if waiting is None:
+            _send(using)
+        else:
+            waiting.add(using)
 
-    return send
+    return nudge
+
+
+def _send(using: str) -> None:
+    try:
+        _broker().ping()  # Celery itself would look for a broker that is away for seconds
+        current_app.send_task("common.relay", args=[using], queue="events", retry=False)
+    except (OperationalError, redis.RedisError, OSError):
+        logger.warning("outbox.nudge_lost %s", using)
 
 
 @cache

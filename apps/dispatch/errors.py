@@ -1,4 +1,4 @@
-from apps.common.errors import Conflict, NotFound
+from apps.common.errors import Conflict, Invalid, NotFound
 
 
 class OfferNotFound(NotFound):
@@ -11,3 +11,19 @@ class OfferGone(Conflict):
     """Too late: it ran out, was declined, or its orders went elsewhere."""
 
     code = "offer_gone"
+
+
+class OverrideRefused(Conflict):
+    """What an operator wants is not possible as things stand; the sentence says what to do first."""
+
+    code = "override_refused"
+
+
+class OverrideInvalid(Invalid):
+    """An override without a reason, or for a time that makes no sense."""
+
+    code = "override_invalid"
+
+
+class OverrideNotFound(NotFound):
+    code = "override_not_found"

@@ -50,7 +50,7 @@ class BatchCanceled(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchCompleted(Event):
-    """Every order that was left in the batch is delivered."""
+    """Every order that was left in the batch is delivered. ``peak_cents`` are among ``pay_cents``."""
 
     name: ClassVar[str] = "dispatch.batch_completed"
     batch_id: int
@@ -58,3 +58,4 @@ class BatchCompleted(Event):
     shopper_id: int
     pay_cents: int
     currency: str
+    peak_cents: int = 0

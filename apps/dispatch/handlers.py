@@ -1,3 +1,5 @@
+from typing import Literal
+
 from apps.common import clock, outbox
 from apps.common.money import Money
 from apps.dispatch import services
@@ -30,15 +32,25 @@ def free_who_has_nothing_left(event: BatchCanceled, message_id: str) -> None:
 
 @outbox.on(BatchCompleted)
 def pay_the_shopper(event: BatchCompleted, message_id: str) -> None:
-    shoppers.earn(
-        shopper_id=event.shopper_id,
-        batch_id=event.batch_id,
-        order_id=None,
-        kind="batch_pay",
-        amount=Money(event.pay_cents, event.currency),
-        now=clock.now(),
+    parts: tuple[tuple[Literal["batch_pay", "peak_pay"], int], ...] = (
+        ("batch_pay", event.pay_cents - event.peak_cents),
+        ("peak_pay", event.peak_cents),
     )
+    for kind, cents in parts:
+        shoppers.earn(
+            shopper_id=event.shopper_id,
+            batch_id=event.batch_id,
+            order_id=None,
+            kind=kind,
+            amount=Money(cents, event.currency),
+            now=clock.now(),
+        )
     shoppers.complete(shopper_id=event.shopper_id, batch_id=event.batch_id)
+
+
+@outbox.on(BatchCompleted)
+def measure_the_pace(event: BatchCompleted, message_id: str) -> None:
+    services.tell_pick(batch_id=event.batch_id, shopper_id=event.shopper_id)
 
 
 @outbox.on(OrderDelivered)

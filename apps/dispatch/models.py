@@ -3,11 +3,13 @@
 from typing import ClassVar
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Now
 from typing_extensions import override
 
 from apps.dispatch.domain import UNDER_WAY, BatchStatus, OfferStatus, StopState
+from apps.dispatch.steering.models import Override as Override
+from apps.dispatch.steering.models import ZoneHeat as ZoneHeat
 from sharding import ShardAutoField, ShardedModel, ShardForeignKey, ShardKey
 
 
@@ -20,6 +22,8 @@ class Batch(ShardedModel):
     status = models.CharField(max_length=14)
     shopper_id = models.BigIntegerField(null=True)
     pay_cents = models.BigIntegerField()
+    peak_cents = models.BigIntegerField(default=0, db_default=0)
+    """The part of ``pay_cents`` that is peak pay."""
     currency = models.CharField(max_length=3)
     distance_m = models.PositiveIntegerField()
     why = models.JSONField(null=True)
@@ -43,6 +47,9 @@ class Batch(ShardedModel):
                 name="dispatch_batch_shopper_fits_status",
             ),
             models.CheckConstraint(condition=Q(pay_cents__gt=0), name="dispatch_batch_pays"),
+            models.CheckConstraint(
+                condition=Q(peak_cents__gte=0, peak_cents__lt=F("pay_cents")), name="dispatch_batch_peak"
+            ),
         ]
         indexes = [
             models.Index(fields=["store_id"], name="dispatch_open", condition=Q(status=BatchStatus.OPEN)),

@@ -9,6 +9,9 @@ from apps.common.money import Money
 from apps.dispatch import domain, models
 from apps.dispatch.domain import OfferStatus, StopState, reasons
 from apps.dispatch.etas import asking
+from apps.dispatch.steering.heat import heat_map as heat_map
+from apps.dispatch.steering.reading import steered_order as steered_order
+from apps.dispatch.steering.reading import zone_overrides as zone_overrides
 from apps.dispatch.types import Batch, BatchOrder, CurrentBatch, Eta, Offer, Stop, Why, ZoneBatch, ZonePicture
 from apps.fulfilment import selectors as fulfilment
 from apps.fulfilment.types import Standing, StoreOrder
@@ -44,6 +47,7 @@ def offers_of(*, shopper_id: int, now: datetime) -> tuple[Offer, ...]:
             units=sum(order.unit_count for order in in_batch.values()),
             distance_m=offer.distance_m,
             pay=Money(offer.batch.pay_cents, currency),
+            peak=Money(offer.batch.peak_cents, currency),
             tips=Money.total((order.tip for order in in_batch.values()), currency),
             sent_at=offer.sent_at,
             expires_at=offer.expires_at,
@@ -73,6 +77,7 @@ def current_batch(*, shopper_id: int) -> CurrentBatch | None:
         status=batch.status,
         store=store,
         pay=Money(batch.pay_cents, batch.currency),
+        peak=Money(batch.peak_cents, batch.currency),
         tips=Money.total((order.tip for order in kept), batch.currency),
         distance_m=batch.distance_m,
         stops=_stops(rows, in_batch, store.point, etas=asking.of_batch(batch, kept, store)),
@@ -189,6 +194,7 @@ def _batch_at(batch: models.Batch, orders: tuple[Standing, ...], asked: int | No
         state="taken" if is_taken else "open" if asked is None else "offered",
         shopper_id=batch.shopper_id if is_taken else asked,
         pay=Money(batch.pay_cents, batch.currency),
+        peak=Money(batch.peak_cents, batch.currency),
         created_at=batch.created_at,
         orders=orders,
         why=reasons.from_json(batch.why) if batch.why else None,

@@ -5,6 +5,9 @@ from typing import Literal
 
 from apps.common.geo import Point
 from apps.common.money import Money
+from apps.dispatch.steering.types import By as By
+from apps.dispatch.steering.types import HeatCell as HeatCell
+from apps.dispatch.steering.types import SteeredOrder as SteeredOrder
 from apps.fulfilment.types import Standing, StoreOrder
 from apps.orders.types import DropOff
 from apps.shoppers.types import AvailableShopper
@@ -33,7 +36,10 @@ class PlanReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """What a shopper is asked to take. ``distance_m`` is from where they were to the last door."""
+    """What a shopper is asked to take. ``distance_m`` is from where they were to the last door.
+
+    ``pay`` is all that is promised, ``peak`` the part of it that is paid because shoppers are short there.
+    """
 
     id: int
     batch_id: int
@@ -43,6 +49,7 @@ class Offer:
     units: int
     distance_m: int
     pay: Money
+    peak: Money
     tips: Money
     sent_at: datetime
     expires_at: datetime
@@ -62,13 +69,13 @@ class Eta:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stop:
-    """``kind`` pick or drop, ``state`` pending, done or dropped."""
+    """``kind`` pick or drop, ``state`` pending, done or dropped. ``point`` is None where a door is no place."""
 
     sequence: int
     kind: str
     store_order_id: int
     order_id: int
-    point: Point
+    point: Point | None
     state: str
     eta: Eta | None = None
     """Of a door that the shopper has still to go to."""
@@ -88,6 +95,8 @@ class CurrentBatch:
     status: str
     store: Store
     pay: Money
+    peak: Money
+    """Of ``pay``."""
     tips: Money
     distance_m: int
     stops: tuple[Stop, ...]
@@ -135,6 +144,8 @@ class Why:
     alternatives: Mapping[int, tuple[Alternative, ...]]
     """By store order id, the cheapest first; 5 at most, the chosen one and nobody among them. Empty when a turn had so
     many batches to make that there was no time."""
+    by_operator: str = ""
+    """The reason an operator gave who decided it instead of the planner."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +157,8 @@ class ZoneBatch:
     state: Literal["open", "offered", "taken"]
     shopper_id: int | None
     pay: Money
+    peak: Money
+    """Of ``pay``."""
     created_at: datetime
     orders: tuple[Standing, ...]
     """In the order of their drops; those dropped later are missing."""

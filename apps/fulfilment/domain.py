@@ -23,6 +23,10 @@ OPEN = (Status.WAITING, Status.ASSIGNED, Status.PICKING, Status.CHECKOUT)
 """The store still has the goods."""
 
 
+TO_BE_PICKED = (Status.ASSIGNED, Status.PICKING)
+"""With a shopper, who may still be relieved of it: nothing of it is paid for, or has left the store."""
+
+
 class LineStatus(StrEnum):
     NOT_PICKED = "not_picked"
     FOUND = "found"
@@ -34,7 +38,7 @@ S = Status
 TRANSITIONS: Final[Mapping[Status, frozenset[Status]]] = {
     S.WAITING: frozenset({S.ASSIGNED, S.CANCELED}),
     S.ASSIGNED: frozenset({S.WAITING, S.PICKING, S.CANCELED}),
-    S.PICKING: frozenset({S.CHECKOUT, S.CANCELED}),
+    S.PICKING: frozenset({S.WAITING, S.CHECKOUT, S.CANCELED}),
     S.CHECKOUT: frozenset({S.DELIVERING, S.CANCELED}),
     S.DELIVERING: frozenset({S.DELIVERED}),
     S.DELIVERED: frozenset(),
@@ -89,6 +93,11 @@ def taken(lines: Iterable[tuple[int, str, Decimal]]) -> dict[int, Decimal]:
         if status == LineStatus.FOUND:
             quantities[item_id] = quantities.get(item_id, Decimal(0)) + found
     return quantities
+
+
+def needs(*, has_alcohol: bool) -> frozenset[str]:
+    """Kinds of certificates that an order's shopper must have."""
+    return frozenset({"alcohol"}) if has_alcohol else frozenset()
 
 
 def unit_count(lines: Iterable[tuple[str, Decimal]]) -> int:

@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import F, Q
 from typing_extensions import override
 
-from apps.fulfilment.domain import LineStatus, Status
+from apps.fulfilment.domain import TO_BE_PICKED, LineStatus, Status
 from sharding import ShardAutoField, ShardedModel, ShardForeignKey, ShardKey
 
 _WITH_A_SHOPPER = [Status.ASSIGNED, Status.PICKING, Status.CHECKOUT, Status.DELIVERING, Status.DELIVERED]
@@ -24,6 +24,14 @@ class StoreOrder(ShardedModel):
     drop_lng = models.FloatField()
     line_count = models.PositiveIntegerField()
     unit_count = models.PositiveIntegerField()
+    lines_done = models.IntegerField(db_default=0)
+    """What an earlier shopper had done of the lines when it was taken from them, and ``units_done`` of the units."""
+    units_done = models.IntegerField(db_default=0)
+    grams = models.BigIntegerField(db_default=0)
+    """All of it together, partly estimated; 0 where nobody reckoned it."""
+    has_alcohol = models.BooleanField(db_default=False)
+    is_cold = models.BooleanField(db_default=False)
+    """Something of it must stay cold."""
     tip_cents = models.BigIntegerField()
     currency = models.CharField(max_length=3)
     status = models.CharField(max_length=12, default=Status.WAITING)
@@ -35,6 +43,8 @@ class StoreOrder(ShardedModel):
     delivery_started_at = models.DateTimeField(null=True)
     delivered_at = models.DateTimeField(null=True)
     canceled_at = models.DateTimeField(null=True)
+    progress_at = models.DateTimeField(null=True)
+    """When its shopper last did something about it."""
 
     sharding: ClassVar = ShardKey("store", field="store_id")
 
@@ -50,6 +60,12 @@ class StoreOrder(ShardedModel):
                 | Q(status__in=_WITH_A_SHOPPER, shopper_id__isnull=False),
                 name="fulfilment_order_shopper_fits_status",
             ),
+            models.CheckConstraint(condition=Q(grams__gte=0), name="fulfilment_order_weighs"),
+            models.CheckConstraint(
+                condition=Q(lines_done__gte=0, lines_done__lte=F("line_count"))
+                & Q(units_done__gte=0, units_done__lte=F("unit_count")),
+                name="fulfilment_order_done",
+            ),
         ]
         indexes = [
             models.Index(
@@ -58,6 +74,9 @@ class StoreOrder(ShardedModel):
                 condition=Q(status=Status.WAITING),
             ),
             models.Index(fields=["store_id", "projected_at"], name="fulfilment_of_store"),
+            models.Index(
+                fields=["progress_at"], name="fulfilment_quiet", condition=Q(status__in=[str(s) for s in TO_BE_PICKED])
+            ),
         ]
 
     @override

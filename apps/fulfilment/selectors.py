@@ -3,12 +3,13 @@ from datetime import datetime, timedelta
 
 from django.db.models import Q
 
+import sharding
 from apps.common.geo import Point
 from apps.common.money import Money
 from apps.fulfilment import domain, models
 from apps.fulfilment.domain import Status
 from apps.fulfilment.errors import StoreOrderNotFound
-from apps.fulfilment.types import FinishedOrder, PickLine, Standing, StoreOrder, WaitingOrder
+from apps.fulfilment.types import FinishedOrder, InHand, PickLine, Quiet, Standing, StoreOrder, WaitingOrder
 
 
 def store_order(*, store_order_id: int, shopper_id: int) -> StoreOrder:
@@ -55,17 +56,14 @@ def waiting(*, store_ids: Collection[int], now: datetime) -> tuple[WaitingOrder,
             window_ends_at=row.window_ends_at,
             tip=Money(row.tip_cents, row.currency),
             projected_at=row.projected_at,
+            lines_done=row.lines_done,
+            units_done=row.units_done,
+            kilograms=row.grams / 1000,
+            needs=domain.needs(has_alcohol=row.has_alcohol),
+            is_cold=row.is_cold,
         )
         for row in sorted(rows, key=lambda row: (row.window_ends_at, row.pk))
     )
-
-
-def _place(lat: float, lng: float) -> Point | None:
-    """One bad row must not keep a zone from being planned."""
-    try:
-        return Point(lat, lng)
-    except ValueError:
-        return None
 
 
 _STAGES = (
@@ -74,6 +72,56 @@ _STAGES = (
     ("picking_started_at", Status.PICKING),
     ("assigned_at", Status.ASSIGNED),
 )
+
+
+def needs(*, store_order_ids: Collection[int]) -> frozenset[str]:
+    """Kinds of certificates that whoever takes all these orders of one store must have. 1 query."""
+    rows = models.StoreOrder.objects.filter(pk__in=store_order_ids)
+    return domain.needs(has_alcohol=any(rows.values_list("has_alcohol", flat=True)))
+
+
+def in_hand(*, store_order_ids: Collection[int]) -> dict[int, InHand]:
+    """Those of the orders that a shopper has and has not handed over, by id. 1 query for each shard of theirs."""
+    rows = models.StoreOrder.objects.filter(pk__in=store_order_ids) if store_order_ids else ()
+    return {row.pk: _in_hand(row) for row in rows if row.status in _IN_HAND}
+
+
+_SINCE = {status: column for column, status in _STAGES}
+_IN_HAND = frozenset(_SINCE)
+
+
+def _in_hand(row: models.StoreOrder) -> InHand:
+    return InHand(
+        id=row.pk,
+        stage=row.status,
+        since=getattr(row, _SINCE[Status(row.status)]) or row.projected_at,
+        drop=_place(row.drop_lat, row.drop_lng),
+        line_count=row.line_count - row.lines_done,
+        unit_count=row.unit_count - row.units_done,
+    )
+
+
+def quiet(*, using: str, since: datetime) -> tuple[Quiet, ...]:
+    """Orders of one shard that a shopper has to pick and has done nothing about ``since`` then. 1 query."""
+    rows = sharding.owned(models.StoreOrder.objects, using).filter(
+        status__in=domain.TO_BE_PICKED, progress_at__lte=since
+    )
+    found = rows.order_by("progress_at").values_list("store_id", "pk", "shopper_id")
+    return tuple(
+        Quiet(store_id=store_id, store_order_id=store_order_id, shopper_id=shopper_id)
+        for store_id, store_order_id, shopper_id in found
+        if shopper_id is not None
+    )
+
+
+def _place(lat: float, lng: float) -> Point | None:
+    """One bad row must not keep a zone from being planned, or a page from being shown."""
+    try:
+        return Point(lat, lng)
+    except ValueError:
+        return None
+
+
 _LOOKED_BACK = timedelta(days=8)
 """Orders are placed at most a week ahead: what came to its store earlier than this is over."""
 
@@ -81,7 +129,7 @@ _LOOKED_BACK = timedelta(days=8)
 def standing(*, store_ids: Collection[int], at: datetime) -> tuple[Standing, ...]:
     """Orders that these stores had to hand over at ``at``, and how far each had come, by id. 1 query for each shard.
 
-    A shopper who gave an order back before it was picked is forgotten: it counts as having waited all the time.
+    A shopper who gave an order back, or was relieved of it, is forgotten: it counts as having waited all the time.
     """
     there = models.StoreOrder.objects.filter(
         Q(delivered_at__isnull=True) | Q(delivered_at__gt=at),
@@ -89,7 +137,7 @@ def standing(*, store_ids: Collection[int], at: datetime) -> tuple[Standing, ...
         store_id__in=store_ids,
         projected_at__range=(at - _LOOKED_BACK, at),
     )
-    found = (_standing(row, at) for row in there)
+    found = (_standing(row, at) for row in there if _place(row.drop_lat, row.drop_lng) is not None)
     return tuple(sorted(found, key=lambda order: order.id))
 
 
@@ -102,7 +150,7 @@ def _standing(row: models.StoreOrder, at: datetime) -> Standing:
         order_id=row.order_id,
         shopper_id=None if stage == Status.WAITING else row.shopper_id,
         stage=stage,
-        drop=Point(row.drop_lat, row.drop_lng),
+        drop=_place(row.drop_lat, row.drop_lng),
         line_count=row.line_count,
         window_starts_at=row.window_starts_at,
         window_ends_at=row.window_ends_at,
@@ -122,23 +170,24 @@ def with_shoppers(*, store_id: int, at: datetime) -> int:
 
 
 def finished(*, store_order_ids: Collection[int]) -> dict[int, FinishedOrder]:
-    """Those of the orders that are delivered, by id. 1 query for each shard of theirs."""
+    """Those of the orders that are delivered to some place, by id. 1 query for each shard of theirs."""
     rows = models.StoreOrder.objects.filter(pk__in=store_order_ids, status=Status.DELIVERED) if store_order_ids else ()
     return {
         row.pk: FinishedOrder(
             id=row.pk,
-            drop=Point(row.drop_lat, row.drop_lng),
-            line_count=row.line_count,
-            unit_count=row.unit_count,
+            drop=drop,
+            line_count=row.line_count - row.lines_done,
+            unit_count=row.unit_count - row.units_done,
             window_starts_at=row.window_starts_at,
             window_ends_at=row.window_ends_at,
             assigned_at=row.assigned_at,
             picking_started_at=row.picking_started_at,
+            picked_at=row.picked_at,
             delivery_started_at=row.delivery_started_at,
             delivered_at=row.delivered_at,
         )
         for row in rows
-        if row.delivered_at is not None
+        if row.delivered_at is not None and (drop := _place(row.drop_lat, row.drop_lng)) is not None
     }
 
 
@@ -159,10 +208,12 @@ def _whole(rows: list[models.StoreOrder]) -> list[StoreOrder]:
             shopper_id=row.shopper_id,
             window_starts_at=row.window_starts_at,
             window_ends_at=row.window_ends_at,
-            drop=Point(row.drop_lat, row.drop_lng),
+            drop=_place(row.drop_lat, row.drop_lng),
             tip=Money(row.tip_cents, row.currency),
             line_count=row.line_count,
             unit_count=row.unit_count,
+            lines_done=row.lines_done,
+            units_done=row.units_done,
             projected_at=row.projected_at,
             picking_started_at=row.picking_started_at,
             picked_at=row.picked_at,

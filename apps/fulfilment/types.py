@@ -29,7 +29,10 @@ class PickLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreOrder:
-    """An order as the store and its shopper see it; ``lines`` in the order of a walk through the aisles."""
+    """An order as the store and its shopper see it; ``lines`` in the order of a walk through the aisles.
+
+    ``drop`` is None if the row's is no place.
+    """
 
     id: int
     store_id: int
@@ -40,10 +43,13 @@ class StoreOrder:
     shopper_id: int | None
     window_starts_at: datetime
     window_ends_at: datetime
-    drop: Point
+    drop: Point | None
     tip: Money
     line_count: int
     unit_count: int
+    lines_done: int
+    """What an earlier shopper has left to be taken over, and ``units_done``."""
+    units_done: int
     projected_at: datetime
     picking_started_at: datetime | None
     picked_at: datetime | None
@@ -54,14 +60,14 @@ class StoreOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """How an order stood at some moment; ``stage`` is one of the statuses."""
+    """How an order stood at some moment. ``stage`` is one of the statuses, ``drop`` None if the row's is no place."""
 
     id: int
     store_id: int
     order_id: int
     shopper_id: int | None
     stage: str
-    drop: Point
+    drop: Point | None
     line_count: int
     window_starts_at: datetime
     window_ends_at: datetime
@@ -69,7 +75,10 @@ class Standing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitingOrder:
-    """What a planner needs to know of an order that no shopper has yet. ``drop`` is None if the row's is no place."""
+    """What a planner needs to know of an order that no shopper has (any more). ``drop`` is None if it is no place.
+
+    ``lines_done`` and ``units_done`` are what an earlier shopper has left to be taken over.
+    """
 
     id: int
     store_id: int
@@ -81,11 +90,41 @@ class WaitingOrder:
     window_ends_at: datetime
     tip: Money
     projected_at: datetime
+    lines_done: int = 0
+    units_done: int = 0
+    kilograms: float = 0.0
+    needs: frozenset[str] = frozenset()
+    """Kinds of certificates its shopper must have."""
+    is_cold: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InHand:
+    """What a shopper has still to do for an order, and since when it is at its stage. Lines and units as taken over."""
+
+    id: int
+    stage: str
+    since: datetime
+    drop: Point | None
+    line_count: int
+    unit_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quiet:
+    """An order that is to be picked, and about which its shopper has done nothing for a while."""
+
+    store_id: int
+    store_order_id: int
+    shopper_id: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishedOrder:
-    """A delivered order and when it passed each stage; None where that was not noted."""
+    """A delivered order and when it passed each stage; None where that was not noted.
+
+    Its lines and units are those of the shopper who delivered it, without what an earlier one had done.
+    """
 
     id: int
     drop: Point
@@ -95,6 +134,7 @@ class FinishedOrder:
     window_ends_at: datetime
     assigned_at: datetime | None
     picking_started_at: datetime | None
+    picked_at: datetime | None
     delivery_started_at: datetime | None
     delivered_at: datetime
 

@@ -48,7 +48,7 @@ TRANSITIONS: Final[Mapping[Status, frozenset[Status]]] = {
     S.PAYMENT_PENDING: frozenset({S.BRAND_NEW, S.REJECTED, S.CANCELED}),
     S.BRAND_NEW: frozenset({S.ACKNOWLEDGED, S.CANCELED}),
     S.ACKNOWLEDGED: frozenset({S.BRAND_NEW, S.PICKING, S.CANCELED}),
-    S.PICKING: frozenset({S.VERIFYING_REPLACEMENTS, S.CHECKOUT}),
+    S.PICKING: frozenset({S.BRAND_NEW, S.VERIFYING_REPLACEMENTS, S.CHECKOUT}),  # back: its shopper fell silent
     S.VERIFYING_REPLACEMENTS: frozenset({S.CHECKOUT}),
     S.CHECKOUT: frozenset({S.BAGS_CHECK, S.DELIVERING}),  # a store need not scan its bags
     S.BAGS_CHECK: frozenset({S.STAGED, S.DELIVERING}),

@@ -1,15 +1,19 @@
 """Rules about shoppers that need no database."""
 
-from collections.abc import Iterable
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime, timedelta
+from statistics import median
 from typing import Literal
 
 from apps.common.geo import Point
+from apps.shoppers.errors import CertificateInvalid, ShiftInvalid
 
 State = Literal["active", "paused"]
 Vehicle = Literal["car", "bike", "foot"]
 AssignmentState = Literal["claimed", "offered", "accepted", "completed", "released", "expired"]
-EarningKind = Literal["batch_pay", "tip"]
+CertificateKind = Literal["alcohol"]
+CERTIFICATES: tuple[CertificateKind, ...] = ("alcohol",)
+EarningKind = Literal["batch_pay", "peak_pay", "tip"]
 
 LIVE: tuple[AssignmentState, ...] = ("claimed", "offered", "accepted")
 """A shopper has at most one assignment in these states."""
@@ -26,8 +30,53 @@ STORE_EVERY = timedelta(minutes=1)
 SHIFT_ENDS_AFTER = timedelta(minutes=30)
 """Who was silent this long has gone home without saying so."""
 
+LONGEST_SHIFT = timedelta(hours=16)
+
+LONGEST_CERTIFICATE = timedelta(days=3653)
+
+RECENT_PICKS = 50
+"""Picks that say how fast somebody is today."""
+PICKS_TO_BELIEVE = 10
+"""Worth so many picks is what is expected of everybody; so many of one's own count for half."""
+PACES = (0.5, 2.0)
+"""Nobody is reckoned with as faster or slower than that: twice as fast as expected, or half as fast."""
+
 CLOCK_SKEW = timedelta(seconds=30)
 """How far ahead of ours a phone's clock may be."""
+
+
+def shift_end(*, asked: datetime | None, current: datetime | None, usual: timedelta, now: datetime) -> datetime:
+    """Until when somebody works who goes online now: as ``asked``, else as he said before, else ``usual``.
+
+    Raises ``ShiftInvalid`` for an end that is past, or farther off than anybody can work.
+    """
+    if asked is None:
+        return current if current is not None and current > now else now + usual
+    if not now < asked <= now + LONGEST_SHIFT:
+        raise ShiftInvalid(
+            f"Say an end of your shift between now and {LONGEST_SHIFT // timedelta(hours=1)} hours ahead."
+        )
+    return asked
+
+
+def checked_period(valid_from: date, valid_until: date) -> tuple[date, date]:
+    """Raises ``CertificateInvalid`` for a period that ends before it begins, or after ``LONGEST_CERTIFICATE``."""
+    if not valid_from <= valid_until <= valid_from + LONGEST_CERTIFICATE:
+        raise CertificateInvalid("A certificate is valid until its first day or later, and for ten years at most.")
+    return valid_from, valid_until
+
+
+def pace(ratios: Sequence[float]) -> float:
+    """What to multiply minutes in the store with, from minutes taken by minutes expected of ``RECENT_PICKS`` at most.
+
+    Their median, so that one long talk at the till says nothing, drawn to 1 by credibility, n / (n + k) (H. Bühlmann,
+    "Experience Rating and Credibility", ASTIN Bulletin 4(3), 1967; k is set, not estimated).
+    """
+    if not ratios:
+        return 1.0
+    own = len(ratios) / (len(ratios) + PICKS_TO_BELIEVE)
+    slowest, fastest = max(PACES), min(PACES)
+    return min(max(own * median(ratios) + 1 - own, fastest), slowest)
 
 
 def coarse(point: Point) -> Point:

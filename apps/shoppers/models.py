@@ -2,13 +2,18 @@ from datetime import datetime
 from typing import ClassVar
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Now
 from typing_extensions import override
 
 from apps.common.geo import Point
 from apps.shoppers import domain
 from sharding import ShardAutoField, ShardedModel, ShardForeignKey, ShardKey
+
+
+def on_shift(now: datetime) -> Q:
+    """Shoppers whose shift is not over."""
+    return Q(shift_ends_at__isnull=True) | Q(shift_ends_at__gt=now)
 
 
 class Shopper(ShardedModel):
@@ -22,10 +27,13 @@ class Shopper(ShardedModel):
     state = models.CharField(max_length=8, default="active")
     is_online = models.BooleanField(default=False)
     online_since = models.DateTimeField(null=True)
+    shift_ends_at = models.DateTimeField(null=True)
     last_lat = models.FloatField(null=True)
     last_lng = models.FloatField(null=True)
     last_seen_at = models.DateTimeField(null=True)
     registered_at = models.DateTimeField(db_default=Now())
+    pace = models.FloatField(db_default=1.0)
+    """``domain.pace`` of the ``Pick`` rows."""
 
     sharding: ClassVar = ShardKey("shopper", field="id")
 
@@ -36,6 +44,15 @@ class Shopper(ShardedModel):
                 condition=Q(last_seen_at__isnull=True) | Q(last_lat__isnull=False, last_lng__isnull=False),
                 name="shoppers_shopper_seen_somewhere",
             ),
+            models.CheckConstraint(
+                condition=Q(last_lat__isnull=True) | Q(last_lat__range=(-90, 90), last_lng__range=(-180, 180)),
+                name="shoppers_shopper_on_earth",
+            ),
+            models.CheckConstraint(
+                condition=Q(shift_ends_at__isnull=True) | Q(is_online=True, shift_ends_at__gt=F("online_since")),
+                name="shoppers_shopper_shift",
+            ),
+            models.CheckConstraint(condition=Q(pace__range=domain.PACES), name="shoppers_shopper_pace"),
         ]
         indexes = [
             models.Index(fields=["zone_id", "last_seen_at"], name="shoppers_online", condition=Q(is_online=True)),
@@ -51,6 +68,67 @@ class Shopper(ShardedModel):
         if self.last_seen_at is None or self.last_lat is None or self.last_lng is None:
             return None
         return Point(self.last_lat, self.last_lng), self.last_seen_at
+
+
+class Certification(ShardedModel):
+    """That a shopper may carry something not everybody may, from day to day inclusive (UTC); ``checked_by`` saw it."""
+
+    id = ShardAutoField(primary_key=True)
+    shopper = ShardForeignKey(Shopper, on_delete=models.CASCADE, related_name="certifications", db_index=False)
+    kind = models.CharField(max_length=16)
+    valid_from = models.DateField()
+    valid_until = models.DateField()
+    checked_by = models.BigIntegerField()
+    checked_at = models.DateTimeField()
+    withdrawn_at = models.DateTimeField(null=True)
+
+    sharding: ClassVar = ShardKey("shopper", field="shopper")
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(kind__in=list(domain.CERTIFICATES)), name="shoppers_certification_kind"),
+            models.CheckConstraint(condition=Q(valid_until__gte=F("valid_from")), name="shoppers_certification_period"),
+            models.UniqueConstraint(
+                fields=["shopper", "kind", "valid_from"],
+                condition=Q(withdrawn_at__isnull=True),
+                name="shoppers_certification_once",
+            ),
+        ]
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.kind} certificate of shopper {self.shopper_id} until {self.valid_until}"
+
+
+class Pick(ShardedModel):
+    """How long a shopper took in the store for a batch, and how long somebody of pace 1 takes. Written once."""
+
+    id = ShardAutoField(primary_key=True)
+    shopper = ShardForeignKey(Shopper, on_delete=models.CASCADE, related_name="picks", db_index=False)
+    batch_id = models.BigIntegerField()
+    minutes = models.FloatField()
+    expected_minutes = models.FloatField()
+    picked_at = models.DateTimeField()
+
+    sharding: ClassVar = ShardKey("shopper", field="shopper")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["shopper", "batch_id"], name="shoppers_pick_once"),
+            models.CheckConstraint(
+                condition=Q(minutes__gt=0, minutes__lt=1440, expected_minutes__gt=0), name="shoppers_pick_took_time"
+            ),
+        ]
+        indexes = [models.Index(fields=["shopper", "-picked_at"], name="shoppers_pick_recent")]
+
+    @override
+    def __str__(self) -> str:
+        return f"batch {self.batch_id} in {self.minutes:.0f} of {self.expected_minutes:.0f} minutes"
+
+
+def valid(now: datetime) -> Q:
+    """Certificates that count today."""
+    return Q(withdrawn_at__isnull=True, valid_from__lte=now.date(), valid_until__gte=now.date())
 
 
 class Assignment(ShardedModel):
@@ -93,7 +171,7 @@ class Assignment(ShardedModel):
 
 
 class Earning(ShardedModel):
-    """One line of a shopper's ledger: written once, never changed. Batch pay has no order."""
+    """One line of a shopper's ledger: written once, never changed. Batch pay and peak pay have no order."""
 
     id = ShardAutoField(primary_key=True)
     shopper = ShardForeignKey(Shopper, on_delete=models.PROTECT, related_name="earnings", db_index=False)
@@ -115,8 +193,9 @@ class Earning(ShardedModel):
                 name="shoppers_earning_once",
             ),
             models.CheckConstraint(
-                condition=Q(kind="batch_pay", order_id__isnull=True) | Q(kind="tip", order_id__isnull=False),
-                name="shoppers_earning_kind",
+                condition=Q(kind__in=["batch_pay", "peak_pay"], order_id__isnull=True)
+                | Q(kind="tip", order_id__isnull=False),
+                name="shoppers_earning_kind_order",
             ),
             models.CheckConstraint(condition=Q(amount_cents__gt=0), name="shoppers_earning_positive"),
         ]

@@ -1,4 +1,5 @@
 import logging
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from django.db.models import Q, Sum
@@ -10,7 +11,16 @@ from apps.common.geo import Point
 from apps.common.money import Money
 from apps.shoppers import domain, models, presence
 from apps.shoppers.errors import NotAShopper
-from apps.shoppers.types import Assignment, AvailableShopper, Earning, EarningsPage, Shopper
+from apps.shoppers.types import (
+    Assignment,
+    AvailableShopper,
+    BusyShopper,
+    Certification,
+    Earning,
+    EarningsPage,
+    Present,
+    Shopper,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -30,35 +40,109 @@ def shopper(*, shopper_id: int) -> Shopper:
         state=row.state,
         is_online=row.is_online,
         online_since=row.online_since,
+        shift_ends_at=row.shift_ends_at,
+        pace=row.pace,
     )
 
 
 def available(*, zone_id: int, now: datetime) -> tuple[AvailableShopper, ...]:
-    """Shoppers of the zone who may be offered work now, in order of their ids.
+    """Shoppers of the zone who may be offered work now, in order of their ids. As many queries as ``present``."""
+    return present(zone_id=zone_id, now=now).available
 
-    2 queries for each shopper shard that has one, whatever their number. While Redis does not know
+
+def present(*, zone_id: int, now: datetime) -> Present:
+    """Who works in the zone now, with something to do or without, in order of their ids.
+
+    3 queries for each shopper shard that has one, whatever their number. While Redis does not know
     (it is down, or has lost its memory) 1 query more on every shard, and positions are about 100 m coarse.
     Who lives on a shard that is away is left out: they could not be offered anything.
     """
     places = _places(zone_id=zone_id, now=now)
-    if not places:
-        return ()
-    idle: dict[int, str] = {}
+    on_shift: dict[int, AvailableShopper] = {}
+    live: dict[int, tuple[int, str]] = {}
     living = _by_shard(places)
 
     def look(alias: str) -> None:
         shopper_ids = living[alias]
         online = models.Shopper.objects.using(alias).filter(
-            pk__in=shopper_ids, zone_id=zone_id, is_online=True, state="active"
+            models.on_shift(now), pk__in=shopper_ids, zone_id=zone_id, is_online=True, state="active"
         )
-        found = dict(online.values_list("pk", "vehicle"))
-        busy = models.Assignment.objects.using(alias).filter(shopper_id__in=shopper_ids, state__in=domain.LIVE)
+        held = models.Certification.objects.using(alias).filter(models.valid(now), shopper_id__in=shopper_ids)
+        certificates: dict[int, set[str]] = {}
+        for shopper_id, kind in held.values_list("shopper_id", "kind"):
+            certificates.setdefault(shopper_id, set()).add(kind)
+        found = [
+            _available(row, places[row.pk], certificates.get(row.pk, ()))
+            for row in online.only("vehicle", "shift_ends_at", "pace")
+        ]
+        assigned = models.Assignment.objects.using(alias).filter(shopper_id__in=shopper_ids, state__in=domain.LIVE)
         ran_out = Q(state__in=domain.EXPIRING, expires_at__lte=now)
-        working = set(busy.exclude(ran_out).values_list("shopper_id", flat=True))
-        idle.update((shopper_id, vehicle) for shopper_id, vehicle in found.items() if shopper_id not in working)
+        rows = assigned.exclude(ran_out).values_list("shopper_id", "batch_id", "state")
+        live.update((shopper_id, (batch_id, state)) for shopper_id, batch_id, state in rows)
+        on_shift.update((one.shopper_id, one) for one in found)
 
     databases.for_each(living, look)
-    return tuple(AvailableShopper(shopper_id=found, point=places[found], vehicle=idle[found]) for found in sorted(idle))
+    return Present(
+        available=tuple(one for shopper_id, one in sorted(on_shift.items()) if shopper_id not in live),
+        busy=tuple(
+            BusyShopper(shopper=one, batch_id=live[shopper_id][0])
+            for shopper_id, one in sorted(on_shift.items())
+            if live.get(shopper_id, (0, ""))[1] == "accepted"
+        ),
+    )
+
+
+def _available(row: models.Shopper, point: Point, certificates: Collection[str]) -> AvailableShopper:
+    return AvailableShopper(
+        shopper_id=row.pk,
+        point=point,
+        vehicle=row.vehicle,
+        shift_ends_at=row.shift_ends_at,
+        certificates=frozenset(certificates),
+        pace=row.pace,
+    )
+
+
+def certifications(*, shopper_id: int) -> tuple[Certification, ...]:
+    """All the shopper ever had, the newest first. 1 query."""
+    rows = models.Certification.objects.filter(shopper_id=shopper_id).order_by("-valid_from", "-pk")
+    return tuple(
+        Certification(
+            id=row.pk,
+            kind=row.kind,
+            valid_from=row.valid_from,
+            valid_until=row.valid_until,
+            checked_by=row.checked_by,
+            checked_at=row.checked_at,
+            withdrawn_at=row.withdrawn_at,
+        )
+        for row in rows
+    )
+
+
+def lacks(*, shopper_id: int, needs: Collection[str], now: datetime) -> frozenset[str]:
+    """Which of the certificates the shopper does not have now. 1 query, none when nothing is needed."""
+    if not needs:
+        return frozenset()
+    held = models.Certification.objects.filter(models.valid(now), shopper_id=shopper_id)
+    return frozenset(needs) - set(held.values_list("kind", flat=True))
+
+
+def heard_of(*, shopper_ids: Collection[int], since: datetime) -> frozenset[int]:
+    """Those of the shoppers whose position came after ``since``, which is known up to a minute late. 1 query a shard.
+
+    Who lives on a shard that is away counts as heard of: nothing is known against them.
+    """
+    silent: set[int] = set()
+    living = _by_shard(shopper_ids)
+
+    def look(alias: str) -> None:
+        rows = models.Shopper.objects.using(alias).filter(pk__in=living[alias])
+        quiet = rows.filter(Q(last_seen_at__isnull=True) | Q(last_seen_at__lte=since))
+        silent.update(quiet.values_list("pk", flat=True))
+
+    databases.for_each(living, look)
+    return frozenset(shopper_ids) - silent
 
 
 def live_assignment(*, shopper_id: int) -> Assignment | None:
@@ -139,7 +223,7 @@ def _stored_places(*, zone_id: int, now: datetime) -> list[tuple[int, Point, dat
     return found
 
 
-def _by_shard(shopper_ids: dict[int, Point]) -> dict[str, list[int]]:
+def _by_shard(shopper_ids: Iterable[int]) -> dict[str, list[int]]:
     shards: dict[str, list[int]] = {}
     for shopper_id in shopper_ids:
         shards.setdefault(sharding.alias_for("shopper", shopper_id), []).append(shopper_id)

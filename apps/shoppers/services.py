@@ -5,19 +5,24 @@ made it may die at any point and blocks nobody for longer than that.
 """
 
 import logging
-from datetime import datetime
+from collections.abc import Collection
+from datetime import date, datetime, timedelta
+from typing import Any, Final
 
-from django.db.models import Q, Value
+from django.conf import settings
+from django.db.models import Exists, OuterRef, Q, Value
 from django.db.models.functions import Coalesce
 
 import sharding
 from apps.common import crypto
 from apps.common.geo import Point
 from apps.common.money import Money
-from apps.shoppers import domain, models, presence
-from apps.shoppers.errors import NotAShopper, ShopperOffline, ShopperPaused
+from apps.shoppers import domain, models, presence, selectors
+from apps.shoppers.errors import CertificateInvalid, NotAShopper, ShopperOffline, ShopperPaused
 
 logger = logging.getLogger(__name__)
+
+_OFFLINE: Final[dict[str, Any]] = {"is_online": False, "online_since": None, "shift_ends_at": None}
 
 
 @sharding.repeatable
@@ -50,13 +55,57 @@ def resume(*, shopper_id: int) -> None:
 
 
 @sharding.repeatable
-def go_online(*, shopper_id: int, point: Point, now: datetime) -> None:
-    """The shopper is at ``point`` and takes offers. Raises ``NotAShopper``, ``ShopperPaused``."""
+def certify(
+    *,
+    shopper_id: int,
+    kind: domain.CertificateKind,
+    valid_from: date,
+    valid_until: date,
+    checked_by: int,
+    now: datetime,
+) -> None:
+    """Note that ``checked_by`` has seen the shopper's certificate. Repeating it sets its last day anew.
+
+    Raises ``NotAShopper``, ``CertificateInvalid``.
+    """
+    if kind not in domain.CERTIFICATES:
+        raise CertificateInvalid(f"There are certificates for {', '.join(domain.CERTIFICATES)}, and for no {kind}.")
+    domain.checked_period(valid_from, valid_until)
+    _shopper(shopper_id)
+    models.Certification.objects.update_or_create(
+        shopper_id=shopper_id,
+        kind=kind,
+        valid_from=valid_from,
+        withdrawn_at=None,
+        defaults={"valid_until": valid_until, "checked_by": checked_by, "checked_at": now},
+    )
+
+
+@sharding.repeatable
+def withdraw_certification(*, shopper_id: int, certification_id: int, now: datetime) -> bool:
+    """It counts no more for what the shopper has not accepted yet. False when that is known, or it is not theirs."""
+    held = models.Certification.objects.filter(pk=certification_id, shopper_id=shopper_id, withdrawn_at__isnull=True)
+    return bool(held.update(withdrawn_at=now))
+
+
+@sharding.repeatable
+def go_online(*, shopper_id: int, point: Point, now: datetime, until: datetime | None = None) -> None:
+    """The shopper is at ``point`` and takes offers ``until`` then; see ``domain.shift_end``.
+
+    Raises ``NotAShopper``, ``ShopperPaused``, ``ShiftInvalid``.
+    """
     row = _shopper(shopper_id)
     if row.state != "active":
         raise ShopperPaused("You cannot take offers at the moment; ask support.")
+    usual = timedelta(hours=settings.SHOPPER_SHIFT_HOURS)
+    ends_at = domain.shift_end(asked=until, current=row.shift_ends_at, usual=usual, now=now)
     mine = models.Shopper.objects.filter(pk=shopper_id, state="active")
-    mine.update(is_online=True, online_since=Coalesce("online_since", Value(now)), **_seen(point, now))
+    mine.update(
+        is_online=True,
+        online_since=Coalesce("online_since", Value(now)),
+        shift_ends_at=ends_at,
+        **_seen(point, now),
+    )
     _note(row.zone_id, shopper_id, point, now)
 
 
@@ -64,7 +113,7 @@ def go_online(*, shopper_id: int, point: Point, now: datetime) -> None:
 def go_offline(*, shopper_id: int) -> None:
     """No more offers. An accepted batch stays the shopper's. Raises ``NotAShopper``."""
     row = _shopper(shopper_id)
-    models.Shopper.objects.filter(pk=shopper_id).update(is_online=False, online_since=None)
+    models.Shopper.objects.filter(pk=shopper_id).update(**_OFFLINE)
     try:
         presence.forget(zone_id=row.zone_id, shopper_id=shopper_id)
     except presence.PresenceLost:
@@ -93,15 +142,25 @@ def report_position(*, shopper_id: int, point: Point, now: datetime, at: datetim
 
 
 @sharding.repeatable
-def claim(*, shopper_id: int, batch_id: int, store_id: int, expires_at: datetime, now: datetime) -> int | None:
+def claim(
+    *,
+    shopper_id: int,
+    batch_id: int,
+    store_id: int,
+    expires_at: datetime,
+    now: datetime,
+    needs: Collection[str] = (),
+) -> int | None:
     """Keep the shopper free for a batch until ``expires_at``; the assignment's id.
 
-    None when they are offline, paused or taken, also by an earlier claim for the same batch: of two
-    planners with one thought only one gets the shopper.
+    None when they are offline, paused, past their shift, without a certificate of ``needs`` or taken, also by an
+    earlier claim for the same batch: of two planners with one thought only one gets the shopper.
     """
     with sharding.atomic(sharding.home("shopper", shopper_id)):
-        free = models.Shopper.objects.filter(pk=shopper_id, is_online=True, state="active")
+        free = models.Shopper.objects.filter(models.on_shift(now), pk=shopper_id, is_online=True, state="active")
         if free.select_for_update().first() is None:
+            return None
+        if selectors.lacks(shopper_id=shopper_id, needs=needs, now=now):
             return None
         live = models.Assignment.objects.filter(shopper_id=shopper_id, state__in=domain.LIVE)
         live.filter(state__in=domain.EXPIRING, expires_at__lte=now).update(state="expired")
@@ -180,7 +239,36 @@ def end_abandoned_shifts(*, using: str, now: datetime) -> int:
     silent = sharding.owned(models.Shopper.objects, using).filter(
         is_online=True, last_seen_at__lte=now - domain.SHIFT_ENDS_AFTER
     )
-    return silent.update(is_online=False, online_since=None)
+    return silent.update(**_OFFLINE)
+
+
+def end_shifts(*, using: str, now: datetime) -> int:
+    """Take shoppers of one shard offline whose shift is over and who have nothing in hand; return how many."""
+    over = sharding.owned(models.Shopper.objects, using).filter(is_online=True, shift_ends_at__lte=now)
+    busy = models.Assignment.objects.filter(shopper=OuterRef("pk"), state__in=domain.LIVE)
+    return over.filter(~Exists(busy)).update(**_OFFLINE)
+
+
+@sharding.repeatable
+def note_pick(*, shopper_id: int, batch_id: int, minutes: float, expected_minutes: float, picked_at: datetime) -> bool:
+    """The shopper took so long in the store for a batch; their pace follows. False when that is known. 5 queries."""
+    with sharding.atomic(sharding.home("shopper", shopper_id)):
+        mine = models.Shopper.objects.filter(pk=shopper_id)
+        if mine.select_for_update(no_key=True).first() is None:
+            return False
+        picks = models.Pick.objects.filter(shopper_id=shopper_id)
+        if picks.filter(batch_id=batch_id).exists():
+            return False
+        models.Pick.objects.create(
+            shopper_id=shopper_id,
+            batch_id=batch_id,
+            minutes=minutes,
+            expected_minutes=expected_minutes,
+            picked_at=picked_at,
+        )
+        recent = picks.order_by("-picked_at").values_list("minutes", "expected_minutes")[: domain.RECENT_PICKS]
+        mine.update(pace=domain.pace([taken / expected for taken, expected in recent]))
+    return True
 
 
 @sharding.repeatable
@@ -189,7 +277,7 @@ def earn(
 ) -> bool:
     """Write one line of the shopper's ledger. False when it is there: nobody is paid twice.
 
-    An amount of zero is no line. A tip names its order, batch pay none.
+    An amount of zero is no line. A tip names its order, batch pay and peak pay none.
     """
     if not amount:
         return False

@@ -1,5 +1,5 @@
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from apps.common.geo import Point
 from apps.common.money import Money
@@ -14,6 +14,10 @@ class Shopper:
     state: str
     is_online: bool
     online_since: datetime | None
+    shift_ends_at: datetime | None
+    """Nothing is to be picked up later; None while offline."""
+    pace: float
+    """Multiplies minutes in the store; 1 until something is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +27,41 @@ class AvailableShopper:
     shopper_id: int
     point: Point
     vehicle: str
+    shift_ends_at: datetime | None = None
+    """None for who went online before anybody asked for it."""
+    certificates: frozenset[str] = frozenset()
+    """Kinds that are valid now."""
+    pace: float = 1.0
+    """Multiplies minutes in the store; 0.8 is a fast one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certification:
+    """Days are inclusive; ``checked_by`` is the id of the user who saw the paper."""
+
+    id: int
+    kind: str
+    valid_from: date
+    valid_until: date
+    checked_by: int
+    checked_at: datetime
+    withdrawn_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BusyShopper:
+    """Online and heard of lately, with a batch in hand."""
+
+    shopper: AvailableShopper
+    batch_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Present:
+    """Who works in a zone; shoppers who are being asked are in neither."""
+
+    available: tuple[AvailableShopper, ...]
+    busy: tuple[BusyShopper, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ APPS = Path(__file__).parents[2] / "apps"
 STAY_WHERE_THEY_ARE = ("'default'", "GLOBAL", "using")
 """What a transaction is opened on that no move changes: the global database, and one that a sweep names."""
 BEGUN_ELSEWHERE = {
-    "apps/dispatch/services/planning.py::_offer",  # claims a shopper first; the next plan is seconds away
+    "apps/dispatch/services/planning.py::offer",  # claims a shopper first; the next plan is seconds away
 }
 
 

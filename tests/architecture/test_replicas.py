@@ -14,6 +14,8 @@ LATE_IS_HARMLESS = {
     "fulfilment.Proof",
     "fulfilment.StoreOrder",
     "orders.OrderEvent",
+    "shoppers.Certification",  # claiming and accepting ask again
+    "shoppers.Pick",
     "shoppers.Shopper",
 }
 

@@ -6,10 +6,10 @@ from django.test import Client
 from apps.accounts import services as accounts
 from apps.common import clock
 from apps.payments import gateway
-from apps.shoppers import presence
 from tests.accounts.factories import make_staff
 from tests.orders.factories import MORNING
 from tests.orders.provider import Provider
+from tests.presence import forget_everybody
 from tests.web.pages import signed_in
 
 
@@ -30,7 +30,7 @@ def provider() -> Iterator[Provider]:
 @pytest.fixture
 def nobody_online() -> None:
     """Shoppers of earlier tests would be seen by this one."""
-    presence._redis().flushdb()
+    forget_everybody()
 
 
 @pytest.fixture

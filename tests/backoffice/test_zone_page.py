@@ -9,6 +9,7 @@ from apps.common import clock
 from apps.common.geo import Point
 from apps.dispatch import selectors as dispatch
 from apps.dispatch import services as dispatch_services
+from apps.fulfilment.models import StoreOrder
 from tests.accounts.factories import make_customer as make_person
 from tests.accounts.factories import make_staff
 from tests.dispatch.factories import NOW, make_offer
@@ -20,9 +21,10 @@ from tests.web.pages import Html, signed_in
 pytestmark = [pytest.mark.django_db(databases="__all__"), pytest.mark.usefixtures("nobody_online")]
 
 
-def seen(operator, store, *, minutes=0, ago=0):
+def seen(operator, store, *, minutes=0, ago=0, heat=0):
+    asked = {name: value for name, value in (("ago", ago), ("heat", heat)) if value}
     with clock.shifted_to(NOW + timedelta(minutes=minutes)):
-        return operator.get(f"/admin/zones/{store.zone_id}/", {"ago": ago} if ago else {}).content.decode()
+        return operator.get(f"/admin/zones/{store.zone_id}/", asked).content.decode()
 
 
 def states(page):
@@ -41,6 +43,8 @@ def test_a_batch_is_drawn_as_it_stands_and_as_it_stood(operator):
     assert f"with shopper {offered.shopper_id} (chosen)" in page
     assert "with nobody" in page
     assert "somebody had to leave by" in page
+    StoreOrder.objects.filter(pk=late).update(drop_lat=float("nan"))
+    assert seen(operator, offered.store, minutes=5).count("<circle") == 2  # listed, but nowhere on the map
     earlier = seen(operator, offered.store, minutes=5, ago=5)  # the moment of the offer
     assert states(earlier) == ["offered"]
     assert earlier.count("<circle") == 2
@@ -102,3 +106,21 @@ def test_names_cannot_become_markup(operator):
     assert "<script>alert(1)" not in page
     assert "<b>Zone" not in page
     assert Html.of(operator.get(f"/admin/zones/{store.zone_id}/")).text
+
+
+def test_where_shoppers_are_short_is_laid_over_the_map_when_asked_for(operator):
+    store = make_store(zone="Hot")
+    for _ in range(4):
+        make_waiting_store_order(store=store, now=NOW)
+    page = seen(operator, store, heat=1)
+    assert "was not weighed in the last minutes" in page
+    for minute in (1, 2):
+        dispatch_services.weigh_cells(zone_id=store.zone_id, now=NOW + timedelta(minutes=minute))
+    page = seen(operator, store, minutes=2, heat=1)
+    (area,) = re.findall(r'<polygon class="(\w+)" points="([^"]+)"', page)
+    corners = [tuple(map(float, corner.split(","))) for corner in area[1].split()]
+    assert (area[0], len(corners)) == ("heat5", 6)
+    assert all(0 <= x <= 1000 and 0 <= y <= 620 for x, y in corners)
+    assert "Level 5: 4 orders and 0 shoppers near, $5.00 more a batch" in page
+    assert "<polygon" not in seen(operator, store, minutes=2)
+    assert "Where shoppers were short is not kept" in seen(operator, store, minutes=2, ago=1, heat=1)

@@ -184,5 +184,18 @@ def test_a_broker_that_is_away_costs_a_moment_and_no_event(settings, heard, capl
     assert time.monotonic() - started < 2  # left to itself Celery takes six seconds
     outbox._broker.cache_clear()
     assert "outbox.nudge_lost customer_1" in caplog.text
-    assert outbox.relay(using=DB, now=LATER) == 1
-    assert heard == [1]
+
+
+@pytest.mark.django_db(databases="__all__", transaction=True)
+def test_of_many_commits_workers_are_told_once(settings, monkeypatch):
+    settings.OUTBOX_NUDGE = True
+    told = []
+    monkeypatch.setattr(outbox, "_send", told.append)
+
+    with outbox.nudges_together():
+        for using in ("customer_1", "customer_0", "customer_1"):
+            ring(1, using)
+        assert told == []
+    assert told == ["customer_0", "customer_1"]
+    ring(1, "customer_1")
+    assert told == ["customer_0", "customer_1", "customer_1"]

@@ -1,13 +1,13 @@
 import pytest
 
 from apps.dispatch.etas import stored
-from apps.shoppers import presence
+from tests.presence import forget_everybody
 
 
 @pytest.fixture(autouse=True)
 def empty_redis():
     """Presence of earlier tests would be seen by this one."""
-    presence._redis().flushdb()
+    forget_everybody()
 
 
 @pytest.fixture(autouse=True)

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from collections import Counter
 from contextlib import contextmanager
 from datetime import timedelta
@@ -197,6 +198,8 @@ def killed_in(zone, owner, name, *, is_after):
         try:
             _kill_at_second_call(owner, name, is_after=is_after)
             zone.plan()
+        except BaseException:  # nobody else would hear of it
+            traceback.print_exc()
         finally:
             os._exit(1)  # it was to be killed before
     _, status = os.waitpid(pid, 0)

@@ -17,10 +17,11 @@ from apps.accounts import services as accounts
 from apps.common import clock, outbox
 from apps.common.models import OutboxMessage, QuarantinedMessage
 from apps.common.money import Money
-from apps.dispatch import models, selectors, services
+from apps.dispatch import domain, models, selectors, services
 from apps.fulfilment import models as fulfilment_models
 from apps.fulfilment import selectors as fulfilment
 from apps.fulfilment import services as fulfilment_services
+from apps.fulfilment.types import ProofInput
 from apps.inventory import selectors as inventory
 from apps.orders import selectors as orders
 from apps.orders import services as order_services
@@ -348,6 +349,60 @@ def test_a_batch_taken_back_makes_the_order_new_again(phone, market, zone_id):
     assert orders.order_for_staff(order_id=order.id).status == "brand_new"
     assert shoppers.live_assignment(shopper_id=phone.shopper_id) is None
     assert selectors.batch_of_order(store_id=order.store_id, order_id=order.id).shopper_id is None
+
+
+def test_an_order_whose_shopper_fell_silent_is_new_again_and_finished_by_the_next(phone, market, zone_id):
+    order = make_placed_order(market=market)
+    offer = offer_of(phone, zone_id)
+    phone.post(f"offers/{offer['id']}/accept")
+    store_order_id = fulfilment.of_order(store_id=order.store_id, order_id=order.id).id
+    begun = phone.post(f"orders/{store_order_id}/start-picking")
+    bananas = lines_by_name(begun)["Bananas"]["id"]
+    phone.put(f"orders/{store_order_id}/lines/{bananas}", {"status": "found", "quantity": "2.75"})
+    deliver_events()
+    assert orders.order_for_staff(order_id=order.id).status == "picking"
+    late = clock.now() + domain.SILENT_FOR
+    second = make_shopper(zone_id, point=stores.store(store_id=market.store_id).point, now=late)
+    alias = sharding.alias_for("store", market.store_id)
+    told = []
+    with clock.shifted_to(late):
+        assert services.reclaim_silent(using=alias, now=late) == 1
+        told += OutboxMessage.objects.using(alias).all()
+        deliver_events()
+        assert orders.order_for_staff(order_id=order.id).status == "brand_new"
+        assert shoppers.live_assignment(shopper_id=phone.shopper_id) is None
+        gone = phone.send("put", f"orders/{store_order_id}/lines/{bananas}", {"status": "found", "quantity": "2.5"})
+        assert (gone.status_code, gone.json()["code"]) == (404, "store_order_not_found")
+
+        assert services.plan(zone_id=zone_id, now=late).offers_sent == 1
+        (again,) = selectors.offers_of(shopper_id=second, now=late)
+        services.accept(offer_id=again.id, shopper_id=second, now=late)
+        mine = {"store_order_id": store_order_id, "shopper_id": second, "now": late}
+        fulfilment_services.start_picking(**mine)
+        told += OutboxMessage.objects.using(alias).all()
+        deliver_events()
+        assert orders.order_for_staff(order_id=order.id).status == "picking"
+        for line in fulfilment.store_order(store_order_id=store_order_id, shopper_id=second).lines:
+            if line.status == "not_picked":
+                fulfilment_services.mark_refund(line_id=line.id, reason="Sold out", **mine)
+        fulfilment_services.check_out(**mine)
+        fulfilment_services.start_delivery(**mine)
+        fulfilment_services.deliver(proof=ProofInput(kind="pin", pin=order.pin), **mine)
+        told += OutboxMessage.objects.using(alias).all()
+        deliver_events()
+        for message in told:  # and once more, the first of them too
+            for event, handle in outbox._handlers.get(message.name, []):
+                handle(event(**message.payload), str(message.message_id))
+        deliver_events()
+    done = orders.order_for_staff(order_id=order.id)
+    assert (done.status, done.total) == ("delivered", done.captured)
+    assert lines_found(done) == {"Bananas": Decimal("2.750"), "Whole milk": 0, "Root beer, 6 bottles": 0}
+    assert shoppers.earnings(shopper_id=phone.shopper_id).total == Money(0)
+    assert shoppers.earnings(shopper_id=second).total.cents == offer["pay_cents"] + 300
+
+
+def lines_found(order):
+    return {line.name: line.found_quantity for line in order.lines}
 
 
 def test_the_current_batch_takes_as_many_queries_however_long_the_list(phone, market, zone_id):

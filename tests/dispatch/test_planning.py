@@ -1,3 +1,4 @@
+import time
 from datetime import timedelta
 
 import pytest
@@ -104,6 +105,47 @@ def test_an_order_without_a_place_is_held_and_the_others_go_on():
     (offer,) = selectors.offers_of(shopper_id=shopper, now=NOW)
     stops = models.BatchStop.objects.filter(batch_id=offer.batch_id, kind="drop")
     assert list(stops.values_list("store_order_id", flat=True)) == [found]
+
+
+def test_a_refused_batch_whose_door_was_lost_is_held_with_the_reason():
+    offered = make_offer()
+    services.decline(offer_id=offered.offer_id, shopper_id=offered.shopper_id, now=NOW)
+    shopper_services.release(shopper_id=offered.shopper_id, batch_id=offered.batch_id)
+    make_shopper(offered.store.zone_id, point=offered.store.point)
+    StoreOrder.objects.filter(pk__in=offered.store_order_ids).update(drop_lng=float("nan"))
+    report = plan(offered.store)
+    assert (report.offers_sent, report.held) == (0, {"door_unplaced": 1})
+
+
+def test_a_refused_batch_goes_to_nobody_whose_shift_ends_or_whose_bag_is_too_small():
+    store = make_store()
+    offered = make_offer(store=store, orders=2)
+    services.decline(offer_id=offered.offer_id, shopper_id=offered.shopper_id, now=NOW)
+    shopper_services.go_offline(shopper_id=offered.shopper_id)
+    StoreOrder.objects.filter(pk=offered.store_order_ids[0]).update(unit_count=12)  # a bag full, and one more order
+    tired, by_foot, able = (make_shopper(store.zone_id, point=near(store, metres)) for metres in (100, 200, 900))
+    shopper_services.go_online(shopper_id=tired, point=near(store, 100), now=NOW, until=NOW + timedelta(minutes=11))
+    shopper_services.register(user_id=by_foot, name="By Foot", zone_id=store.zone_id, vehicle="foot", now=NOW)
+    assert plan(store, NOW + timedelta(seconds=3)).offers_sent == 1
+    assert offers(store)[-1] == (able, "sent")
+
+
+def test_five_thousand_orders_at_once_are_planned_in_seconds_and_each_is_counted():
+    store = make_store()
+    make_shopper(store.zone_id, point=store.point)
+    first = StoreOrder.objects.get(pk=make_waiting_store_order(store=store, drop=near(store)))
+    fields = {field.attname: getattr(first, field.attname) for field in StoreOrder._meta.concrete_fields}
+    ids = sharding.reserve_ids(sharding.home("store", store.id), 4_999)
+    StoreOrder.objects.bulk_create(
+        StoreOrder(**(fields | {"id": made, "order_id": 5_000_000 + made % 100_000_000})) for made in ids
+    )
+    began = time.monotonic()
+    report = plan(store)
+    assert time.monotonic() - began < 10
+    assert (report.waiting_orders, report.offers_sent) == (5_000, 1)
+    in_batch = models.BatchStop.objects.filter(store_id=store.id, kind="drop").count()
+    assert sum(report.held.values()) == 5_000 - in_batch
+    assert report.held["backlog"] == 5_000 - 12
 
 
 def test_doors_far_apart_become_two_batches():

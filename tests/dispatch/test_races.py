@@ -19,6 +19,7 @@ from apps.shoppers import models as shopper_models
 from apps.shoppers import services as shoppers
 from tests.dispatch.factories import NOW, make_offer
 from tests.fulfilment.factories import make_waiting_store_order
+from tests.queries import counted
 from tests.shoppers.factories import make_shopper
 from tests.stores.factories import make_store
 from tests.threads import answers_at_once
@@ -81,6 +82,10 @@ def test_of_fifty_shoppers_who_accept_one_batch_one_gets_it():
     (order,) = fulfilment.store_orders(store_order_ids=offered.store_order_ids).values()
     assert (order.status, order.shopper_id) == ("assigned", winners[0])
     assert acceptances(first.store_id) == 1
+    late, offer_id = next(one for one in asked if one[0] != winners[0])
+    with counted() as queries, pytest.raises(OfferGone):
+        services.accept(offer_id=offer_id, shopper_id=late, now=NOW)
+    assert queries.total == 1
 
 
 def test_fifty_taps_of_one_shopper_are_one_acceptance():

@@ -56,6 +56,7 @@ ROUTES = {
     "shopper-positions": ("post", "shopper/positions"),
     "shopper-earnings": ("get", "shopper/earnings"),
     "shopper-offers": ("get", "shopper/offers"),
+    "shopper-heat-map": ("get", "shopper/heat-map"),
     "shopper-batch": ("get", "shopper/batch"),
     "shopper-offer-accept": ("post", "shopper/offers/{offer}/accept"),
     "shopper-offer-decline": ("post", "shopper/offers/{offer}/decline"),
@@ -128,7 +129,9 @@ def test_a_token_does_not_make_a_shopper(name):
 
 def test_going_online_and_off():
     shopper = make_shopper(7, online=False, name="Grace Hopper")
-    online = call(app(shopper), "post", "shopper/online", {"lat": 39.96, "lng": -82.99})
+    online = call(
+        app(shopper), "post", "shopper/online", {"lat": 39.96, "lng": -82.99, "until": "2026-05-04T20:30:00Z"}
+    )
     assert online.status_code == 200
     assert online.json() == {
         "id": str(shopper),
@@ -138,9 +141,20 @@ def test_going_online_and_off():
         "state": "active",
         "is_online": True,
         "online_since": online.json()["online_since"],
+        "shift_ends_at": "2026-05-04T20:30:00Z",
     }
     offline = call(app(shopper), "post", "shopper/offline").json()
-    assert (offline["is_online"], offline["online_since"]) == (False, None)
+    assert (offline["is_online"], offline["online_since"], offline["shift_ends_at"]) == (False, None, None)
+
+
+@pytest.mark.parametrize(
+    ("until", "code"), [("2026-05-04T15:59:00Z", "shift_invalid"), ("tomorrow", "invalid"), (None, "invalid")]
+)
+def test_an_end_of_the_shift_that_is_none_is_refused(until, code):
+    shopper = make_shopper(7, online=False)
+    answer = call(app(shopper), "post", "shopper/online", {"lat": 39.96, "lng": -82.99, "until": until})
+    assert (answer.status_code, answer.json()["code"]) == (422, code)
+    assert shopper_models.Shopper.objects.get(pk=shopper).is_online is False
 
 
 @pytest.mark.parametrize("body", [{}, {"lat": 91, "lng": 0}, {"lat": "NaN", "lng": 0}, {"lat": 39.9}, [], "x"])

@@ -22,9 +22,9 @@ TWO_MINUTES_LATER = NOW + timedelta(minutes=2)
 
 
 def test_every_task_is_scheduled_and_goes_to_the_dispatch_queue():
-    names = {"dispatch.plan_zones", "dispatch.sweep", "shoppers.sweep"}
+    names = {"dispatch.plan_zones", "dispatch.sweep", "dispatch.weigh_zones", "shoppers.sweep"}
     assert names <= schedule.EVERY_SECONDS.keys()
-    names |= {"dispatch.plan_zone"}
+    names |= {"dispatch.plan_zone", "dispatch.weigh_zone"}
     assert names <= current_app.tasks.keys()
     assert {current_app.amqp.router.route({}, name)["queue"].name for name in names} == {"dispatch"}
 
@@ -34,7 +34,21 @@ def test_each_zone_is_planned_in_a_task_of_its_own(monkeypatch):
     sent = []
     monkeypatch.setattr(tasks.plan_zone, "apply_async", lambda args, expires: sent.append((args, expires)))
     tasks.plan_zones()
-    assert [entry for entry in sent if entry[0][0] in zone_ids] == [([zone_id], 3) for zone_id in zone_ids]
+    assert sorted(entry for entry in sent if entry[0][0] in zone_ids) == [
+        ([zone_id], 3) for zone_id in sorted(zone_ids)
+    ]
+
+
+def test_no_zone_is_always_the_last_that_overloaded_workers_drop(monkeypatch):
+    zone_ids = [make_store(zone=name).zone_id for name in ("North", "Middle", "South")]
+    last = set()
+    for _ in range(100):  # that one of three is never the last has a chance of 3 (2/3)^100
+        sent = []
+        monkeypatch.setattr(tasks.plan_zone, "apply_async", lambda args, expires, sent=sent: sent.append(args[0]))
+        tasks.plan_zones()
+        assert sorted(sent) == sorted(zone_ids)
+        last.add(sent[-1])
+    assert last == set(zone_ids)
 
 
 def test_planning_and_sweeping_by_the_clock():

@@ -8,10 +8,10 @@ from apps.accounts import services as accounts
 from apps.common import clock
 from apps.payments import gateway
 from apps.payments.stripe_gateway import StripeGateway
-from apps.shoppers import presence
 from tests.flows.world import World
 from tests.orders.factories import MORNING
 from tests.payments.fixtures import Sandbox, sandbox, sandbox_server
+from tests.presence import forget_everybody
 
 __all__ = ["sandbox", "sandbox_server"]
 
@@ -32,7 +32,7 @@ def media(settings: Any, tmp_path: Path) -> None:
 @pytest.fixture(autouse=True)
 def empty_redis() -> None:
     """Presence of earlier tests would be seen by this one."""
-    presence._redis().flushdb()
+    forget_everybody()
 
 
 @pytest.fixture(autouse=True)

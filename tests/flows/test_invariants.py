@@ -163,6 +163,13 @@ PLANTED = [
         "store",
         [("UPDATE fulfilment_pickline SET found_quantity = 1.5 WHERE sold_by = 'weight' AND status = 'found'")],
     ),
+    (
+        "peak pay that was never promised",
+        9,
+        "shopper",
+        ["UPDATE shoppers_earning SET kind = 'peak_pay' WHERE kind = 'batch_pay'"],
+    ),
+    ("peak pay that nobody got", 9, "store", ["UPDATE dispatch_batch SET peak_cents = 1"]),
     ("a shopper not paid", 9, "shopper", ["DELETE FROM shoppers_earning WHERE kind = 'batch_pay'"]),
     ("a tip paid to somebody else", 9, "shopper", ["UPDATE shoppers_earning SET amount_cents = 1 WHERE kind = 'tip'"]),
     ("a batch never closed", 9, "store", ["UPDATE dispatch_batch SET status = 'open', shopper_id = NULL"]),

@@ -9,8 +9,9 @@ from decimal import Decimal
 import pytest
 
 import sharding
-from apps.common import outbox
+from apps.common import clock, outbox
 from apps.dispatch import models as dispatch
+from apps.dispatch.steering import peaks
 from apps.fulfilment import models as fulfilment
 from apps.inventory import models as inventory
 from apps.slots import models as slots
@@ -117,6 +118,7 @@ def test_an_order_over_three_keyspaces(bank, here, there):
         (shop, "common_inboxmessage"): 1,
         (work, "shoppers_assignment"): 1,
         (work, "shoppers_earning"): 2,
+        (work, "shoppers_pick"): 1,
         ("default", "dispatch_plannerlease"): 1,
         **{(shard, "dispatch_storefence"): stores_there for shard, stores_there in zone_stores.items()},
     }
@@ -135,6 +137,33 @@ def test_a_strangers_order_is_nowhere_to_be_seen(bank):
         with pytest.raises(people.Refusal) as refusal:
             stranger.order(order_id)
         assert refusal.value.code == "order_not_found"
+
+
+def test_what_is_paid_because_shoppers_are_short_is_a_line_of_its_own(bank):
+    market = steps.market_on("store_1")
+    zone_id = steps.zone_of(market.store_id)
+    customer = Customer(bank, at=COLUMBUS, shard="customer_0")
+    shopper = Shopper(zone_id=zone_id, at=COLUMBUS, shard="shopper_0")
+    order_id = steps.buy(customer, market)
+    outbox.drain()
+    hot = peaks.Cell(level=2, wanted=2)
+    cell = peaks.cell_of(stores.store(store_id=market.store_id).point)
+    dispatch.ZoneHeat.objects.create(zone_id=zone_id, weighed_at=clock.now(), cells=peaks.to_json({cell: hot}))
+    (seen,) = shopper.call("get", "heat-map")["cells"]
+    assert (seen["index"], seen["level"], seen["extra_pay_cents"], len(seen["boundary"])) == (cell, 2, 200, 6)
+    offer = steps.take_offer(shopper)
+    assert offer["peak_pay_cents"] == 200
+    outbox.drain()
+    store_order_id = shopper.only_order()["store_order_id"]
+    steps.pick(shopper, store_order_id)
+    steps.bring(shopper, store_order_id, customer.order(order_id)["pin"])
+    earned = shopper.call("get", "earnings")
+    assert {line["kind"]: line["amount_cents"] for line in earned["earnings"]} == {
+        "batch_pay": offer["pay_cents"] - 200,
+        "peak_pay": 200,
+        "tip": 300,
+    }
+    assert invariants.violations(now=MORNING, intents=invariants.sandbox_intents(bank)) == []
 
 
 def test_an_order_of_which_nothing_is_found_costs_nothing_and_tips_nobody(bank):

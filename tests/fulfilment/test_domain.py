@@ -43,7 +43,7 @@ def test_the_states_and_the_only_ways_between_them():
     assert {status: sorted(following) for status, following in domain.TRANSITIONS.items()} == {
         "waiting": ["assigned", "canceled"],
         "assigned": ["canceled", "picking", "waiting"],
-        "picking": ["canceled", "checkout"],
+        "picking": ["canceled", "checkout", "waiting"],
         "checkout": ["canceled", "delivering"],
         "delivering": ["delivered"],
         "delivered": [],

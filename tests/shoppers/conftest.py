@@ -1,9 +1,9 @@
 import pytest
 
-from apps.shoppers import presence
+from tests.presence import forget_everybody
 
 
 @pytest.fixture(autouse=True)
 def empty_redis():
     """Presence of earlier tests would be seen by this one."""
-    presence._redis().flushdb()
+    forget_everybody()

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from math import cos, radians
+from typing import Final
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
@@ -14,12 +15,21 @@ from apps.accounts import selectors as accounts
 from apps.common import clock
 from apps.common.geo import Point
 from apps.dispatch import selectors as dispatch
-from apps.dispatch.types import ZoneBatch, ZonePicture
+from apps.dispatch.types import HeatCell, ZoneBatch, ZonePicture
 from apps.fulfilment.types import Standing
 from apps.stores import selectors as stores
 
 LOOKED_BACK = 60
 """Minutes."""
+TITLES: Final = {
+    "assign": "Assigned to",
+    "keep_back": "Kept back",
+    "forbid": "Not for",
+    "pin": "Batch kept together",
+    "withdraw": "Offer withdrawn from",
+    "take_back": "Taken back from",
+}
+"""Overrides as people say them."""
 WIDTH, HEIGHT, MARGIN = 1000, 620, 40
 
 
@@ -29,6 +39,7 @@ class Mark:
     y: float
     label: str
     kind: str = ""
+    id: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +51,24 @@ class Line:
 
 def zones(request: HttpRequest) -> HttpResponse:
     """All zones, to choose one. 2 queries."""
-    _only_operators(request)
+    only_operators(request)
     context = {**admin.site.each_context(request), "title": "Dispatch", "zones": stores.zones()}
     return render(request, "backoffice/zones.html", context)
 
 
 def zone(request: HttpRequest, zone_id: int) -> HttpResponse:
-    """One zone as it stood ``?ago=`` minutes ago, an hour at most. With ``?ago=0`` the page renews itself."""
-    _only_operators(request)
+    """One zone as it stood ``?ago=`` minutes ago, an hour at most. With ``?ago=0`` the page renews itself.
+
+    ``?heat=1`` lays over it where shoppers are short now; that is not kept for the past.
+    """
+    only_operators(request)
     now = clock.now()
     ago = _minutes(request.GET.get("ago", ""))
     picture = dispatch.zone_picture(zone_id=zone_id, at=now - timedelta(minutes=ago), now=now)
     if picture is None:
         raise Http404
+    is_heated = not ago and request.GET.get("heat") == "1"
+    cells = dispatch.heat_map(zone_id=zone_id, now=now) if is_heated else ()
     return render(
         request,
         "backoffice/zone.html",
@@ -61,11 +77,16 @@ def zone(request: HttpRequest, zone_id: int) -> HttpResponse:
             "title": f"Dispatch in {picture.zone.name}",
             "picture": picture,
             "store_names": {store.id: store.name for store in picture.stores},
+            "overrides": dispatch.zone_overrides(store_ids=[store.id for store in picture.stores], now=now),
+            "titles": TITLES,
+            "may_decide": may_decide(request),
             "ago": ago,
             "looked_back": LOOKED_BACK,
             "width": WIDTH,
             "height": HEIGHT,
-            **_drawn(picture),
+            "is_heated": is_heated,
+            "cells": cells,
+            **_drawn(picture, cells),
         },
     )
 
@@ -74,25 +95,33 @@ def _minutes(text: str) -> int:
     return min(int(text), LOOKED_BACK) if text.isascii() and text.isdigit() else 0
 
 
-def _only_operators(request: HttpRequest) -> None:
+def only_operators(request: HttpRequest) -> None:
     """Staff of one store may enter the admin, but not see where everybody lives."""
     if not (request.user.is_superuser or accounts.has_role(user_id=int(request.user.pk or 0), role="operator")):
         raise PermissionDenied
 
 
+def may_decide(request: HttpRequest) -> bool:
+    """Instead of the planner."""
+    return request.user.has_perm("dispatch.steer_dispatch")
+
+
 # The map: no streets, as they would be somebody else's server.
 
 
-def _drawn(picture: ZonePicture) -> dict[str, object]:
+def _drawn(picture: ZonePicture, cells: Sequence[HeatCell]) -> dict[str, object]:
     at_store = {store.id: store.point for store in picture.stores}
-    orders = [*picture.loose, *(order for batch in picture.batches for order in batch.orders)]
+    known = [*picture.loose, *(order for batch in picture.batches for order in batch.orders)]
+    orders = [(order, order.drop) for order in known if order.drop]
     idle = picture.idle or ()
-    places = [*at_store.values(), *(order.drop for order in orders), *(shopper.point for shopper in idle)]
+    places = [*at_store.values(), *(drop for _, drop in orders), *(shopper.point for shopper in idle)]
+    places += [corner for cell in cells for corner in cell.boundary]
     place = _Projection(places or [picture.zone.point])
     return {
         "store_marks": [Mark(*place(store.point), store.name) for store in picture.stores],
-        "order_marks": [Mark(*place(order.drop), _told(order), order.stage) for order in orders],
+        "order_marks": [Mark(*place(drop), _told(order), order.stage, order.id) for order, drop in orders],
         "shopper_marks": [Mark(*place(one.point), f"Shopper {one.shopper_id}, free") for one in idle],
+        "areas": [_area(place, cell) for cell in cells],
         "lines": [_line(place, at_store[batch.store_id], batch) for batch in picture.batches if batch.orders],
     }
 
@@ -103,9 +132,15 @@ def _told(order: Standing) -> str:
 
 
 def _line(place: "_Projection", store: Point, batch: ZoneBatch) -> Line:
-    way: Iterable[Point] = [store, *(order.drop for order in batch.orders)]
+    way: Iterable[Point] = [store, *(order.drop for order in batch.orders if order.drop)]
     points = " ".join(f"{x:.1f},{y:.1f}" for x, y in map(place, way))
     return Line(points, f"Batch {batch.id}: {batch.state}, {len(batch.orders)} orders", batch.state)
+
+
+def _area(place: "_Projection", cell: HeatCell) -> Line:
+    points = " ".join(f"{x:.1f},{y:.1f}" for x, y in map(place, cell.boundary))
+    near = f"{cell.orders:g} orders and {cell.shoppers:g} shoppers near"
+    return Line(points, f"Level {cell.level}: {near}, {cell.extra_pay} more a batch", f"heat{cell.level}")
 
 
 class _Projection:

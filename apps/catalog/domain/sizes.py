@@ -2,6 +2,7 @@
 
 import re
 from decimal import ROUND_HALF_UP, Decimal
+from typing import Final
 
 from apps.catalog.domain import WEIGHT_UNITS
 from apps.common.money import Money
@@ -25,19 +26,22 @@ _NAMES = {
     **dict.fromkeys(("qt", "quart"), "qt"),
     **dict.fromkeys(("ct", "count", "counts", "pack", "pk"), "ct"),
 }
-_GRAMS = {
-    "g": Decimal(1),
-    "kg": Decimal(1000),
-    "oz": Decimal("28.3495"),
-    "lb": Decimal("453.592"),
-    "ml": Decimal(1),
-    "l": Decimal(1000),
-    "fl oz": Decimal("29.5735"),
-    "pt": Decimal("473.176"),
-    "qt": Decimal("946.353"),
-    "gal": Decimal("3785.41"),
+KILOGRAMS: Final = {
+    "kg": Decimal(1),
+    "lb": Decimal("0.45359237"),
+    "g": Decimal("0.001"),
+    "oz": Decimal("0.028349523125"),
+    # US customary measures of what is poured, as if it were water
+    "l": Decimal(1),
+    "ml": Decimal("0.001"),
+    "fl oz": Decimal("0.0295735295625"),
+    "pt": Decimal("0.473176473"),
+    "pint": Decimal("0.473176473"),
+    "qt": Decimal("0.946352946"),
+    "quart": Decimal("0.946352946"),
+    "gal": Decimal("3.785411784"),
 }
-"""Of one unit; a volume weighs what water does, near enough to say whether an order is heavy."""
+"""Of one unit."""
 _PER_HUNDRED = frozenset({"g", "ml"})
 
 
@@ -59,10 +63,10 @@ def unit_price_text(*, price: Money, cost_unit: str, size: str) -> str:
     """The price of one ounce, pound, piece …, such as ``26.9¢/oz``; empty where ``size`` does not say."""
     if cost_unit in WEIGHT_UNITS:
         return f"{price}/{cost_unit}"
-    measured = _measured(size)
-    if measured is None:
+    found = measured(size)
+    if found is None:
         return ""
-    amount, unit = measured
+    amount, unit = found
     each = price.cents / amount
     if unit in _PER_HUNDRED:
         each, unit = each * 100, f"100 {unit}"
@@ -73,14 +77,14 @@ def unit_price_text(*, price: Money, cost_unit: str, size: str) -> str:
 
 def unit_grams(*, cost_unit: str, size: str) -> int:
     """What one ``cost_unit`` weighs, without its packing; 0 where ``size`` does not say."""
-    measured = (Decimal(1), cost_unit) if cost_unit in WEIGHT_UNITS else _measured(size)
-    if measured is None:
+    found = (Decimal(1), cost_unit) if cost_unit in WEIGHT_UNITS else measured(size)
+    if found is None:
         return 0
-    amount, unit = measured
-    return int((amount * _GRAMS.get(unit, Decimal(0))).to_integral_value(ROUND_HALF_UP))
+    amount, unit = found
+    return int((amount * 1000 * KILOGRAMS.get(unit, Decimal(0))).to_integral_value(ROUND_HALF_UP))
 
 
-def _measured(size: str) -> tuple[Decimal, str] | None:
+def measured(size: str) -> tuple[Decimal, str] | None:
     """Total amount and its unit in ``6 pack, 12 fl oz`` (72 fl oz); None for no amount or a single piece."""
     found = [(Decimal(amount), _unit(unit)) for amount, unit in _MEASURE.findall(size)]
     pieces = [amount for amount, unit in found if unit == "ct"]

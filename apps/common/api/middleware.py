@@ -6,7 +6,19 @@ from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.template import loader
 
+from apps.common import outbox
 from apps.common.api import errors
+
+
+class NudgeOnce:
+    """Workers hear once of all that a request has committed: telling them costs as much as a query."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        with outbox.nudges_together():
+            return self.get_response(request)
 
 
 class AnswerForDatabases:

@@ -11,6 +11,7 @@ from rest_framework.views import APIView
 from apps.common import clock
 from apps.common.api import actor, ids
 from apps.dispatch import selectors, services
+from apps.shoppers import selectors as shoppers
 
 SCOPE = "shopper"
 TAGS = ["shopper"]
@@ -32,11 +33,28 @@ _OFFER = {
     "items": 9,
     "units": 14,
     "distance_m": 5230,
-    "pay_cents": 1015,
+    "pay_cents": 1215,
+    "peak_pay_cents": 200,
     "tips_cents": 700,
     "currency": "USD",
     "sent_at": "2026-05-04T16:00:00Z",
     "expires_at": "2026-05-04T16:01:00Z",
+}
+
+
+_CELL = {
+    "index": "872a956a9ffffff",
+    "level": 2,
+    "extra_pay_cents": 200,
+    "currency": "USD",
+    "boundary": [
+        {"lat": 39.97251, "lng": -82.98484},
+        {"lat": 39.96494, "lng": -82.99794},
+        {"lat": 39.95288, "lng": -82.99516},
+        {"lat": 39.94839, "lng": -82.97928},
+        {"lat": 39.95595, "lng": -82.96618},
+        {"lat": 39.96801, "lng": -82.96895},
+    ],
 }
 
 
@@ -59,11 +77,19 @@ class OfferOutput(serializers.Serializer[Any]):
     items = serializers.IntegerField(help_text="Lines to pick.")
     units = serializers.IntegerField(help_text="Things to take off shelves.")
     distance_m = serializers.IntegerField(help_text="From where you were to the last door.")
-    pay_cents = serializers.IntegerField(source="pay.cents")
+    pay_cents = serializers.IntegerField(source="pay.cents", help_text="All that is promised, tips aside.")
+    peak_pay_cents = serializers.IntegerField(
+        source="peak.cents", help_text="The part of the pay that is paid because shoppers are short there."
+    )
     tips_cents = serializers.IntegerField(source="tips.cents")
     currency = serializers.CharField(source="pay.currency")
     sent_at = serializers.DateTimeField()
     expires_at = serializers.DateTimeField()
+
+
+class CornerOutput(serializers.Serializer[Any]):
+    lat = serializers.FloatField()
+    lng = serializers.FloatField()
 
 
 class OffersOutput(serializers.Serializer[Any]):
@@ -86,8 +112,8 @@ class StopOutput(serializers.Serializer[Any]):
     sequence = serializers.IntegerField()
     kind = serializers.ChoiceField(choices=["pick", "drop"])
     store_order_id = serializers.CharField()
-    lat = serializers.FloatField(source="point.lat")
-    lng = serializers.FloatField(source="point.lng")
+    lat = serializers.FloatField(source="point.lat", allow_null=True)
+    lng = serializers.FloatField(source="point.lng", allow_null=True)
     state = serializers.ChoiceField(choices=["pending", "done", "dropped"])
     eta = EtaOutput(
         allow_null=True, help_text="When the order will be at this door, as told when the batch entered its stage."
@@ -137,7 +163,10 @@ class CurrentBatchOutput(serializers.Serializer[Any]):
     id = serializers.CharField()
     status = serializers.ChoiceField(choices=["acknowledged", "picking"])
     store = BatchStoreOutput()
-    pay_cents = serializers.IntegerField(source="pay.cents")
+    pay_cents = serializers.IntegerField(source="pay.cents", help_text="All that is promised, tips aside.")
+    peak_pay_cents = serializers.IntegerField(
+        source="peak.cents", help_text="The part of the pay that is paid because shoppers are short there."
+    )
     tips_cents = serializers.IntegerField(source="tips.cents")
     currency = serializers.CharField(source="pay.currency")
     distance_m = serializers.IntegerField()
@@ -147,6 +176,20 @@ class CurrentBatchOutput(serializers.Serializer[Any]):
 
 class BatchEnvelopeOutput(serializers.Serializer[Any]):
     batch = CurrentBatchOutput(allow_null=True)
+
+
+class CellOutput(serializers.Serializer[Any]):
+    index = serializers.CharField(help_text="The H3 index (h3geo.org) of the cell, resolution 7.")
+    level = serializers.IntegerField(help_text="From 0 (enough shoppers) to 5 (far too few).")
+    extra_pay_cents = serializers.IntegerField(
+        source="extra_pay.cents", help_text="What a batch of a store in the cell pays more at the moment."
+    )
+    currency = serializers.CharField(source="extra_pay.currency")
+    boundary = CornerOutput(many=True, help_text="The corners, anticlockwise.")
+
+
+class HeatMapOutput(serializers.Serializer[Any]):
+    cells = CellOutput(many=True)
 
 
 class OffersView(APIView):
@@ -182,6 +225,25 @@ class DeclineView(APIView):
         """Leave the batch to others."""
         services.decline(offer_id=ids.parse(offer_id), shopper_id=actor.shopper_id(request), now=clock.now())
         return Response(status=204)
+
+
+class HeatMapView(APIView):
+    required_scope = SCOPE
+
+    @extend_schema(
+        operation_id="shopper_heat_map",
+        tags=TAGS,
+        responses=HeatMapOutput,
+        examples=[OpenApiExample("One cell", value={"cells": [_CELL]}, response_only=True)],
+    )
+    def get(self, request: Request) -> Response:
+        """Where in your zone shoppers are short, and what batches there pay more; renewed every minute.
+
+        A batch pays what its offer says, whatever happens to the map afterwards.
+        """
+        me = shoppers.shopper(shopper_id=actor.shopper_id(request))
+        cells = selectors.heat_map(zone_id=me.zone_id, now=clock.now())
+        return Response(HeatMapOutput({"cells": cells}).data)
 
 
 class BatchView(APIView):

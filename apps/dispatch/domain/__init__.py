@@ -64,6 +64,10 @@ MAX_UNITS: Final = 60
 UNITS_IN: Final[Mapping[str, int]] = {"car": MAX_UNITS, "bike": 24, "foot": 12}
 """What each vehicle holds; an order of more than a car holds goes alone, by car."""
 
+KILOGRAMS_IN: Final[Mapping[str, float]] = {"car": 120.0, "bike": 15.0, "foot": 8.0}
+FRESH: Final = 0.1
+"""What a minute in the car costs that something cold spends there, in minutes of driving."""
+
 # Asking shoppers.
 REACH_S: Final = 15 * 60.0
 WIDER_S: Final = 5 * 60.0
@@ -83,6 +87,8 @@ ACCEPTING_FOR: Final = timedelta(minutes=5)
 """How long the shopper stays theirs while word of the acceptance travels between shards."""
 START_WITHIN: Final = timedelta(minutes=30)
 """An accepted batch that is not begun by then is offered to others."""
+SILENT_FOR: Final = timedelta(minutes=15)
+"""Who has neither sent a position nor done anything for so long works no more: others go on with the orders."""
 PLAN_EVERY: Final = timedelta(seconds=3)
 KEEP_ROUTES: Final = timedelta(minutes=2)
 """A plan older than that is no help to the next."""
@@ -143,22 +149,27 @@ class Route:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A route that needs a shopper. ``batch_id`` is None while no batch was made of it."""
+    """A route that needs a shopper. ``batch_id`` is None while no batch was made of it.
+
+    ``assigned_as`` is the id of the batch to be, where an operator assigned it.
+    """
 
     route: Route
     batch_id: int | None = None
+    assigned_as: int | None = None
     refusals: int = 0
     excluded: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
-    """``why`` is None for a batch that was made before."""
+    """``why`` is None for a batch that was made before. ``peak_cents`` come on top of the route's pay."""
 
     job: Job
     shopper_id: int
     approach_m: float
     why: Why | None = None
+    peak_cents: int = 0
 
     @property
     def distance_m(self) -> int:
@@ -170,8 +181,8 @@ def travel_s(distance_m: float) -> float:
 
 
 def picking_s(orders: Collection[WaitingOrder]) -> float:
-    lines = sum(order.line_count for order in orders)
-    units = sum(order.unit_count for order in orders)
+    lines = sum(order.line_count - order.lines_done for order in orders)
+    units = sum(order.unit_count - order.units_done for order in orders)
     return IN_STORE_S + PER_LINE_S * lines + PER_UNIT_S * units
 
 
@@ -182,20 +193,41 @@ def route(store_id: int, store: Point, orders: Sequence[WaitingOrder], *, now: d
 
 
 def matches(jobs: Sequence[Job], shoppers: Sequence[AvailableShopper], *, now: datetime) -> list[Match]:
-    """A shopper for each job that can have one: the most urgent job first, the nearest shopper for it."""
-    free = {shopper.shopper_id: shopper.point for shopper in shoppers}
+    """A shopper for each job that can have one: the most urgent job first, the nearest for it who may take it."""
+    free = {shopper.shopper_id: shopper for shopper in shoppers}
     found: list[Match] = []
     for job in sorted(jobs, key=lambda job: (job.route.slack_s, job.route.orders[0].id)):
         candidates = [shopper_id for shopper_id in free if shopper_id not in job.excluded]
-        distances = _distances_m(job.route.store, [free[shopper_id] for shopper_id in candidates])
-        nearest = min(zip(distances, candidates, strict=True), default=None)
+        distances = _distances_m(job.route.store, [free[shopper_id].point for shopper_id in candidates])
         reach = reach_s(job.route.orders, refusals=job.refusals, now=now)
-        if nearest is None or travel_s(nearest[0]) > reach:
+        able = (
+            (approach_m, shopper_id)
+            for approach_m, shopper_id in zip(distances, candidates, strict=True)
+            if travel_s(approach_m) <= reach and _may_take(job.route.orders, free[shopper_id], approach_m, now=now)
+        )
+        nearest = min(able, default=None)
+        if nearest is None:
             continue
         approach_m, shopper_id = nearest
         del free[shopper_id]
         found.append(Match(job=job, shopper_id=shopper_id, approach_m=approach_m))
     return found
+
+
+def _may_take(orders: Collection[WaitingOrder], shopper: AvailableShopper, approach_m: float, *, now: datetime) -> bool:
+    """What the engine sees to for those it plans: it all fits, is allowed, and is picked up before the shift ends."""
+    units, kilograms = (sum(loads) for loads in zip(*map(load, orders), strict=True))
+    picked_at = now + timedelta(seconds=travel_s(approach_m) + shopper.pace * picking_s(orders))
+    fits = units <= UNITS_IN.get(shopper.vehicle, MAX_UNITS) and kilograms <= KILOGRAMS_IN.get(
+        shopper.vehicle, KILOGRAMS_IN["car"]
+    )
+    is_allowed = all(order.needs <= shopper.certificates for order in orders)
+    return fits and is_allowed and (shopper.shift_ends_at is None or picked_at <= shopper.shift_ends_at)
+
+
+def load(order: WaitingOrder) -> tuple[int, float]:
+    """Units and kilograms. More than a car holds counts as a full one: somebody has to take it."""
+    return min(order.unit_count, MAX_UNITS), min(order.kilograms, KILOGRAMS_IN["car"])
 
 
 def reach_s(orders: Collection[WaitingOrder], *, refusals: int, now: datetime) -> float:

@@ -45,6 +45,7 @@ def to_json(why: Why) -> dict[str, Any]:
         "drive_minutes": why.drive_minutes,
         "late_minutes": why.late_minutes,
         "cut_orders": why.cut_orders,
+        "by_operator": why.by_operator,
         "alternatives": {
             str(order_id): [
                 {
@@ -66,6 +67,7 @@ def from_json(kept: Mapping[str, Any]) -> Why:
         drive_minutes=kept["drive_minutes"],
         late_minutes=kept["late_minutes"],
         cut_orders=kept["cut_orders"],
+        by_operator=kept.get("by_operator", ""),  # older ones have none
         alternatives={
             int(order_id): tuple(
                 Alternative(

@@ -30,8 +30,8 @@ def of_batch(batch: models.Batch, kept: Sequence[StoreOrder], store: Store) -> d
     stage, since = _stage(kept, batch.acknowledged_at)
     hour = since.astimezone(ZoneInfo(store.timezone)).hour
     busy = fulfilment.with_shoppers(store_id=store.id, at=since)
-    lines = sum(order.line_count for order in kept)
-    units = sum(order.unit_count for order in kept)
+    lines = sum(order.line_count - order.lines_done for order in kept)
+    units = sum(order.unit_count - order.units_done for order in kept)
     doors = []
     found = {}
     for order in kept:

@@ -11,8 +11,11 @@ from apps.dispatch.domain import BatchStatus, OfferStatus, StopState
 from apps.dispatch.errors import OfferGone, OfferNotFound
 from apps.dispatch.events import OfferAccepted, OfferClosed
 from apps.dispatch.types import Accepted
+from apps.fulfilment import selectors as fulfilment_selectors
 from apps.fulfilment import services as fulfilment
+from apps.shoppers import selectors as shopper_selectors
 from apps.shoppers import services as shoppers
+from apps.shoppers.errors import CertificateMissing
 
 SWEEP = 200
 
@@ -31,15 +34,17 @@ def accept(*, offer_id: int, shopper_id: int, now: datetime) -> Accepted:
     Raises:
         OfferNotFound: no such offer to this shopper.
         OfferGone: it ended, or its orders are gone.
+        CertificateMissing: one that the batch needs has run out since; the offer is withdrawn.
     """
     offer = _offer_to(shopper_id, offer_id)
     answer = Accepted(offer_id=offer_id, batch_id=offer.batch_id, store_id=offer.store_id)
     if offer.status == OfferStatus.ACCEPTED:
         return answer
+    if not _is_live(offer, now):
+        raise OfferGone("This offer is no longer available.")
+    _check_certificates(offer, now)
     until = now + domain.ACCEPTING_FOR
-    is_held = _is_live(offer, now) and shoppers.hold(
-        shopper_id=shopper_id, batch_id=offer.batch_id, until=until, now=now
-    )
+    is_held = shoppers.hold(shopper_id=shopper_id, batch_id=offer.batch_id, until=until, now=now)
     if not is_held or not _take(offer, now):
         if _offer_to(shopper_id, offer_id).status == OfferStatus.ACCEPTED:
             return answer  # by the same shopper's other tap
@@ -88,14 +93,23 @@ def _end(offer: models.Offer, outcome: OfferStatus, now: datetime, when: Q) -> b
 
 
 def _offer_to(shopper_id: int, offer_id: int) -> models.Offer:
-    offer = models.Offer.objects.filter(pk=offer_id, shopper_id=shopper_id).first()
+    offer = models.Offer.objects.filter(pk=offer_id, shopper_id=shopper_id).select_related("batch").first()
     if offer is None:
         raise OfferNotFound("There is no such offer.")
     return offer
 
 
+def _check_certificates(offer: models.Offer, now: datetime) -> None:
+    stops = models.BatchStop.objects.filter(batch_id=offer.batch_id, kind="drop", state=StopState.PENDING)
+    needs = fulfilment_selectors.needs(store_order_ids=set(stops.values_list("store_order_id", flat=True)))
+    if lacking := shopper_selectors.lacks(shopper_id=offer.shopper_id, needs=needs, now=now):
+        _end(offer, OfferStatus.WITHDRAWN, now, Q())
+        raise CertificateMissing(f"This batch needs a valid certificate for {', '.join(sorted(lacking))}; show yours.")
+
+
 def _is_live(offer: models.Offer, now: datetime) -> bool:
-    return offer.status == OfferStatus.SENT and offer.expires_at > now
+    """Read with its batch, at one moment: nobody has it, and it may be taken."""
+    return offer.status == OfferStatus.SENT and offer.expires_at > now and offer.batch.status == BatchStatus.OFFERED
 
 
 @sharding.repeatable

@@ -80,8 +80,8 @@ def _take(zone_id: int, now: datetime) -> Lease | None:
 def _raise(store_ids: list[int], token: int) -> None:
     """Of stores on one shard; in the order of their ids, so that two never wait for each other."""
     with sharding.atomic(sharding.home("store", store_ids[0])):
+        made = [models.StoreFence(store_id=store_id, token=token) for store_id in store_ids]
+        models.StoreFence.objects.bulk_create(made, ignore_conflicts=True)
         fences = models.StoreFence.objects.filter(store_id__in=store_ids)
-        known = set(fences.order_by("pk").select_for_update(no_key=True).values_list("pk", flat=True))
+        list(fences.order_by("pk").select_for_update(no_key=True).values_list("pk", flat=True))
         fences.filter(token__lt=token).update(token=token)
-        missing = [store_id for store_id in store_ids if store_id not in known]
-        models.StoreFence.objects.bulk_create(models.StoreFence(store_id=one, token=token) for one in missing)

@@ -2,19 +2,24 @@
 
 import logging
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
 from django.core.cache import cache
 from django.db import IntegrityError
+from django.db.models import F
+from django.db.models.functions import Greatest
 
 import sharding
 from apps.dispatch import domain, models
 from apps.dispatch.domain import BatchStatus, Job, Match, OfferStatus, StopState, reasons, zone_plan
+from apps.dispatch.domain.coming import Coming
 from apps.dispatch.domain.zone_plan import Proposal, Zone
-from apps.dispatch.services import leasing
+from apps.dispatch.services import leasing, under_way
+from apps.dispatch.steering import heat, standing
+from apps.dispatch.steering.domain import Overrides
 from apps.dispatch.travel import source
 from apps.dispatch.types import PlanReport
 from apps.fulfilment import selectors as fulfilment
@@ -22,7 +27,7 @@ from apps.fulfilment import services as fulfilment_services
 from apps.fulfilment.types import WaitingOrder
 from apps.shoppers import selectors as shoppers
 from apps.shoppers import services as shopper_services
-from apps.shoppers.types import AvailableShopper
+from apps.shoppers.types import AvailableShopper, Present
 from apps.stores import selectors as stores
 from apps.stores.types import Store
 from cython_ext.dispatch.travel import Roads
@@ -53,15 +58,24 @@ def plan(*, zone_id: int, now: datetime) -> PlanReport:
             leasing.depose_others(store_ids=zone_stores.keys(), token=lease.token)
         waiting = fulfilment.waiting(store_ids=zone_stores.keys(), now=now) if zone_stores else ()
         batch_of = _batches_of(zone_stores, waiting)
-        refused = _refused(zone_stores, {order.id: order for order in waiting}, batch_of, now)
-        loose = [order for order in waiting if order.id not in batch_of]
-        free = shoppers.available(zone_id=zone_id, now=now) if refused or loose else ()
-        again = domain.matches(refused, free, now=now)
-        asked = {match.shopper_id for match in again}
-        proposal = _propose(zone_id, zone_stores, loose, [one for one in free if one.shopper_id not in asked], now)
-        found = sorted(again + proposal.matches, key=lambda match: match.job.route.slack_s)
+        overrides = standing.overrides(store_ids=zone_stores.keys(), now=now)
+        refused = _refused(zone_stores, {order.id: order for order in waiting}, batch_of, overrides, now)
+        loose = [order for order in waiting if order.id not in batch_of and not overrides.leave_alone(order.id)]
+        is_idle = not (refused or loose or overrides.assigned)
+        present = Present(available=(), busy=()) if is_idle else shoppers.present(zone_id=zone_id, now=now)
+        free = present.available
+        coming = under_way.coming_free(present.busy, zone_stores, now=now) if loose and free else ()
+        first = standing.assigned(overrides, waiting, free, zone_stores, now)
+        again = domain.matches(refused, _without(free, first), now=now)
+        idle = _without(free, first + again)
+        proposal = _propose(zone_id, zone_stores, loose, idle, coming, overrides.forbidden, now)
+        found = first + sorted(again + proposal.matches, key=lambda match: match.job.route.slack_s)
+        found = heat.with_peak_pay(found, zone_id=zone_id, now=now)
         sent, is_deposed = _send(found, zone_stores, lease.token, now)
     held = Counter(held.code for held in proposal.held.values())
+    held.update("door_unplaced" for order in waiting if order.id in batch_of and order.drop is None)
+    offered = {order.id for match in first for order in match.job.route.orders}
+    held += overrides.held({order.id for order in waiting}, offered)
     return PlanReport(
         zone_id=zone_id,
         is_deposed=is_deposed,
@@ -79,6 +93,8 @@ def _propose(
     zone_stores: dict[int, Store],
     loose: Sequence[WaitingOrder],
     free: Sequence[AvailableShopper],
+    coming: Sequence[Coming],
+    forbidden: Mapping[int, frozenset[int]],
     now: datetime,
 ) -> Proposal:
     """What the engine finds, beginning with its last plan. That is in the cache: without it, it only begins anew."""
@@ -86,11 +102,13 @@ def _propose(
     proposal = zone_plan.propose(
         loose,
         free,
+        coming=coming,
         zone=Zone(
             stores={store.id: store.point for store in zone_stores.values()},
             now=now,
             early=timedelta(minutes=settings.DISPATCH_EARLY_MINUTES),
             travel=source.of_zone(zone_id, fallback=_roads(now)),
+            forbidden=forbidden,
         ),
         until_next=domain.PLAN_EVERY + timedelta(seconds=settings.DISPATCH_OFFER_SECONDS),
         previous=cache.get(key) or {},
@@ -105,6 +123,11 @@ def _roads(now: datetime) -> Roads:
     return replace(zone_plan.ROADS, hour_of=lambda minutes: (now + timedelta(minutes=minutes)).astimezone(UTC).hour)
 
 
+def _without(free: Collection[AvailableShopper], taken: Collection[Match]) -> list[AvailableShopper]:
+    asked = {match.shopper_id for match in taken}
+    return [one for one in free if one.shopper_id not in asked]
+
+
 def _batches_of(zone_stores: dict[int, Store], waiting: Collection[WaitingOrder]) -> dict[int, int]:
     """The batches of those waiting orders that are in one. 1 query a shard."""
     stops = models.BatchStop.objects.filter(store_id__in=zone_stores.keys(), kind="drop", state=StopState.PENDING)
@@ -113,7 +136,11 @@ def _batches_of(zone_stores: dict[int, Store], waiting: Collection[WaitingOrder]
 
 
 def _refused(
-    zone_stores: dict[int, Store], waiting: dict[int, WaitingOrder], batch_of: dict[int, int], now: datetime
+    zone_stores: dict[int, Store],
+    waiting: dict[int, WaitingOrder],
+    batch_of: dict[int, int],
+    overrides: Overrides,
+    now: datetime,
 ) -> list[Job]:
     """Batches that nobody has been found for yet. 2 queries a shard."""
     if not batch_of:
@@ -132,7 +159,8 @@ def _refused(
             route=domain.route(batch.store_id, zone_stores[batch.store_id].point, members[batch.pk], now=now),
             batch_id=batch.pk,
             refusals=len(asked.get(batch.pk, [])),
-            excluded=domain.excluded(asked.get(batch.pk, []), now=now),
+            excluded=domain.excluded(asked.get(batch.pk, []), now=now)
+            | overrides.forbidden_for([order.id for order in members[batch.pk]]),
         )
         for batch in open_batches
         if all(order.drop for order in members[batch.pk])
@@ -144,20 +172,21 @@ def _send(found: Sequence[Match], zone_stores: dict[int, Store], token: int, now
     sent = 0
     for match in found:
         try:
-            sent += _offer(match, zone_stores[match.job.route.store_id], token, now)
+            sent += offer(match, zone_stores[match.job.route.store_id], token, now)
         except leasing.Deposed:
             logger.warning("dispatch.deposed token=%s: %s of %s offers made", token, sent, len(found))
             return sent, True
     return sent, False
 
 
-def _offer(match: Match, store: Store, token: int, now: datetime) -> bool:
+def offer(match: Match, store: Store, token: int | None, now: datetime) -> bool:
     """Claim the shopper, then make the offer. False when either was taken meanwhile; nothing is left behind.
 
-    Raises ``Deposed``, and leaves nothing behind either.
+    ``token`` is the planner's lease, None for an operator, who needs none. Raises ``Deposed``, and leaves nothing
+    behind either.
     """
     target = sharding.home("store", store.id)
-    batch_id = match.job.batch_id or sharding.reserve_ids(target, 1)[0]
+    batch_id = match.job.batch_id or match.job.assigned_as or sharding.reserve_ids(target, 1)[0]
     expires_at = now + timedelta(seconds=settings.DISPATCH_OFFER_SECONDS)
     assignment_id = shopper_services.claim(
         shopper_id=match.shopper_id,
@@ -165,17 +194,20 @@ def _offer(match: Match, store: Store, token: int, now: datetime) -> bool:
         store_id=store.id,
         expires_at=expires_at + domain.CLAIM_GRACE,
         now=now,
+        needs={kind for order in match.job.route.orders for kind in order.needs},
     )
     if assignment_id is None:
         return False
     try:
         with sharding.atomic(target):
-            leasing.check(store_id=store.id, token=token)
+            if token is not None:
+                leasing.check(store_id=store.id, token=token)
             if match.job.batch_id is None:
                 _make_batch(batch_id, match, store, now)
             else:
                 _take_open_batch(batch_id, match, store.id)
-            offer = models.Offer.objects.create(
+            standing.check(match, now)
+            made = models.Offer.objects.create(
                 batch_id=batch_id,
                 store_id=store.id,
                 shopper_id=match.shopper_id,
@@ -186,11 +218,11 @@ def _offer(match: Match, store: Store, token: int, now: datetime) -> bool:
     except leasing.Deposed:
         shopper_services.release(shopper_id=match.shopper_id, batch_id=batch_id)
         raise
-    except (_Taken, IntegrityError) as error:
+    except (_Taken, standing.Overruled, IntegrityError) as error:
         logger.info("dispatch.offer_lost batch=%s %s", batch_id, type(error).__name__)
         shopper_services.release(shopper_id=match.shopper_id, batch_id=batch_id)
         return False
-    shopper_services.mark_offered(shopper_id=match.shopper_id, assignment_id=assignment_id, offer_id=offer.pk)
+    shopper_services.mark_offered(shopper_id=match.shopper_id, assignment_id=assignment_id, offer_id=made.pk)
     return True
 
 
@@ -201,7 +233,8 @@ def _make_batch(batch_id: int, match: Match, store: Store, now: datetime) -> Non
         store_id=store.id,
         zone_id=store.zone_id,
         status=BatchStatus.OFFERED,
-        pay_cents=match.job.route.pay_cents,
+        pay_cents=match.job.route.pay_cents + match.peak_cents,
+        peak_cents=match.peak_cents,
         currency=store.currency,
         distance_m=round(match.job.route.route_m),
         created_at=now,
@@ -221,7 +254,9 @@ def _make_batch(batch_id: int, match: Match, store: Store, now: datetime) -> Non
 
 
 def _take_open_batch(batch_id: int, match: Match, store_id: int) -> None:
-    if not models.Batch.objects.filter(pk=batch_id, status=BatchStatus.OPEN).update(status=BatchStatus.OFFERED):
+    more = Greatest(match.peak_cents - F("peak_cents"), 0)  # who is asked later is not promised less
+    batch = models.Batch.objects.filter(pk=batch_id, status=BatchStatus.OPEN)
+    if not batch.update(status=BatchStatus.OFFERED, pay_cents=F("pay_cents") + more, peak_cents=F("peak_cents") + more):
         raise _Taken
     _keep_waiting(store_id, {order.id for order in match.job.route.orders})
 

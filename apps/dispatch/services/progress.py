@@ -42,11 +42,12 @@ def reclaim_stale(*, using: str, now: datetime) -> int:
     stale = sharding.owned(models.Batch.objects, using).filter(
         status=BatchStatus.ACKNOWLEDGED, acknowledged_at__lte=now - domain.START_WITHIN
     )
-    return sum(_reclaim(batch_id, store_id) for batch_id, store_id in stale.values_list("pk", "store_id")[:SWEEP])
+    return sum(reclaim(batch_id, store_id) for batch_id, store_id in stale.values_list("pk", "store_id")[:SWEEP])
 
 
 @sharding.repeatable
-def _reclaim(batch_id: int, store_id: int) -> bool:
+def reclaim(batch_id: int, store_id: int) -> bool:
+    """Take an accepted batch back from its shopper, and open it to others. False once picking has begun."""
     try:
         with sharding.atomic(sharding.home("store", store_id)) as alias:
             acknowledged = models.Batch.objects.filter(pk=batch_id, status=BatchStatus.ACKNOWLEDGED)
@@ -82,19 +83,21 @@ def _end_stops(store_id: int, store_order_id: int, state: StopState, now: dateti
         if StopState.PENDING in left:
             return True
         if StopState.DONE in left and batch.shopper_id is not None:
-            _complete(batch, batch.shopper_id, alias, now)
+            complete(batch, batch.shopper_id, alias, now)
         else:
             _cancel(batch, alias, now)
     return True
 
 
-def _complete(batch: models.Batch, shopper_id: int, alias: str, now: datetime) -> None:
+def complete(batch: models.Batch, shopper_id: int, alias: str, now: datetime) -> None:
+    """In the caller's transaction, which holds the batch and has seen that something is delivered and nothing left."""
     models.Batch.objects.filter(pk=batch.pk).update(status=BatchStatus.COMPLETED, ended_at=now)
     event = BatchCompleted(
         batch_id=batch.pk,
         store_id=batch.store_id,
         shopper_id=shopper_id,
         pay_cents=batch.pay_cents,
+        peak_cents=batch.peak_cents,
         currency=batch.currency,
     )
     outbox.emit(event, using=alias)

@@ -6,8 +6,9 @@ Word may be late or doubled, so each of these looks at the batch as it stands no
 from datetime import datetime
 
 from apps.common.money import Money
-from apps.dispatch import models
-from apps.dispatch.domain import UNDER_WAY
+from apps.dispatch import domain, models
+from apps.dispatch.domain import UNDER_WAY, StopState
+from apps.fulfilment import selectors as fulfilment
 from apps.shoppers import services as shoppers
 
 
@@ -17,6 +18,32 @@ def tell_accepted(*, batch_id: int, offer_id: int, shopper_id: int) -> bool:
     if not still_theirs.exists():
         return False
     return shoppers.mark_accepted(shopper_id=shopper_id, batch_id=batch_id, offer_id=offer_id)
+
+
+def tell_pick(*, batch_id: int, shopper_id: int) -> bool:
+    """How long the shopper was in the store for a batch, once. False when that is known, or cannot be said.
+
+    From the first order begun to the last checked out; what an earlier shopper had picked is not expected of this one.
+    """
+    drops = models.BatchStop.objects.filter(batch_id=batch_id, kind="drop", state=StopState.DONE)
+    picked = fulfilment.finished(store_order_ids=set(drops.values_list("store_order_id", flat=True))).values()
+    began = [order.picking_started_at for order in picked if order.picking_started_at is not None]
+    ended = [order.picked_at for order in picked if order.picked_at is not None]
+    if not picked or not len(began) == len(ended) == len(picked):
+        return False
+    minutes = (max(ended) - min(began)).total_seconds() / 60
+    if not 0 < minutes < LONGEST_PICK:
+        return False
+    expected_s = domain.IN_STORE_S + sum(
+        domain.PER_LINE_S * order.line_count + domain.PER_UNIT_S * order.unit_count for order in picked
+    )
+    return shoppers.note_pick(
+        shopper_id=shopper_id,
+        batch_id=batch_id,
+        minutes=minutes,
+        expected_minutes=expected_s / 60,
+        picked_at=max(ended),
+    )
 
 
 def tell_tip(*, store_id: int, order_id: int, tip: Money, now: datetime) -> bool:
@@ -33,4 +60,6 @@ def tell_tip(*, store_id: int, order_id: int, tip: Money, now: datetime) -> bool
     )
 
 
+LONGEST_PICK = 8 * 60
+"""Minutes; somebody who checks out later than that forgot to."""
 _NOT_DROPPED = ("pending", "done")

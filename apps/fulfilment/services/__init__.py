@@ -4,7 +4,7 @@ Every step of a shopper is one update guarded by whose order it is and where it 
 steps mean for the customer's order is told by ``report`` afterwards, on the customer's own shard.
 """
 
-from apps.fulfilment.services.assigning import assign, lock_waiting, unassign
+from apps.fulfilment.services.assigning import assign, lock_waiting, take_back, unassign
 from apps.fulfilment.services.delivering import deliver, start_delivery
 from apps.fulfilment.services.picking import check_out, mark_found, mark_refund, start_picking
 from apps.fulfilment.services.projecting import cancel, project
@@ -23,5 +23,6 @@ __all__ = [
     "report_line",
     "start_delivery",
     "start_picking",
+    "take_back",
     "unassign",
 ]

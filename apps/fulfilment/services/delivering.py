@@ -23,7 +23,7 @@ def start_delivery(*, store_order_id: int, shopper_id: int, now: datetime) -> bo
     target = sharding.home_of_id("store", store_order_id)
     with sharding.atomic(target):
         is_new = stages.advance(
-            store_order_id=store_order_id, shopper_id=shopper_id, to=Status.DELIVERING, delivery_started_at=now
+            store_order_id=store_order_id, shopper_id=shopper_id, to=Status.DELIVERING, now=now, delivery_started_at=now
         )
         if is_new:
             row = stages.locked(store_order_id=store_order_id, shopper_id=shopper_id)
@@ -64,7 +64,9 @@ def deliver(*, store_order_id: int, shopper_id: int, proof: ProofInput, now: dat
 def _hand_over(row: models.StoreOrder, shopper_id: int, kind: str, reference: str, now: datetime) -> bool:
     target = sharding.home_of_id("store", row.pk)
     with sharding.atomic(target):
-        is_new = stages.advance(store_order_id=row.pk, shopper_id=shopper_id, to=Status.DELIVERED, delivered_at=now)
+        is_new = stages.advance(
+            store_order_id=row.pk, shopper_id=shopper_id, to=Status.DELIVERED, now=now, delivered_at=now
+        )
         if is_new:
             models.Proof.objects.create(store_order=row, store_id=row.store_id, kind=kind, reference=reference, at=now)
             event = Delivered(

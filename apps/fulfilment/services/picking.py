@@ -18,7 +18,7 @@ def start_picking(*, store_order_id: int, shopper_id: int, now: datetime) -> boo
     target = sharding.home_of_id("store", store_order_id)
     with sharding.atomic(target):
         is_new = stages.advance(
-            store_order_id=store_order_id, shopper_id=shopper_id, to=Status.PICKING, picking_started_at=now
+            store_order_id=store_order_id, shopper_id=shopper_id, to=Status.PICKING, now=now, picking_started_at=now
         )
         if is_new:
             row = stages.locked(store_order_id=store_order_id, shopper_id=shopper_id)
@@ -38,7 +38,12 @@ def mark_found(*, store_order_id: int, line_id: int, shopper_id: int, quantity: 
         FoundQuantityInvalid: see ``domain.checked_found``.
     """
     return _set_line(
-        store_order_id=store_order_id, line_id=line_id, shopper_id=shopper_id, status=LineStatus.FOUND, found=quantity
+        store_order_id=store_order_id,
+        line_id=line_id,
+        shopper_id=shopper_id,
+        status=LineStatus.FOUND,
+        found=quantity,
+        now=now,
     )
 
 
@@ -50,6 +55,7 @@ def mark_refund(*, store_order_id: int, line_id: int, shopper_id: int, reason: s
         shopper_id=shopper_id,
         status=LineStatus.TO_REFUND,
         found=Decimal(0),
+        now=now,
         reason=reason,
     )
 
@@ -67,7 +73,9 @@ def check_out(*, store_order_id: int, shopper_id: int, now: datetime) -> bool:
         still_open = [line.name for line in lines if line.status == LineStatus.NOT_PICKED]
         if still_open and row.status == Status.PICKING:
             raise LinesOpen(f"Neither found nor refunded yet: {', '.join(still_open[:5])}.")
-        is_new = stages.advance(store_order_id=store_order_id, shopper_id=shopper_id, to=Status.CHECKOUT, picked_at=now)
+        is_new = stages.advance(
+            store_order_id=store_order_id, shopper_id=shopper_id, to=Status.CHECKOUT, now=now, picked_at=now
+        )
         if is_new:
             event = CheckedOut(
                 store_order_id=row.pk,
@@ -90,7 +98,14 @@ def check_out(*, store_order_id: int, shopper_id: int, now: datetime) -> bool:
 
 @sharding.repeatable
 def _set_line(
-    *, store_order_id: int, line_id: int, shopper_id: int, status: LineStatus, found: Decimal, reason: str = ""
+    *,
+    store_order_id: int,
+    line_id: int,
+    shopper_id: int,
+    status: LineStatus,
+    found: Decimal,
+    now: datetime,
+    reason: str = "",
 ) -> bool:
     target = sharding.home_of_id("store", store_order_id)
     with sharding.atomic(target):
@@ -106,6 +121,7 @@ def _set_line(
             return False
         columns = {"status": status, "found_quantity": found, "refund_reason": reason}
         models.PickLine.objects.filter(pk=line.pk).update(**columns)
+        models.StoreOrder.objects.filter(pk=row.pk).update(progress_at=now)
         event = LinePicked(
             store_order_id=row.pk,
             order_id=row.order_id,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import sharding
+from apps.catalog import selectors as catalog
 from apps.common import inbox, outbox
 from apps.common.geo import Point
 from apps.fulfilment import domain, models
@@ -33,6 +34,7 @@ def project(
     None, and nothing happens, when that was done before, or when word of its cancelation came first.
     """
     store = stores.store(store_id=store_id)
+    handling = catalog.handling(store_id=store_id, quantities=[(line.item_id, line.quantity) for line in lines])
     target = sharding.home("store", store_id)
     with sharding.atomic(target):
         if message_id and not inbox.first_time(message_id, consumer="fulfilment.project", using=target.alias):
@@ -49,6 +51,9 @@ def project(
                 "drop_lng": drop.lng,
                 "line_count": len(lines),
                 "unit_count": domain.unit_count((line.sold_by, line.quantity) for line in lines),
+                "grams": int(handling.kilograms * 1000),
+                "has_alcohol": handling.has_alcohol,
+                "is_cold": handling.is_cold,
                 "tip_cents": tip_cents,
                 "currency": store.currency,
                 "projected_at": now,

@@ -44,7 +44,9 @@ def report(*, store_order_id: int, now: datetime) -> None:
 def report_line(*, store_order_id: int, line_id: int, now: datetime) -> None:
     """Tell the customer's order what became of one line, as it stands now."""
     row = models.StoreOrder.objects.filter(pk=store_order_id).first()
-    if row is None or row.status == Status.CANCELED or not _bring_to_picking(row, now):
+    if row is None or row.status in (Status.CANCELED, Status.WAITING):
+        return  # or taken back since: whoever goes on with it checks every line out
+    if not _bring_to_picking(row, now):
         return
     line = row.lines.get(line_id=line_id)
     orders.record_line(

@@ -1,5 +1,6 @@
 """The one way of a store order from stage to stage by its shopper's hand."""
 
+from datetime import datetime
 from typing import Any, NoReturn
 
 from apps.fulfilment import domain, models
@@ -9,7 +10,7 @@ from apps.fulfilment.errors import OrderWasCanceled, StoreOrderNotFound, WrongSt
 _MISSING = "There is no such order among yours."
 
 
-def advance(*, store_order_id: int, shopper_id: int, to: Status, **changes: Any) -> bool:
+def advance(*, store_order_id: int, shopper_id: int, to: Status, now: datetime, **changes: Any) -> bool:
     """Move the shopper's order to ``to``, in the caller's transaction. False when it is there, or past it.
 
     Raises:
@@ -17,7 +18,7 @@ def advance(*, store_order_id: int, shopper_id: int, to: Status, **changes: Any)
         OrderWasCanceled, WrongStage: it cannot go there from where it stands.
     """
     mine = models.StoreOrder.objects.filter(pk=store_order_id, shopper_id=shopper_id)
-    if mine.filter(status__in=domain.before(to)).update(status=to, **changes):
+    if mine.filter(status__in=domain.before(to)).update(status=to, progress_at=now, **changes):
         return True
     row = mine.first()
     if row is None:

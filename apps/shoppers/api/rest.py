@@ -26,11 +26,21 @@ class ShopperOutput(serializers.Serializer[Any]):
     state = serializers.ChoiceField(choices=["active", "paused"])
     is_online = serializers.BooleanField()
     online_since = serializers.DateTimeField(allow_null=True)
+    shift_ends_at = serializers.DateTimeField(
+        allow_null=True, help_text="No offer has you pick anything up later; then you go offline by yourself."
+    )
 
 
 class PointInput(serializers.Serializer[Any]):
     lat = serializers.FloatField(min_value=-90, max_value=90)
     lng = serializers.FloatField(min_value=-180, max_value=180)
+
+
+class OnlineInput(PointInput):
+    until = serializers.DateTimeField(
+        required=False,
+        help_text="When your shift ends, 16 hours ahead at most. Unsaid, it stays as it is, or is eight hours.",
+    )
 
 
 class PositionInput(PointInput):
@@ -49,7 +59,7 @@ class EarningOutput(serializers.Serializer[Any]):
     id = serializers.CharField()
     batch_id = serializers.CharField()
     order_id = serializers.CharField(allow_null=True)
-    kind = serializers.ChoiceField(choices=["batch_pay", "tip"])
+    kind = serializers.ChoiceField(choices=["batch_pay", "peak_pay", "tip"])
     amount_cents = serializers.IntegerField(source="amount.cents")
     currency = serializers.CharField(source="amount.currency")
     earned_at = serializers.DateTimeField()
@@ -77,14 +87,22 @@ class OnlineView(APIView):
     @extend_schema(
         operation_id="shopper_go_online",
         tags=TAGS,
-        request=PointInput,
+        request=OnlineInput,
         responses=ShopperOutput,
-        examples=[OpenApiExample("Downtown Columbus", value={"lat": 39.9612, "lng": -82.9988}, request_only=True)],
+        examples=[
+            OpenApiExample(
+                "Downtown Columbus",
+                value={"lat": 39.9612, "lng": -82.9988, "until": "2026-05-04T22:00:00Z"},
+                request_only=True,
+            )
+        ],
     )
     def post(self, request: Request) -> Response:
         """Take offers from now on. Report your position at least every two minutes to go on getting them."""
-        place = _point(PointInput, request.data)
-        services.go_online(shopper_id=actor.shopper_id(request), point=place, now=clock.now())
+        sent = OnlineInput(data=request.data)
+        sent.is_valid(raise_exception=True)
+        place, until = Point(sent.validated_data["lat"], sent.validated_data["lng"]), sent.validated_data.get("until")
+        services.go_online(shopper_id=actor.shopper_id(request), point=place, until=until, now=clock.now())
         return _me(request)
 
 
@@ -147,9 +165,3 @@ class EarningsView(APIView):
 
 def _me(request: Request) -> Response:
     return Response(ShopperOutput(selectors.shopper(shopper_id=actor.shopper_id(request))).data)
-
-
-def _point(serializer: type[PointInput], data: Any) -> Point:
-    sent = serializer(data=data)
-    sent.is_valid(raise_exception=True)
-    return Point(sent.validated_data["lat"], sent.validated_data["lng"])

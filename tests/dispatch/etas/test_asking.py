@@ -103,6 +103,15 @@ def test_each_stage_tells_for_each_door_from_when_it_began(errors, request):
             assert is_about(eta, expected(taken, stage, since, doors, errors)), (stage, doors)
 
 
+def test_what_an_earlier_shopper_has_picked_is_not_picked_again():
+    taken = make_accepted()
+    (before,) = etas(taken)
+    rows = fulfilment_models.StoreOrder.objects.filter(pk__in=taken.store_order_ids)
+    rows.update(lines_done=1, units_done=2)
+    (after,) = etas(taken)
+    assert before.likely - after.likely == timedelta(seconds=45 + 8 * 2)
+
+
 def test_there_is_none_before_a_shopper_has_it_and_after_the_door():
     offered = make_offer()
     order_id = models.BatchStop.objects.filter(batch_id=offered.batch_id).values_list("order_id", flat=True)[0]
