@@ -1,4 +1,4 @@
-from apps.common.errors import Conflict, Invalid
+from apps.common.errors import Conflict, Forbidden, Invalid
 
 
 class QuantityOutOfRange(Invalid):
@@ -23,6 +23,18 @@ class NoteUnprintable(Invalid):
 
 class ReplacementPolicyUnknown(Invalid):
     code = "replacement_policy_unknown"
+
+
+class ReplacementInvalid(Invalid):
+    """The item to replace another is none of this store's, is the other itself, or is named where none is wanted."""
+
+    code = "replacement_invalid"
+
+
+class NotSoldInPieces(Invalid):
+    """Nobody knows what one piece of it weighs."""
+
+    code = "not_sold_in_pieces"
 
 
 class LineTwice(Invalid):
@@ -55,3 +67,19 @@ class BelowMinimum(Conflict):
     """The goods come to less than the store delivers for."""
 
     code = "below_minimum"
+
+
+class BirthDateMissing(Invalid):
+    """The cart holds something for adults, and nobody said how old they are; or the date cannot be."""
+
+    code = "birth_date_missing"
+
+
+class UnderAge(Forbidden):
+    code = "under_age"
+
+
+class AlcoholNotHere(Conflict):
+    """It may not be delivered to that address."""
+
+    code = "alcohol_not_here"

@@ -1,14 +1,16 @@
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date
 from decimal import Decimal
 
 from django.db.models import Count
 
-from apps.carts import models
-from apps.carts.errors import BelowMinimum, CartEmpty, CartStale
+from apps.carts import domain, models
+from apps.carts.errors import AlcoholNotHere, BelowMinimum, CartEmpty, CartStale
 from apps.carts.types import Cart, CartLine, CartSummary
 from apps.catalog import selectors as catalog
 from apps.catalog.types import Item
 from apps.common.money import Money
+from apps.common.remembered import Remembered
 from apps.inventory import selectors as inventory
 from apps.stores.types import Store
 
@@ -40,6 +42,21 @@ def cart_to_order(*, customer_id: int, store: Store, version: int) -> Cart:
     return found
 
 
+def check_age(cart: Cart, *, birth_date: date | None, today: date, state: str, postcode: str) -> None:
+    """Whether who was born on ``birth_date`` may have ``cart`` brought there. The date is kept nowhere.
+
+    No query for a cart without alcohol; else 1 where the state's rules were not asked for lately. Raises
+    ``AlcoholNotHere``, ``BirthDateMissing``, ``UnderAge``. Identification is checked at the door as well.
+    """
+    if not cart.minimum_age:
+        return
+    rules = [rule for rule in _alcohol_rules.one(state) or () if postcode.startswith(rule.postcode_prefix)]
+    nearest = max(rules, key=lambda rule: len(rule.postcode_prefix), default=None)
+    if nearest is not None and not nearest.is_allowed:
+        raise AlcoholNotHere("Alcohol may not be delivered to this address. Take it out to order the rest.")
+    domain.check_age(birth_date, today=today, least=cart.minimum_age)
+
+
 def carts(*, customer_id: int) -> tuple[CartSummary, ...]:
     """The customer's carts that hold something, last changed first. 1 query."""
     carts = (
@@ -59,6 +76,14 @@ def carts(*, customer_id: int) -> tuple[CartSummary, ...]:
     )
 
 
+def _alcohol_rules_of(states: Collection[str]) -> dict[str, list[models.AlcoholRule]]:
+    rows = list(models.AlcoholRule.objects.filter(state__in=states))
+    return {state: [row for row in rows if row.state == state] for state in states}
+
+
+_alcohol_rules = Remembered(_alcohol_rules_of)
+
+
 def _rows(customer_id: int, store_id: int) -> tuple[models.Cart | None, list[models.CartLine]]:
     of_cart = models.CartLine.objects.filter(customer_id=customer_id, cart__store_id=store_id)
     lines = list(of_cart.select_related("cart").order_by("id"))
@@ -69,9 +94,10 @@ def _rows(customer_id: int, store_id: int) -> tuple[models.Cart | None, list[mod
 
 def _cart(store_id: int, row: models.Cart | None, wanted: Sequence[models.CartLine]) -> Cart:
     item_ids = [line.item_id for line in wanted]
-    items = catalog.items_by_id(store_id=store_id, item_ids=item_ids) if wanted else {}
+    named = [line.replacement_item_id for line in wanted if line.replacement_item_id is not None]
+    items = catalog.items_by_id(store_id=store_id, item_ids=[*item_ids, *named]) if wanted else {}
     stock = inventory.available(store_id=store_id, item_ids=item_ids) if wanted else {}
-    lines = tuple(_line(line, items.get(line.item_id), stock) for line in wanted)
+    lines = tuple(_line(line, items, stock) for line in wanted)
     currency = lines[0].total.currency if lines else "USD"
     subtotal = Money.total((line.total for line in lines), currency)
     return Cart(
@@ -80,10 +106,12 @@ def _cart(store_id: int, row: models.Cart | None, wanted: Sequence[models.CartLi
         version=row.version if row else 0,
         lines=lines,
         subtotal=subtotal,
+        minimum_age=domain.DRINKING_AGE if any(line.item and line.item.alcoholic for line in lines) else 0,
     )
 
 
-def _line(line: models.CartLine, item: Item | None, stock: Mapping[int, Decimal]) -> CartLine:
+def _line(line: models.CartLine, items: Mapping[int, Item], stock: Mapping[int, Decimal]) -> CartLine:
+    item = items.get(line.item_id)
     if item is None:
         return CartLine(
             item_id=line.item_id,
@@ -95,10 +123,16 @@ def _line(line: models.CartLine, item: Item | None, stock: Mapping[int, Decimal]
             total=Money(0),
             note=line.note,
             replacement_policy=line.replacement_policy,
+            replacement_item_id=line.replacement_item_id,
+            replacement_name="",
+            pieces=line.pieces,
+            price_before=None,
             is_available=False,
             item=None,
         )
     none = Money(0, item.price.currency)
+    other = items.get(line.replacement_item_id or 0)
+    before = item.price if line.seen_price_cents is None else Money(line.seen_price_cents, item.price.currency)
     return CartLine(
         item_id=line.item_id,
         name=item.name,
@@ -109,6 +143,10 @@ def _line(line: models.CartLine, item: Item | None, stock: Mapping[int, Decimal]
         total=item.price.times(line.quantity) if item.in_assortment else none,
         note=line.note,
         replacement_policy=line.replacement_policy,
+        replacement_item_id=line.replacement_item_id,
+        replacement_name=other.name if other else "",
+        pieces=line.pieces,
+        price_before=before if before != item.price else None,
         is_available=item.in_assortment and stock.get(item.id, Decimal(0)) >= line.quantity,
         item=item,
     )

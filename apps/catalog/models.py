@@ -58,6 +58,9 @@ class Item(ShardedModel):
     rank = models.PositiveIntegerField(default=0)
     cost_unit = models.CharField(max_length=4, choices=[(unit, unit) for unit in ("each", "lb", "kg")])
     price_cents = models.BigIntegerField()
+    sale_price_cents = models.BigIntegerField(null=True, blank=True)
+    sale_starts_at = models.DateTimeField(null=True, blank=True)
+    sale_ends_at = models.DateTimeField(null=True, blank=True)
     par_weight = models.DecimalField(max_digits=6, decimal_places=3, null=True, blank=True)
     max_in_cart = models.PositiveSmallIntegerField()
     tax_category = models.CharField(max_length=20)
@@ -73,6 +76,17 @@ class Item(ShardedModel):
         constraints = [
             models.UniqueConstraint(fields=["store_id", "lookup_code"], name="catalog_item_once_per_store"),
             models.CheckConstraint(condition=models.Q(price_cents__gt=0), name="catalog_item_costs_something"),
+            models.CheckConstraint(
+                condition=models.Q(sale_price_cents__isnull=True)
+                | models.Q(sale_price_cents__gt=0, sale_price_cents__lt=models.F("price_cents")),
+                name="catalog_item_sale_is_cheaper",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(sale_starts_at__isnull=True)
+                | models.Q(sale_ends_at__isnull=True)
+                | models.Q(sale_starts_at__lt=models.F("sale_ends_at")),
+                name="catalog_item_sale_ends_after_it_starts",
+            ),
             models.CheckConstraint(condition=models.Q(deposit_cents__gte=0), name="catalog_item_deposit"),
             models.CheckConstraint(condition=models.Q(max_in_cart__gt=0), name="catalog_item_may_be_bought"),
             models.CheckConstraint(condition=models.Q(cost_unit__in=["each", "lb", "kg"]), name="catalog_item_unit"),

@@ -10,6 +10,7 @@ from apps.catalog.domain import cursors, sizes
 from apps.catalog.domain import handling as rules
 from apps.catalog.errors import ItemNotFound
 from apps.catalog.types import Department, Handling, Item, Page
+from apps.common import clock
 from apps.common.money import Money
 from apps.stores import selectors as stores
 
@@ -162,7 +163,11 @@ def _items(rows: Iterable[models.Item], currencies: Mapping[int, str]) -> list[I
 
 
 def _item(row: models.Item, currency: str) -> Item:
-    price = Money(row.price_cents, currency)
+    list_price = Money(row.price_cents, currency)
+    is_on_sale = row.sale_price_cents is not None and domain.is_between(
+        row.sale_starts_at, clock.now(), row.sale_ends_at
+    )
+    price = Money(row.sale_price_cents, currency) if is_on_sale and row.sale_price_cents else list_price
     return Item(
         id=row.pk,
         store_id=row.store_id,
@@ -178,6 +183,9 @@ def _item(row: models.Item, currency: str) -> Item:
         cost_unit=row.cost_unit,
         sold_by=domain.sold_by(row.cost_unit),
         price=price,
+        list_price=list_price,
+        sale_ends_at=row.sale_ends_at if is_on_sale else None,
+        unit_grams=sizes.unit_grams(cost_unit=row.cost_unit, size=row.size),
         par_weight=row.par_weight,
         max_in_cart=row.max_in_cart,
         tax_category=row.tax_category,

@@ -1,5 +1,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
 from apps.common.money import Money
@@ -29,6 +30,13 @@ class Item:
     sold_by: str
     """``count`` (whole numbers) or ``weight`` (up to three decimals)."""
     price: Money
+    """What it costs at the moment it was asked for: the sale price while there is a sale."""
+    list_price: Money
+    """What it costs without a sale."""
+    sale_ends_at: datetime | None
+    """When the price goes up again, if it is known to."""
+    unit_grams: int
+    """What one ``cost_unit`` weighs; 0 where the size does not say."""
     par_weight: Decimal | None
     """What one piece usually weighs, in ``cost_unit``, where that is known."""
     max_in_cart: int
@@ -83,6 +91,10 @@ class FeedItem:
     aisle: str = ""
     rank: int = 0
     cost_unit: str = "each"
+    sale_price_cents: int | None = None
+    sale_starts_at: datetime | None = None
+    sale_ends_at: datetime | None = None
+    """A sale without a start is on already, without an end it goes on."""
     par_weight: Decimal | None = None
     max_in_cart: int | None = None
     tax_category: str = "general"

@@ -1,7 +1,7 @@
 """Rows that everybody asks for and hardly anybody changes, remembered by each process for a moment.
 
-Stores, fees and tax rates live in the one global database: without this, every order and every page of every shard
-would ask it several times. What is remembered may be ``REFERENCE_SECONDS`` old; 0 switches the memory off.
+Stores, fees, tax rates and promotions live in the one global database: without this, every order and every page of
+every shard would ask it several times. What is remembered may be ``REFERENCE_SECONDS`` old; 0 switches the memory off.
 """
 
 import time

@@ -1,4 +1,5 @@
 from apps.common.errors import Conflict, Forbidden, Invalid, NotFound
+from apps.common.money import Money
 
 
 class OrderNotFound(NotFound):
@@ -13,6 +14,16 @@ class ItemsUnavailable(Conflict):
     """The cart holds items that the store no longer sells."""
 
     code = "items_unavailable"
+
+
+class PriceChanged(Conflict):
+    """It costs more by now than the customer was shown."""
+
+    code = "price_changed"
+
+    def __init__(self, *, total: Money, seen: Money) -> None:
+        self.total = total
+        super().__init__(f"Prices have changed: your order now comes to {total}, not {seen}. Nothing was ordered yet.")
 
 
 class IllegalTransition(Conflict):

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any, ClassVar
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from typing_extensions import override
 
 from apps.common import crypto
@@ -41,6 +41,8 @@ class Order(ShardedModel):
     pin_failures = models.PositiveSmallIntegerField(default=0)
     card_id = models.BigIntegerField()
     tip_cents = models.BigIntegerField()
+    minimum_age = models.PositiveSmallIntegerField(default=0, db_default=0)  # of who takes it, in years
+    surge_percent = models.DecimalField(max_digits=5, decimal_places=2, default=0, db_default=0)
     currency = models.CharField(max_length=3)
     fees = models.JSONField()  # as they were when the order was placed, so that the final price follows the estimate's
     authorise_cents = models.BigIntegerField()
@@ -67,8 +69,11 @@ class Order(ShardedModel):
             _one_of("status", Status, "orders_order_status"),
             models.CheckConstraint(condition=Q(tip_cents__gte=0), name="orders_order_tip_not_negative"),
             models.CheckConstraint(
+                condition=Q(surge_percent__gte=0, surge_percent__lte=30), name="orders_order_surge_is_capped"
+            ),
+            models.CheckConstraint(
                 condition=Q(captured_cents__isnull=True)
-                | Q(captured_cents__gte=0, captured_cents__lte=models.F("authorise_cents")),
+                | Q(captured_cents__gte=0, captured_cents__lte=F("authorise_cents")),
                 name="orders_order_captured_within_authorised",
             ),
             models.CheckConstraint(
@@ -135,12 +140,16 @@ class OrderLine(ShardedModel):
     rank = models.IntegerField(default=0)
     cost_unit = models.CharField(max_length=8)
     sold_by = models.CharField(max_length=8)
-    unit_price_cents = models.BigIntegerField()
+    unit_price_cents = models.BigIntegerField()  # what a unit costs; less than the next in a sale
+    list_price_cents = models.BigIntegerField(null=True)  # on the shelf; null: no sale
+    unit_grams = models.PositiveIntegerField(default=0, db_default=0)
     tax_category = models.CharField(max_length=40, blank=True)
     deposit_cents = models.BigIntegerField(default=0)
     quantity = models.DecimalField(max_digits=12, decimal_places=3)
     note = models.CharField(max_length=300, blank=True)
     replacement_policy = models.CharField(max_length=20)
+    replacement_item_id = models.BigIntegerField(null=True)
+    pieces = models.PositiveSmallIntegerField(null=True)  # asked for, of something weighed
     status = models.CharField(max_length=20, default=str(LineStatus.NOT_PICKED))
     found_quantity = models.DecimalField(max_digits=12, decimal_places=3, null=True)
 
@@ -151,6 +160,10 @@ class OrderLine(ShardedModel):
         constraints = [
             models.UniqueConstraint(fields=["customer_id", "order", "position"], name="orders_line_position_once"),
             models.CheckConstraint(condition=Q(quantity__gt=0), name="orders_line_quantity_positive"),
+            models.CheckConstraint(
+                condition=Q(list_price_cents__isnull=True) | Q(list_price_cents__gte=F("unit_price_cents")),
+                name="orders_line_sale_is_cheaper",
+            ),
             models.CheckConstraint(
                 condition=Q(found_quantity__isnull=True) | Q(found_quantity__gte=0),
                 name="orders_line_found_not_negative",
@@ -170,8 +183,12 @@ class OrderAdjustment(ShardedModel):
     order = ShardForeignKey(Order, on_delete=models.CASCADE, related_name="adjustments")
     customer_id = models.BigIntegerField()
     kind = models.CharField(max_length=20)
+    code = models.CharField(
+        max_length=40, blank=True, db_default=""
+    )  # the stage of the pricing that made it; see pricing.domain
     label = models.CharField(max_length=240)
     amount_cents = models.BigIntegerField()
+    base_cents = models.BigIntegerField(null=True)  # what it is a percentage of: taxes and the surge
     line = ShardForeignKey(OrderLine, on_delete=models.CASCADE, null=True, related_name="adjustments")
     phase = models.CharField(max_length=10)
     reason = models.CharField(max_length=200, blank=True)
@@ -185,6 +202,14 @@ class OrderAdjustment(ShardedModel):
             _one_of("phase", Phase, "orders_adjustment_phase_known"),
             models.CheckConstraint(
                 condition=~Q(phase="refund") | Q(amount_cents__lt=0), name="orders_refund_lines_below_zero"
+            ),
+            models.CheckConstraint(
+                condition=~Q(kind="discount") | Q(amount_cents__lte=0), name="orders_discount_lessens"
+            ),
+            models.CheckConstraint(  # 30 %, and half a cent for the rounding
+                condition=~Q(code="surge")
+                | Q(base_cents__isnull=False, amount_cents__gte=0, amount_cents__lte=F("base_cents") * 0.3 + 0.5),
+                name="orders_surge_is_capped",
             ),
         ]
 

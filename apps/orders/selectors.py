@@ -1,6 +1,7 @@
 """Questions about orders. An order's id names its shard, so none of these asks more than one database."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from django.db.models import Count, Q, Sum
@@ -8,6 +9,7 @@ from django.db.models import Count, Q, Sum
 import sharding
 from apps.carts.types import Cart
 from apps.common.api import ids
+from apps.common.geo import Point
 from apps.common.money import Money
 from apps.orders import domain, estimates, models
 from apps.orders.domain import Phase, Status
@@ -24,18 +26,32 @@ from apps.orders.types import (
     Refund,
 )
 from apps.pricing import selectors as pricing
+from apps.slots.types import Window
 from apps.stores.types import Store
 
 MAX_PAGE = 100
 
 
-def preview(*, cart: Cart, store: Store, window_fee: Money, tip: Money) -> Preview:
-    """What ``cart`` would cost in a window of that fee, priced as ``services.place`` prices it.
+def preview(
+    *,
+    customer_id: int,
+    cart: Cart,
+    store: Store,
+    window: Window | None,
+    point: Point | None,
+    tip: Money,
+    now: datetime,
+    promotion_code: str = "",
+) -> Preview:
+    """What ``cart`` would cost in that window at that address, priced as ``services.place`` prices it.
 
-    2 queries; none where the store's fees were asked for lately.
+    Without a window or an address their fees are left out. Raises ``TipInvalid`` and what the code's promotion refuses.
+    4 queries; none where the store's fees and promotions were asked for lately, and see ``pricing.discounts``.
     """
-    fees = pricing.fees_for(store=store, window_fee=window_fee)
-    quote = pricing.quote(lines=estimates.priced(cart), fees=fees, tip=tip)
+    fees = estimates.fees(store=store, window=window, point=point, now=now)
+    lines = estimates.priced(cart)
+    discounts = estimates.discounts(customer_id=customer_id, store=store, lines=lines, code=promotion_code, now=now)
+    quote = pricing.quote(lines=lines, fees=replace(fees, discounts=discounts), tip=tip)
     return Preview(charges=quote.charges, total=quote.total, hold=domain.amount_to_authorise(quote.total))
 
 
@@ -225,6 +241,8 @@ def _whole(row: models.Order) -> Order:
                 unit_price=money(line.unit_price_cents),
                 note=line.note,
                 replacement_policy=line.replacement_policy,
+                replacement_item_id=line.replacement_item_id,
+                pieces=line.pieces,
                 status=line.status,
             )
             for line in lines
@@ -232,6 +250,7 @@ def _whole(row: models.Order) -> Order:
         adjustments=tuple(
             Adjustment(
                 kind=adjustment.kind,
+                code=adjustment.code,
                 label=adjustment.label,
                 amount=money(adjustment.amount_cents),
                 line_id=adjustment.line_id,

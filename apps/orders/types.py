@@ -45,6 +45,10 @@ class OrderLine:
     unit_price: Money
     note: str
     replacement_policy: str
+    replacement_item_id: int | None
+    """The one to bring instead, where the policy is ``item``."""
+    pieces: int | None
+    """Asked for, of something weighed; ``quantity`` is what they usually weigh."""
     status: str
 
 
@@ -53,6 +57,8 @@ class Adjustment:
     """One money line of the receipt; an order's total is the sum of these and nothing else."""
 
     kind: str
+    code: str
+    """The stage of the pricing that made it, such as ``sale``, ``small_basket`` or a coupon's code."""
     label: str
     amount: Money
     line_id: int | None

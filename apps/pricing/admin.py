@@ -10,6 +10,23 @@ class FeeRuleAdmin(ModelAdmin):
     list_filter = ("is_active", "code")
 
 
+@admin.register(models.Surge)
+class SurgeAdmin(ModelAdmin):
+    list_display = ("zone_id", "percent", "ends_at", "reason")
+
+
+@admin.register(models.Promotion)
+class PromotionAdmin(ModelAdmin):
+    list_display = ("label", "code", "percent", "amount_cents", "minimum_cents", "starts_at", "ends_at", "is_active")
+    list_filter = ("is_active", "first_order_only")
+    search_fields = ("code", "label")
+    fieldsets = (
+        (None, {"fields": ("label", "code", ("percent", "amount_cents", "currency"), "is_active")}),
+        ("For whom", {"fields": ("minimum_cents", "per_customer_limit", "first_order_only", ("starts_at", "ends_at"))}),
+        ("For what", {"fields": (("store_id", "retailer_id"), "departments", "item_codes")}),
+    )
+
+
 @admin.register(models.TaxRate)
 class TaxRateAdmin(ModelAdmin):
     list_display = ("state", "postcode_prefix", "tax_category", "percent")

@@ -1,18 +1,25 @@
 """Fees and tax rates of an installation that has not set its own; whoever charges them has to check them."""
 
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
-SERVICE_FEE: Final = {
-    "code": "service",
-    "label": "Service fee",
-    "position": 1,
-    "flat_cents": 0,
-    "percent": Decimal(5),
-    "minimum_cents": 199,
-    "maximum_cents": 1_999,
-    "tax_category": "service",
-}
+FEES: Final[tuple[Mapping[str, Any], ...]] = (
+    {
+        "code": "service",
+        "label": "Service fee",
+        "position": 1,
+        "percent": Decimal(5),
+        "minimum_cents": 199,
+        "maximum_cents": 1_999,
+    },
+    {"code": "small_basket", "label": "Small basket", "position": 2, "flat_cents": 200, "goods_below_cents": 3_500},
+    {"code": "bag", "label": "Bags", "position": 3, "flat_cents": 10},
+    {"code": "priority", "label": "Priority", "position": 4, "flat_cents": 300, "priority_only": True},
+    {"code": "heavy", "label": "Heavy order", "position": 5, "flat_cents": 500, "grams_above": 22_680},
+    {"code": "distance", "label": "Long distance", "position": 6, "flat_cents": 299, "distance_above_m": 8_000},
+)
+"""22,680 g are 50 lb."""
 
 # Statewide sales tax in percent, local taxes not included (they go in by postcode prefix).
 # A second figure is the state's rate on groceries where it taxes them.

@@ -1,11 +1,14 @@
 """How the pages say what the system knows: steps, time lines, endings."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from apps.common.money import Money
 from apps.dispatch.types import Eta
-from apps.orders.types import OrderEvent
+from apps.orders.types import Adjustment, OrderEvent
+from apps.pricing.types import DISCOUNT, SALE, Charge
 from apps.slots.types import Window
 
 _STEPS = (
@@ -67,6 +70,26 @@ def event(entry: OrderEvent) -> str:
     if entry.from_status == entry.to_status:
         return _NOTES.get(entry.name, entry.name.replace("_", " ").capitalize())
     return _EVENTS.get(entry.to_status, entry.to_status)
+
+
+@dataclass(frozen=True, slots=True)
+class ShownCharge:
+    label: str
+    amount: Money
+
+
+def charges(entries: Iterable[Charge | Adjustment]) -> list[ShownCharge]:
+    """The lines of a bill; a promotion, which is kept by item, is one line of it."""
+    shown: list[ShownCharge] = []
+    before = None
+    for entry in entries:
+        promotion = (entry.code, entry.label) if entry.kind == DISCOUNT and entry.code != SALE else None
+        if promotion and promotion == before:
+            shown[-1] = ShownCharge(entry.label, shown[-1].amount + entry.amount)
+        else:
+            shown.append(ShownCharge(entry.label, entry.amount))
+        before = promotion
+    return shown
 
 
 def ending(status: str, code: str) -> str:

@@ -1,4 +1,5 @@
 import json
+from decimal import Decimal
 from types import SimpleNamespace
 
 import graphene
@@ -136,3 +137,42 @@ def test_one_line_that_cannot_be_refuses_all(ask, store):
     answer = ask(SET_LINES, input={"storeId": str(store.id), "lines": wanted})
     assert [error["extensions"]["code"] for error in answer["errors"]] == ["not_sold_here"]
     assert selectors.cart(customer_id=1, store_id=store.id).lines == ()
+
+
+WISHES = """
+mutation ($input: SetCartLinesInput!) {
+  setCartLines(input: $input) {
+    cart { minimumAge lines { quantity pieces replacementPolicy replacementItemId replacementName unitPriceText } }
+  }
+}
+"""
+
+
+def test_pieces_and_another_item_instead(ask, store):
+    bananas = make_item(store.id, name="Bananas", price_cents=59, cost_unit="lb", par_weight=Decimal("0.4"))
+    plantains = make_item(store.id, name="Plantains", price_cents=99, cost_unit="lb")
+    line = {"itemId": str(bananas.id), "quantity": "5", "inPieces": True}
+    wish = {"replacementPolicy": "item", "replacementItemId": str(plantains.id)}
+    told = {
+        "minimumAge": 0,
+        "lines": [
+            {
+                "quantity": "2.000",
+                "pieces": 5,
+                "replacementPolicy": "item",
+                "replacementItemId": str(plantains.id),
+                "replacementName": "Plantains",
+                "unitPriceText": "$0.59/lb",
+            }
+        ],
+    }
+    for lines in ([line | wish], [line]):  # what was said once is remembered
+        answer = ask(WISHES, input={"storeId": str(store.id), "lines": lines})
+        assert answer["data"]["setCartLines"]["cart"] == told
+
+
+def test_a_replacement_that_is_no_id_is_refused(ask, store):
+    item = make_item(store.id)
+    line = {"itemId": str(item.id), "quantity": "1", "replacementPolicy": "item", "replacementItemId": "x"}
+    (error,) = ask(WISHES, input={"storeId": str(store.id), "lines": [line]})["errors"]
+    assert error["extensions"]["code"] == "not_found"

@@ -12,10 +12,13 @@ from apps.carts.errors import (
     LineTwice,
     NoteTooLong,
     NotSoldHere,
+    NotSoldInPieces,
     QuantityNotWhole,
     QuantityOutOfRange,
+    ReplacementInvalid,
 )
 from apps.carts.types import CartLine, LineInput
+from apps.catalog import models as models_of_catalog
 from apps.common.money import Money
 from apps.stores.errors import StoreNotFound
 from tests.carts.factories import fill_cart
@@ -25,6 +28,7 @@ from tests.stores.factories import make_store
 pytestmark = pytest.mark.django_db(databases="__all__")
 
 ADA, BOB = 1, 5_001  # on different shards
+NOTHING_MORE = {"replacement_item_id": None, "replacement_name": "", "pieces": None, "price_before": None}
 
 
 @pytest.fixture
@@ -66,6 +70,7 @@ def test_a_cart_by_count_and_by_weight(store, customer_id):
             total=Money(698),
             note="the blue one",
             replacement_policy="refund",
+            **NOTHING_MORE,
             is_available=True,
             item=soap,
         ),
@@ -79,6 +84,7 @@ def test_a_cart_by_count_and_by_weight(store, customer_id):
             total=Money(74),
             note="",
             replacement_policy="best_match",
+            **NOTHING_MORE,
             is_available=True,
             item=bananas,
         ),
@@ -200,7 +206,7 @@ def test_setting_lines_takes_as_many_queries_however_many(store, django_assert_n
     for count in (2, 30):
         items = [(make_item(store.id), 1) for _ in range(count)]
         put_all(store, items)
-        with django_assert_num_queries(6, using=on_customers):  # 2: savepoint of the test's own transaction
+        with django_assert_num_queries(7, using=on_customers):  # 2: savepoint of the test's own transaction
             counts[count] = put_all(store, [(item, 2) for item, _ in items])
     assert counts == {2: 2, 30: 4}
 
@@ -291,3 +297,93 @@ def test_all_carts_of_a_customer_in_one_query(store, django_assert_num_queries):
     with django_assert_num_queries(1, using=sharding.alias_for("customer", ADA)):
         carts = selectors.carts(customer_id=ADA)
     assert [(cart.store_id, cart.line_count) for cart in carts] == [(other.id, 1), (store.id, 2)]
+
+
+def only_line(store, customer_id=ADA):
+    (line,) = selectors.cart(customer_id=customer_id, store_id=store.id).lines
+    return line
+
+
+def test_pieces_of_something_weighed_are_their_par_weight(store):
+    bananas = make_item(store.id, price_cents=59, cost_unit="lb", par_weight=Decimal("0.4"))
+    put(store, bananas, 6, in_pieces=True)
+    line = only_line(store)
+    assert (line.pieces, line.quantity, line.total) == (6, Decimal("2.4"), Money(142))
+    assert put(store, bananas, 6, in_pieces=True) == 1
+    put(store, bananas, "2.4")
+    assert (only_line(store).pieces, only_line(store).quantity) == (None, Decimal("2.4"))
+
+
+def test_pieces_are_whole_and_of_something_whose_weight_is_known(store):
+    ham = make_item(store.id, cost_unit="lb")
+    figs = make_item(store.id, cost_unit="lb", par_weight=Decimal("0.1"))
+    with pytest.raises(NotSoldInPieces):
+        put(store, ham, 2, in_pieces=True)
+    with pytest.raises(QuantityNotWhole):
+        put(store, figs, "1.5", in_pieces=True)
+    with pytest.raises(QuantityOutOfRange):
+        put(store, figs, 501, in_pieces=True)
+    assert lines(store) == {}
+
+
+@pytest.mark.parametrize("customer_id", [ADA, BOB])
+def test_what_is_wanted_instead_is_remembered(store, customer_id):
+    milk, oat, soap = make_item(store.id), make_item(store.id, name="Oat milk"), make_item(store.id)
+    put(store, milk, 1, customer_id, replacement_policy="item", replacement_item_id=oat.id)
+    line = only_line(store, customer_id)
+    assert (line.replacement_policy, line.replacement_item_id, line.replacement_name) == ("item", oat.id, "Oat milk")
+    put(store, milk, 0, customer_id)
+    put(store, milk, 2, customer_id)
+    line = only_line(store, customer_id)
+    assert (line.replacement_policy, line.replacement_item_id) == ("item", oat.id)
+    put(store, milk, 2, customer_id, replacement_policy="refund")
+    put(store, milk, 3, customer_id)
+    assert only_line(store, customer_id).replacement_policy == "refund"
+    somebody = BOB if customer_id == ADA else ADA
+    put(store, milk, 1, somebody)
+    assert only_line(store, somebody).replacement_policy == "best_match"
+    put(store, soap, 1, customer_id)
+    policies = {
+        one.item_id: one.replacement_policy for one in selectors.cart(customer_id=customer_id, store_id=store.id).lines
+    }
+    assert policies == {milk.id: "refund", soap.id: "best_match"}
+
+
+def test_a_choice_that_is_not_sold_any_more_becomes_the_best_match(store):
+    milk, oat = make_item(store.id), make_item(store.id)
+    put(store, milk, 1, replacement_policy="item", replacement_item_id=oat.id)
+    models_of_catalog.Item.objects.filter(pk=oat.id).update(in_assortment=False)
+    put(store, milk, 2)
+    assert (only_line(store).replacement_policy, only_line(store).replacement_item_id) == ("best_match", None)
+
+
+def test_a_replacement_is_another_item_of_the_store(store):
+    milk, elsewhere = make_item(store.id), make_item(make_store().id)
+    for wrong in (
+        {"replacement_policy": "item"},
+        {"replacement_policy": "item", "replacement_item_id": milk.id},
+        {"replacement_policy": "item", "replacement_item_id": elsewhere.id},
+        {"replacement_policy": "refund", "replacement_item_id": elsewhere.id},
+    ):
+        with pytest.raises(ReplacementInvalid):
+            put(store, milk, 1, **wrong)
+    assert lines(store) == {}
+    assert not models.ReplacementChoice.objects.filter(customer_id=ADA).exists()
+
+
+def test_a_price_that_changed_in_the_cart_is_told(store):
+    soap = make_item(store.id, price_cents=349)
+    put(store, soap, 1)
+    assert only_line(store).price_before is None
+    models_of_catalog.Item.objects.filter(pk=soap.id).update(price_cents=399)
+    assert (only_line(store).price_before, only_line(store).unit_price) == (Money(349), Money(399))
+    put(store, soap, 2)
+    assert only_line(store).price_before is None
+
+
+def test_the_most_of_an_item_in_a_cart(store):
+    soap = make_item(store.id, max_in_cart=3)
+    put(store, soap, 3)
+    with pytest.raises(QuantityOutOfRange):
+        put(store, soap, 4)
+    assert lines(store) == {soap.id: 3}

@@ -190,3 +190,19 @@ def test_what_is_no_cursor_is_refused(text: str) -> None:
 def test_a_cursor_that_the_database_could_not_read_is_refused(key) -> None:
     with pytest.raises(CursorInvalid):
         cursors.decode(cursors.encode(key))
+
+
+@pytest.mark.parametrize(
+    ("cost_unit", "size", "grams"),
+    [
+        ("lb", "", 454),
+        ("kg", "", 1000),
+        ("each", "8 oz", 227),
+        ("each", "6 pack, 12 fl oz", 2129),
+        ("each", "1 gal", 3785),
+        ("each", "12 ct", 0),
+        ("each", "", 0),
+    ],
+)
+def test_what_a_unit_weighs(cost_unit, size, grams):
+    assert sizes.unit_grams(cost_unit=cost_unit, size=size) == grams

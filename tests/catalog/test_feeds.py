@@ -9,7 +9,7 @@ import sharding
 from apps.catalog import models, selectors, services
 from apps.catalog.errors import ItemInvalid
 from apps.catalog.types import FeedItem, FeedReport, RowError
-from apps.common import tables
+from apps.common import clock, tables
 from apps.common.money import Money
 from apps.stores.errors import StoreNotFound
 from tests.stores.factories import make_store
@@ -232,3 +232,41 @@ def test_an_item_that_cannot_be_is_refused(wrong: dict[str, object]) -> None:
         services.put_item(store_id=store.id, item=FeedItem(**(values | wrong)), now=NOW)  # type: ignore[arg-type]
     assert by_code(store.id) == {}
     assert not models.Product.objects.exists()
+
+
+SALES = """\
+lookup_code,name,cost_price_per_unit,sale_price_per_unit,sale_starts_at,sale_ends_at
+100,Milk,3.49,2.79,2026-03-01T06:00-05:00,2026-03-08T06:00-05:00
+200,Tea,4.00,4.00,,
+300,Soap,2.00,1.00,2026-03-08T00:00Z,2026-03-08T00:00Z
+400,Salt,1.00,0.50,next week,
+"""
+
+
+def test_a_feed_brings_sales_and_the_next_one_ends_them(feed) -> None:
+    store = make_store()
+    report = take(store.id, feed(SALES))
+    assert [(error.line, error.column) for error in report.errors] == [
+        (3, "sale_price_per_unit"),
+        (4, "sale_ends_at"),
+        (5, "sale_starts_at"),
+    ]
+    (row,) = by_code(store.id).values()
+    with clock.shifted_to(NOW):
+        milk = selectors.item(store_id=store.id, item_id=row.pk)
+    assert (milk.price, milk.list_price) == (Money(279), Money(349))
+    assert milk.sale_ends_at == datetime(2026, 3, 8, 11, tzinfo=UTC)
+    with clock.shifted_to(milk.sale_ends_at):
+        over = selectors.item(store_id=store.id, item_id=row.pk)
+    assert (over.price, over.sale_ends_at) == (Money(349), None)
+    take(store.id, feed("lookup_code,name,cost_price_per_unit\n100,Milk,3.49\n"))
+    with clock.shifted_to(NOW):
+        assert selectors.item(store_id=store.id, item_id=row.pk).price == Money(349)
+
+
+def test_a_sale_that_is_none_is_refused(feed) -> None:
+    store = make_store()
+    milk = FeedItem(lookup_code="1", name="Milk", price_cents=349, sale_price_cents=349)
+    with pytest.raises(ItemInvalid):
+        services.put_item(store_id=store.id, item=milk, now=NOW)
+    assert not by_code(store.id)

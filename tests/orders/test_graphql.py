@@ -1,5 +1,6 @@
 import json
 from datetime import timedelta
+from decimal import Decimal
 
 import graphene
 import pytest
@@ -9,6 +10,7 @@ from apps.accounts.models import User
 from apps.common.api.graphql import LoadingGraphQLView
 from apps.orders import models
 from apps.orders.api.graphql import Mutation, Query
+from apps.pricing import services as pricing
 from tests.orders.factories import MORNING, make_customer, make_market, make_placed_order, make_ready
 
 pytestmark = pytest.mark.django_db(databases="__all__")
@@ -170,3 +172,34 @@ def test_an_order_is_moved_to_another_window_and_only_by_its_customer(ask):
             "isReschedulable": True,
             "events": [{"name": "placed"}, {"name": "brand_new"}, {"name": "rescheduled"}],
         }
+
+
+PREVIEW = """
+query ($storeId: ID!, $windowId: ID!, $addressId: ID!, $code: String) {
+  orderPreview(storeId: $storeId, windowId: $windowId, addressId: $addressId, tipCents: 300, promotionCode: $code) {
+    charges { kind code label amountCents } totalCents holdCents
+  }
+}
+"""
+
+
+def test_the_total_shown_is_what_is_agreed_to(ask):
+    pricing.add_promotion(code="SAVE", label="Spring", percent=Decimal(10), starts_at=MORNING)
+    ready = make_ready()
+    where = {key: wanted(ready)[key] for key in ("storeId", "windowId", "addressId")}
+    preview = ask(PREVIEW, ready.customer.id, **where, code="SAVE")["data"]["orderPreview"]
+    assert (preview["totalCents"], preview["holdCents"]) == (2509, 3000)
+    assert preview["charges"][3] == {"kind": "discount", "code": "SAVE", "label": "Spring", "amountCents": -15}
+    lower = wanted(ready, promotionCode="SAVE", expectedTotalCents=2508)
+    (error,) = ask(PLACE, ready.customer.id, input=lower)["errors"]
+    assert error["extensions"]["code"] == "price_changed"
+    assert not models.Order.objects.filter(customer_id=ready.customer.id).exists()
+    placed = ask(PLACE, ready.customer.id, input=lower | {"expectedTotalCents": preview["totalCents"]})
+    assert placed["data"]["placeOrder"]["status"] == "brand_new"
+
+
+def test_a_preview_is_for_ones_own_address(ask):
+    ready, somebody = make_ready(), make_customer()
+    where = {key: wanted(ready)[key] for key in ("storeId", "windowId")}
+    (error,) = ask(PREVIEW, ready.customer.id, **where, addressId=str(somebody.address_id), code="")["errors"]
+    assert error["extensions"]["code"] == "address_not_found"

@@ -51,8 +51,8 @@ def test_a_cart_becomes_an_order():
         ("item", 148, "estimate"),
         ("item", 698, "estimate"),
         ("item", 1099, "estimate"),
-        ("deposit", 60, "estimate"),
         ("fee", 399, "estimate"),
+        ("deposit", 60, "estimate"),
         ("tip", 300, "estimate"),
     ]
     assert (order.total, order.authorised, order.captured) == (Money(2704), Money(3500), None)

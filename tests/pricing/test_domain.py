@@ -1,3 +1,4 @@
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -7,12 +8,12 @@ from hypothesis import strategies as st
 from apps.common.money import Money
 from apps.pricing import domain
 from apps.pricing.errors import TipInvalid
-from apps.pricing.types import Charge, Fee, Fees, PricedLine
+from apps.pricing.types import Charge, Discount, Fee, Fees, PricedLine
 
 NO_FEES = Fees(currency="USD", fees=(), tax_percent={})
 
 
-def line(ref=1, *, quantity="1", cents=100, category="general", deposit=0, name="Thing"):
+def line(ref=1, *, quantity="1", cents=100, category="general", deposit=0, name="Thing", sale=None, grams=0):
     return PricedLine(
         line_ref=ref,
         name=name,
@@ -20,6 +21,8 @@ def line(ref=1, *, quantity="1", cents=100, category="general", deposit=0, name=
         unit_price=Money(cents),
         tax_category=category,
         deposit=Money(deposit),
+        sale_price=None if sale is None else Money(sale),
+        unit_grams=grams,
     )
 
 
@@ -39,15 +42,15 @@ def test_every_charge_of_a_mixed_basket():
     ]
     quote = domain.quote(lines=lines, fees=fees, tip=Money(500))
     assert quote.charges == (
-        Charge(kind="item", label="Bananas", amount=Money(138), line_ref=1),
-        Charge(kind="item", label="Cola", amount=Money(774), line_ref=2),
-        Charge(kind="item", label="Soap", amount=Money(333), line_ref=3),
-        Charge(kind="deposit", label="Deposit, Cola", amount=Money(60), line_ref=2),
-        Charge(kind="fee", label="Delivery", amount=Money(399)),
-        Charge(kind="fee", label="Service fee", amount=Money(199)),
-        Charge(kind="tax", label="Tax on delivery", amount=Money(32)),
-        Charge(kind="tax", label="Sales tax", amount=Money(89)),
-        Charge(kind="tip", label="Tip", amount=Money(500)),
+        Charge(kind="item", code="item", label="Bananas", amount=Money(138), line_ref=1),
+        Charge(kind="item", code="item", label="Cola", amount=Money(774), line_ref=2),
+        Charge(kind="item", code="item", label="Soap", amount=Money(333), line_ref=3),
+        Charge(kind="fee", code="delivery", label="Delivery", amount=Money(399)),
+        Charge(kind="fee", code="service", label="Service fee", amount=Money(199)),
+        Charge(kind="deposit", code="deposit", label="Deposit, Cola", amount=Money(60), line_ref=2),
+        Charge(kind="tax", code="delivery", label="Tax on delivery", amount=Money(32), base=Money(399)),
+        Charge(kind="tax", code="general", label="Sales tax", amount=Money(89), base=Money(1107)),
+        Charge(kind="tip", code="tip", label="Tip", amount=Money(500)),
     )
     assert quote.total == Money(2524)
     assert quote.of("item") == Money(1245)
@@ -83,7 +86,7 @@ def test_a_share_is_held_within_its_limits(goods, fee):
 def test_an_order_of_which_nothing_was_found_costs_its_tip():
     fees = Fees(currency="USD", fees=(Fee(code="d", label="D", flat=Money(399)),), tax_percent={"service": Decimal(8)})
     assert domain.quote(lines=[], fees=fees, tip=Money(300)).charges == (
-        Charge(kind="tip", label="Tip", amount=Money(300)),
+        Charge(kind="tip", code="tip", label="Tip", amount=Money(300)),
     )
 
 
@@ -91,6 +94,102 @@ def test_an_order_of_which_nothing_was_found_costs_its_tip():
 def test_a_tip_out_of_range_is_refused(cents):
     with pytest.raises(TipInvalid):
         domain.quote(lines=[line()], fees=NO_FEES, tip=Money(cents))
+
+
+def test_every_stage_of_the_pipeline_has_a_charge_of_its_own():
+    fees = Fees(
+        currency="USD",
+        fees=(
+            Fee(code="delivery", label="Delivery", flat=Money(400), tax_category="delivery"),
+            Fee(code="service", label="Service fee", flat=Money(0), percent=Decimal(5)),
+        ),
+        tax_percent={"general": Decimal(8), "service": Decimal(10), "surge": Decimal(10)},
+        surge_percent=Decimal(20),
+        discounts=(
+            Discount(
+                code="SAVE10",
+                label="Ten off",
+                amount=Money(0),
+                percent=Decimal(10),
+                line_refs=frozenset({1, 2}),
+                promotion_id=7,
+            ),
+        ),
+    )
+    lines = [line(1, name="Cola", quantity="3", cents=500, sale=400, deposit=10), line(2, name="Soap", cents=800)]
+    quote = domain.quote(lines=lines, fees=fees, tip=Money(300))
+    assert [(charge.kind, charge.code, charge.line_ref, charge.amount.cents) for charge in quote.charges] == [
+        ("item", "item", 1, 1500),
+        ("item", "item", 2, 800),
+        ("discount", "sale", 1, -300),
+        ("discount", "SAVE10", 1, -120),
+        ("discount", "SAVE10", 2, -80),
+        ("fee", "delivery", None, 400),
+        ("fee", "service", None, 90),
+        ("deposit", "deposit", 1, 30),
+        ("tax", "general", None, 144),
+        ("tax", "service", None, 9),
+        ("tax", "surge", None, 10),
+        ("tip", "tip", None, 300),
+        ("fee", "surge", None, 98),
+    ]
+    assert quote.total == Money(2881)
+
+
+def test_a_fee_with_a_reason_is_charged_only_for_it():
+    small = Fee(code="small", label="S", flat=Money(200), goods_below=Money(1000))
+    heavy = Fee(code="heavy", label="H", flat=Money(500), grams_above=1000)
+    fees = Fees(currency="USD", fees=(small, heavy), tax_percent={})
+
+    def codes(*lines):
+        quote = domain.quote(lines=lines, fees=fees, tip=Money(0))
+        return [charge.code for charge in quote.charges if charge.kind == "fee"]
+
+    assert codes(line(cents=999, grams=1000)) == ["small"]
+    assert codes(line(cents=1000, grams=1001)) == ["heavy"]
+    assert codes(line(cents=1200, sale=999)) == ["small"]  # what is paid for the goods counts
+    assert codes(line(1, quantity="2", cents=500, grams=400), line(2, cents=1, grams=201)) == ["heavy"]
+
+
+def test_a_fee_may_fall_away_at_the_final_bill_and_none_comes():
+    small = Fee(code="small", label="S", flat=Money(200), goods_below=Money(1000))
+    heavy = Fee(code="heavy", label="H", flat=Money(500), grams_above=1000)
+    ordered = [line(cents=600, grams=900, quantity="2")]
+    kept = domain.applying(lines=ordered, fees=Fees(currency="USD", fees=(small, heavy), tax_percent={}))
+    assert [fee.code for fee in kept.fees] == ["heavy"]
+    final = domain.quote(lines=[line(cents=600, grams=900)], fees=kept, tip=Money(0))
+    assert final.total == Money(600)  # neither heavy any more nor charged for being small now
+
+
+def test_promotions_follow_each_other_and_take_no_more_than_there_is():
+    def off(number, *, cents=0, percent=0, refs=(1, 2)):
+        return Discount(
+            code=f"P{number}",
+            label="P",
+            amount=Money(cents),
+            percent=Decimal(percent),
+            line_refs=frozenset(refs),
+            promotion_id=number,
+        )
+
+    fees = Fees(
+        currency="USD",
+        fees=(),
+        tax_percent={"general": Decimal(10)},
+        discounts=(off(1, percent=50), off(2, cents=400, refs=[1]), off(3, cents=999)),
+    )
+    quote = domain.quote(lines=[line(1, cents=1000), line(2, cents=301)], fees=fees, tip=Money(0))
+    given = [(charge.code, charge.line_ref, charge.amount.cents) for charge in quote.charges if charge.kind != "item"]
+    assert given == [("P1", 1, -500), ("P1", 2, -151), ("P2", 1, -400), ("P3", 1, -100), ("P3", 2, -150)]
+    assert quote.total == Money(0)
+
+
+@given(over=st.lists(st.integers(0, 10_000), max_size=20), data=st.data())
+def test_the_parts_of_a_discount_sum_to_it_and_none_exceeds_its_line(over, data):
+    amount = data.draw(st.integers(0, sum(over)))
+    parts = domain.spread(amount, over)
+    assert sum(parts) == amount
+    assert all(0 <= part <= weight for part, weight in zip(parts, over, strict=True))
 
 
 percents = st.decimals(min_value=0, max_value=100, places=4)
@@ -102,19 +201,22 @@ lines = st.builds(
     cents=cents,
     category=categories,
     deposit=st.integers(min_value=0, max_value=200),
+    grams=st.integers(0, 2_000),
 )
 fees_of = st.builds(
     lambda fees, taxes: Fees(currency="USD", fees=tuple(fees), tax_percent=taxes),
     st.lists(
         st.builds(
-            lambda flat, percent, category: Fee(
-                code="f", label="F", flat=Money(flat), percent=percent, tax_category=category
+            lambda code, flat, percent, category: Fee(
+                code=code, label="F", flat=Money(flat), percent=percent, tax_category=category
             ),
+            st.sampled_from("abc"),
             cents,
             percents,
             categories,
         ),
         max_size=3,
+        unique_by=lambda fee: fee.code,
     ),
     st.dictionaries(categories, percents),
 )
@@ -153,3 +255,64 @@ def test_finding_less_never_costs_more(lines, fees, data):
     ]  # fmt: skip
     estimate = domain.quote(lines=lines, fees=fees, tip=Money(0))
     assert domain.quote(lines=found, fees=fees, tip=Money(0)).total <= estimate.total
+
+
+@st.composite
+def whole_orders(draw):
+    """Lines with and without a sale, fees with and without a reason, promotions, and a surge."""
+    basket = []
+    for number in range(draw(st.integers(1, 8))):
+        full = draw(lines)
+        sale = draw(st.none() | st.integers(0, full.unit_price.cents))
+        basket.append(replace(full, line_ref=number, sale_price=None if sale is None else Money(sale)))
+    fees = draw(fees_of)
+    reasons = st.tuples(st.none() | cents.map(Money), st.none() | st.integers(0, 20_000))
+    discounts = st.builds(
+        lambda amount, percent, refs: Discount(
+            code="P", label="P", amount=Money(amount), percent=percent, line_refs=frozenset(refs), promotion_id=1
+        ),
+        st.integers(0, 5_000),
+        percents,
+        st.sets(st.integers(0, 8)),
+    )
+    return basket, replace(
+        fees,
+        fees=tuple(
+            replace(fee, goods_below=below, grams_above=above) for fee in fees.fees for below, above in [draw(reasons)]
+        ),
+        discounts=tuple(draw(st.lists(discounts, max_size=3))),
+        surge_percent=draw(st.decimals(0, 30, places=2)),
+    )
+
+
+@given(order=whole_orders(), tip=st.integers(0, domain.MAX_TIP_CENTS))
+def test_what_holds_for_every_order(order, tip):
+    basket, fees = order
+    quote = domain.quote(lines=basket, fees=fees, tip=Money(tip))
+    assert sum(charge.amount.cents for charge in quote.charges) == quote.total.cents >= tip
+    for one in basket:
+        mine = [charge.amount.cents for charge in quote.charges if charge.line_ref == one.line_ref]
+        goods = [c for c in quote.charges if c.line_ref == one.line_ref and c.kind in ("item", "discount")]
+        assert sum(charge.amount.cents for charge in goods) >= 0, mine
+    assert all((charge.amount.cents < 0) == (charge.kind == "discount") for charge in quote.charges if charge.amount)
+    charged = sum(c.amount.cents for c in quote.charges if c.kind == "fee" and c.code != "surge")
+    surge = sum(c.amount.cents for c in quote.charges if c.code == "surge")
+    assert 10 * surge <= 3 * charged + 5
+    for tax in (charge for charge in quote.charges if charge.kind == "tax"):
+        of_lines = {one.line_ref for one in basket if one.tax_category == tax.code}
+        taxed = sum(c.amount.cents for c in quote.charges if c.line_ref in of_lines and c.kind in ("item", "discount"))
+        taxed += sum(
+            c.amount.cents
+            for c in quote.charges
+            if c.kind == "fee" and tax.code in {fee.tax_category for fee in fees.fees if fee.code == c.code}
+        )
+        assert fees.tax_percent[tax.code] > 0
+        assert tax.base == Money(taxed)
+
+
+@given(order=whole_orders(), tip=st.integers(0, domain.MAX_TIP_CENTS))
+def test_with_everything_found_the_final_bill_is_the_estimate(order, tip):
+    basket, fees = order
+    estimate = domain.quote(lines=basket, fees=fees, tip=Money(tip))
+    kept = domain.applying(lines=basket, fees=fees)
+    assert domain.quote(lines=basket, fees=kept, tip=Money(tip)) == estimate

@@ -8,7 +8,7 @@ from django.test import Client
 from apps.carts import selectors, services
 from apps.catalog import services as catalog
 from apps.catalog.types import FeedItem
-from tests.orders.factories import BANANAS, MILK, MORNING, fill_cart, make_customer, make_market
+from tests.orders.factories import BANANAS, BEER, MILK, MORNING, fill_cart, make_customer, make_market
 from tests.orders.snapshots import changed, snapshot
 from tests.web.pages import Html, alert, signed_in
 
@@ -138,7 +138,7 @@ def test_note_and_replacement_survive_a_change_from_the_shelf(browser, customer,
     ("fields", "sentence"),
     [
         ({"note": "x" * 201}, "A note has at most 200 characters."),
-        ({"replacement_policy": "anything"}, "A replacement is either best_match or refund."),
+        ({"replacement_policy": "anything"}, "A replacement is best_match, item or refund."),
     ],
 )
 def test_wishes_that_cannot_be(browser, customer, market, fields, sentence):
@@ -197,3 +197,34 @@ def test_carts_are_not_shared(browser, customer, market):
     other = signed_in(make_customer().id)
     assert "Nothing in it yet" in other.get(f"/stores/{market.store_id}/cart/").content.decode()
     assert "Whole milk" in browser.get(f"/stores/{market.store_id}/cart/").content.decode()
+
+
+def test_pieces_stay_pieces_and_a_replacement_stays_when_the_line_is_changed(browser, customer, market):
+    bananas = FeedItem(lookup_code=BANANAS, name="Bananas", price_cents=59, cost_unit="lb", par_weight=Decimal("0.4"))
+    catalog.put_item(store_id=market.store_id, item=bananas, now=MORNING)
+    set_line(browser, market, BANANAS, "5", unit="piece")
+    services.set_line(
+        customer_id=customer.id,
+        store_id=market.store_id,
+        item_id=market.item_ids[MILK],
+        quantity=Decimal(1),
+        replacement_policy="item",
+        replacement_item_id=market.item_ids[BEER],
+    )
+    page = browser.get(f"/stores/{market.store_id}/cart/").content.decode()
+    assert "pieces, about 2 lb" in page
+    assert '<option value="item" selected>If out: Root beer, 6 bottles</option>' in page
+    set_line(browser, market, MILK, "2", note="", replacement_policy="item")
+    set_line(browser, market, BANANAS, "10", unit="piece", note="", replacement_policy="best_match")
+    assert lines_of(customer, market) == {
+        "Bananas": (Decimal(4), "", "best_match"),
+        "Whole milk": (Decimal(2), "", "item"),
+    }
+
+
+def test_a_price_that_changed_is_said_in_the_cart(browser, customer, market):
+    set_line(browser, market, MILK, "1")
+    milk = FeedItem(lookup_code=MILK, name="Whole milk", price_cents=399, department="Dairy")
+    catalog.put_item(store_id=market.store_id, item=milk, now=MORNING)
+    page = browser.get(f"/stores/{market.store_id}/cart/").content.decode()
+    assert "Was $3.49 when you put it in" in page

@@ -7,13 +7,17 @@ import pytest
 from apps.accounts import selectors as accounts
 from apps.accounts import services as account_services
 from apps.carts import services as carts
+from apps.catalog import services as catalog
+from apps.catalog.types import FeedItem
 from apps.common import clock, outbox
 from apps.common.money import Money
 from apps.orders import selectors as orders
 from apps.orders import services as order_services
 from apps.payments import selectors as payments
+from apps.pricing import services as pricing
 from tests.orders.factories import (
     ASKS,
+    BEER,
     DECLINES,
     MILK,
     MORNING,
@@ -55,7 +59,7 @@ def checkout(market):
 def form_of(page):
     """What a browser would send if nothing were touched."""
     text = page.content.decode()
-    hidden = dict(re.findall(r'type="hidden" name="(key|cart_version)" value="([^"]*)"', text))
+    hidden = dict(re.findall(r'type="hidden" name="(key|cart_version|total)" value="([^"]*)"', text))
     chosen = re.findall(r'type="radio" name="(\w+)" value="(\d+)" checked', text)
     return hidden | dict(chosen)
 
@@ -66,7 +70,7 @@ def orders_of(customer):
 
 def test_the_page_as_it_comes_makes_an_order(browser, customer, market):
     form = form_of(browser.get(checkout(market)))
-    assert set(form) == {"key", "cart_version", "address", "window", "tip", "card"}
+    assert set(form) == {"key", "cart_version", "total", "address", "window", "tip", "card"}
     response = browser.post(checkout(market), form)
     (order,) = orders_of(customer)
     assert (response.status_code, response["Location"]) == (302, f"/orders/{order.id}/")
@@ -340,3 +344,47 @@ class TestTheAccount:
         response = browser.get("/cards/add/")
         assert (response.status_code, response["Location"]) == (302, "/account/")
         assert "The payment provider does not answer." in browser.get("/account/").content.decode()
+
+
+def test_a_promotion_code_is_one_line_of_the_bill(browser, customer, market):
+    pricing.add_promotion(code="SAVE", label="Spring", percent=Decimal(10), starts_at=MORNING)
+    page = browser.get(checkout(market), {"promotion": "save"})
+    assert re.findall(r"<td>Spring</td><td class=\"num\">(.*?)</td>", page.content.decode()) == ["-$1.95"]
+    response = browser.post(checkout(market), form_of(page) | {"promotion": "save"})
+    (order,) = orders_of(customer)
+    assert response["Location"] == f"/orders/{order.id}/"
+    shown = browser.get(f"/orders/{order.id}/").content.decode()
+    assert re.findall(r"<td>Spring</td><td class=\"num\">(.*?)</td>", shown) == ["-$1.95"]
+
+
+def test_a_code_that_is_none_is_said_beside_it_and_the_price_is_without_it(browser, customer, market):
+    plain = form_of(browser.get(checkout(market)))["total"]
+    page = browser.get(checkout(market), {"promotion": "<b>"})
+    assert form_of(page)["total"] == plain
+    assert 'id="promotion-error" data-code="promotion_unknown"' in page.content.decode()
+    response = browser.post(checkout(market), form_of(page) | {"promotion": "<b>"})
+    assert (response.status_code, orders_of(customer)) == (404, ())
+
+
+def test_a_price_that_rose_while_the_page_was_open_is_shown_before_anything_is_ordered(browser, customer, market):
+    form = form_of(browser.get(checkout(market)))
+    pricing.set_fee(code="bag", label="Bags", flat_cents=10)
+    response = browser.post(checkout(market), form)
+    refused = alert(response)
+    assert refused is not None
+    assert (response.status_code, refused[0]) == (409, "price_changed")
+    assert orders_of(customer) == ()
+    assert browser.post(checkout(market), form_of(response)).status_code == 302
+
+
+def test_the_age_is_asked_for_with_alcohol_only(browser, customer, market):
+    assert 'name="birth_date"' not in browser.get(checkout(market)).content.decode()
+    lager = FeedItem(lookup_code=BEER, name="Lager", price_cents=1099, alcoholic=True, tax_category="alcohol")
+    catalog.put_item(store_id=market.store_id, item=lager, now=MORNING)
+    page = browser.get(checkout(market))
+    assert 'name="birth_date"' in page.content.decode()
+    response = browser.post(checkout(market), form_of(page) | {"birth_date": "2010-01-01"})
+    refused = alert(response)
+    assert refused is not None
+    assert (response.status_code, refused[0], orders_of(customer)) == (403, "under_age", ())
+    assert browser.post(checkout(market), form_of(page) | {"birth_date": "1990-01-01"}).status_code == 302

@@ -2,7 +2,7 @@ import graphene
 from graphene import relay
 
 from apps.carts import selectors, services
-from apps.carts.types import BEST_MATCH, LineInput
+from apps.carts.types import LineInput
 from apps.common.api import ids
 from apps.common.api.actor import customer_id
 from apps.common.api.graphql import on_db_thread
@@ -20,11 +20,22 @@ class CartLine(graphene.ObjectType):
     unit_price_cents = graphene.Int(required=True)
     total_cents = graphene.Int(required=True)
     note = graphene.String(required=True)
-    replacement_policy = graphene.String(required=True, description="best_match or refund")
+    replacement_policy = graphene.String(required=True, description="best_match, item or refund")
+    replacement_item_id = graphene.ID(description="For the policy item: which one.")
+    replacement_name = graphene.String(required=True)
+    pieces = graphene.Int(description="Asked for, of something weighed; quantity is what they usually weigh.")
+    price_before_cents = graphene.Int(description="Of a unit when the line was put in, where it was another.")
+    unit_price_text = graphene.String(required=True, description="Such as 26.9¢/oz; empty where the size does not say.")
     is_available = graphene.Boolean(required=True)
 
     def resolve_unit_price_cents(line, info):
         return line.unit_price.cents
+
+    def resolve_price_before_cents(line, info):
+        return line.price_before.cents if line.price_before else None
+
+    def resolve_unit_price_text(line, info):
+        return line.item.unit_price_text if line.item else ""
 
     def resolve_total_cents(line, info):
         return line.total.cents
@@ -36,9 +47,18 @@ class Cart(graphene.ObjectType):
     version = graphene.Int(required=True, description="Hand it to placeOrder: the order is of the cart you saw.")
     lines = graphene.List(graphene.NonNull(CartLine), required=True)
     subtotal_cents = graphene.Int(required=True)
+    minimum_age = graphene.Int(
+        required=True, description="In years; above 0, placeOrder wants the customer's birthDate."
+    )
 
     def resolve_subtotal_cents(cart, info):
         return cart.subtotal.cents
+
+
+def _parse_replacement(line):
+    """Wire ids are strings."""
+    if line.get("replacement_item_id") is not None:
+        line["replacement_item_id"] = ids.parse(line["replacement_item_id"])
 
 
 class SetCartLine(relay.ClientIDMutation):
@@ -47,7 +67,9 @@ class SetCartLine(relay.ClientIDMutation):
         item_id = graphene.ID(required=True)
         quantity = graphene.Decimal(required=True, description="Exactly this much; zero takes the item out.")
         note = graphene.String(default_value="")
-        replacement_policy = graphene.String(default_value=BEST_MATCH)
+        replacement_policy = graphene.String(description="Left out: what the customer chose last for the item.")
+        replacement_item_id = graphene.ID(description="For the policy item.")
+        in_pieces = graphene.Boolean(default_value=False, description="Of something weighed: so many pieces.")
         version = graphene.Int(description="Refuse with cart_stale if the cart is at another version.")
 
     cart = graphene.Field(Cart, required=True)
@@ -56,6 +78,7 @@ class SetCartLine(relay.ClientIDMutation):
     @on_db_thread
     def mutate_and_get_payload(cls, root, info, *, store_id, item_id, client_mutation_id=None, **line):
         customer, store = customer_id(info.context), ids.parse(store_id)
+        _parse_replacement(line)
         services.set_line(customer_id=customer, store_id=store, item_id=ids.parse(item_id), **line)
         return cls(cart=selectors.cart(customer_id=customer, store_id=store))
 
@@ -64,7 +87,9 @@ class CartLineInput(graphene.InputObjectType):
     item_id = graphene.ID(required=True)
     quantity = graphene.Decimal(required=True, description="Exactly this much; zero takes the item out.")
     note = graphene.String(default_value="")
-    replacement_policy = graphene.String(default_value=BEST_MATCH)
+    replacement_policy = graphene.String(description="Left out: what the customer chose last for the item.")
+    replacement_item_id = graphene.ID(description="For the policy item.")
+    in_pieces = graphene.Boolean(default_value=False, description="Of something weighed: so many pieces.")
 
 
 class SetCartLines(relay.ClientIDMutation):
@@ -82,6 +107,8 @@ class SetCartLines(relay.ClientIDMutation):
     @on_db_thread
     def mutate_and_get_payload(cls, root, info, *, store_id, lines, version=None, **_):
         customer, store = customer_id(info.context), ids.parse(store_id)
+        for line in lines:
+            _parse_replacement(line)
         wanted = [LineInput(**{**line, "item_id": ids.parse(line["item_id"])}) for line in lines]
         services.set_lines(customer_id=customer, store_id=store, lines=wanted, version=version)
         return cls(cart=selectors.cart(customer_id=customer, store_id=store))

@@ -17,7 +17,9 @@ class Item(graphene.ObjectType):
     aisle = graphene.String(required=True)
     cost_unit = graphene.String(required=True, description="each, lb or kg: what the price and quantities are of.")
     sold_by = graphene.String(required=True, description="count (whole numbers) or weight (up to three decimals).")
-    price_cents = graphene.Int(required=True)
+    price_cents = graphene.Int(required=True, description="Now; the sale price while there is a sale.")
+    list_price_cents = graphene.Int(required=True, description="Without a sale.")
+    sale_ends_at = graphene.DateTime(description="When the price goes up again, if that is known.")
     deposit_cents = graphene.Int(required=True)
     currency = graphene.String(required=True)
     unit_price_text = graphene.String(required=True)
@@ -28,6 +30,9 @@ class Item(graphene.ObjectType):
 
     def resolve_price_cents(item, info):
         return item.price.cents
+
+    def resolve_list_price_cents(item, info):
+        return item.list_price.cents
 
     def resolve_deposit_cents(item, info):
         return item.deposit.cents

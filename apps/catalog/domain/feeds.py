@@ -108,6 +108,9 @@ def _own(row: tables.Row) -> FeedItem | tuple[RowError, ...]:
         rank=cells.read("rank", numbers.whole, 0),
         cost_unit=cost_unit,
         price_cents=cells.read("cost_price_per_unit", numbers.price_cents, 0, required=True),
+        sale_price_cents=cells.read("sale_price_per_unit", numbers.price_cents, None),
+        sale_starts_at=cells.read("sale_starts_at", numbers.moment, None),
+        sale_ends_at=cells.read("sale_ends_at", numbers.moment, None),
         par_weight=cells.read("par_weight", _par_weight, None),
         max_in_cart=cells.read("max_in_cart", _limit, None),
         tax_category=cells.read("tax_category", _tax_category, "alcohol" if alcoholic else "general"),
@@ -119,6 +122,8 @@ def _own(row: tables.Row) -> FeedItem | tuple[RowError, ...]:
     )
     if item.balance_on_hand is not None and domain.sold_by(cost_unit) == domain.COUNT and item.balance_on_hand % 1:
         cells.refuse("balance_on_hand", "is not whole, though the item is sold by count")
+    for column, reason in domain.sale_faults(item):
+        cells.refuse(column, reason)
     return tuple(cells.errors) or item
 
 

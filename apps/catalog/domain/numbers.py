@@ -5,11 +5,13 @@ a price list means none of these. Every function raises ValueError with the reas
 """
 
 import re
+from datetime import UTC, datetime
 from decimal import Decimal
 
 _PRICE = re.compile(r"\$?([0-9]{1,7})(?:\.([0-9]{1,2}))?")
 _QUANTITY = re.compile(r"[0-9]{1,9}(\.[0-9]{1,3})?")
 _WHOLE = re.compile(r"[0-9]{1,6}")
+_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2})?(Z|[+-][0-9]{2}:[0-9]{2})")
 _TRUE = frozenset({"true", "yes", "y", "1"})
 _FALSE = frozenset({"false", "no", "n", "0"})
 
@@ -44,6 +46,14 @@ def whole(text: str) -> int:
     if not _WHOLE.fullmatch(stripped):
         raise ValueError("is not a whole number")
     return int(stripped)
+
+
+def moment(text: str) -> datetime:
+    """ISO 8601 with its offset from UTC, such as ``2026-03-02T06:00-05:00``."""
+    found = datetime.fromisoformat(text.strip(" ")) if _MOMENT.fullmatch(text.strip(" ")) else None
+    if found is None:
+        raise ValueError("is not a time such as 2026-03-02T06:00-05:00")
+    return found.astimezone(UTC)
 
 
 def flag(text: str) -> bool:

@@ -2,6 +2,7 @@
 
 import re
 from decimal import ROUND_HALF_UP, Decimal
+from typing import Final
 
 from apps.catalog.domain import WEIGHT_UNITS
 from apps.common.money import Money
@@ -25,6 +26,22 @@ _NAMES = {
     **dict.fromkeys(("qt", "quart"), "qt"),
     **dict.fromkeys(("ct", "count", "counts", "pack", "pk"), "ct"),
 }
+KILOGRAMS: Final = {
+    "kg": Decimal(1),
+    "lb": Decimal("0.45359237"),
+    "g": Decimal("0.001"),
+    "oz": Decimal("0.028349523125"),
+    # US customary measures of what is poured, as if it were water
+    "l": Decimal(1),
+    "ml": Decimal("0.001"),
+    "fl oz": Decimal("0.0295735295625"),
+    "pt": Decimal("0.473176473"),
+    "pint": Decimal("0.473176473"),
+    "qt": Decimal("0.946352946"),
+    "quart": Decimal("0.946352946"),
+    "gal": Decimal("3.785411784"),
+}
+"""Of one unit."""
 _PER_HUNDRED = frozenset({"g", "ml"})
 
 
@@ -56,6 +73,15 @@ def unit_price_text(*, price: Money, cost_unit: str, size: str) -> str:
     if each >= 100:
         return f"{Money(int(each.to_integral_value(ROUND_HALF_UP)), price.currency)}/{unit}"
     return f"{each.quantize(Decimal('0.1'), ROUND_HALF_UP)}¢/{unit}"
+
+
+def unit_grams(*, cost_unit: str, size: str) -> int:
+    """What one ``cost_unit`` weighs, without its packing; 0 where ``size`` does not say."""
+    found = (Decimal(1), cost_unit) if cost_unit in WEIGHT_UNITS else measured(size)
+    if found is None:
+        return 0
+    amount, unit = found
+    return int((amount * 1000 * KILOGRAMS.get(unit, Decimal(0))).to_integral_value(ROUND_HALF_UP))
 
 
 def measured(size: str) -> tuple[Decimal, str] | None:

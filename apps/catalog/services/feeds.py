@@ -97,6 +97,8 @@ def put_item(*, store_id: int, item: FeedItem, now: datetime) -> int:
     """
     if not (item.lookup_code and item.name and item.price_cents > 0 and item.deposit_cents >= 0):
         raise ItemInvalid("An item has a lookup code, a name and a price above zero.")
+    if any(domain.sale_faults(item)):
+        raise ItemInvalid("A sale price is below the price, and a sale ends after it starts.")
     if item.cost_unit not in domain.COST_UNITS or item.tax_category not in domain.TAX_CATEGORIES:
         raise ItemInvalid("An item is priced by each, lb or kg and has a tax category we know.")
     store = stores.store(store_id=store_id)

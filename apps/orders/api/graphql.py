@@ -1,6 +1,8 @@
 import graphene
 from graphene import relay
 
+from apps.accounts import selectors as accounts
+from apps.carts import selectors as carts
 from apps.common import clock
 from apps.common.api import ids
 from apps.common.api.actor import customer_id
@@ -8,6 +10,7 @@ from apps.common.api.graphql import on_db_thread
 from apps.common.errors import IdempotencyKeyMissing
 from apps.common.money import Money
 from apps.orders import selectors, services
+from apps.slots import selectors as slots
 from apps.stores import selectors as stores
 
 
@@ -31,6 +34,8 @@ class OrderLine(graphene.ObjectType):
     unit_price_cents = graphene.Int(required=True)
     note = graphene.String(required=True)
     replacement_policy = graphene.String(required=True)
+    replacement_item_id = graphene.ID(description="The one to bring instead, where the policy is item.")
+    pieces = graphene.Int(description="Asked for, of something weighed; quantity is what they usually weigh.")
     status = graphene.String(required=True)
 
     resolve_unit_price_cents = cents("unit_price")
@@ -41,6 +46,7 @@ class OrderAdjustment(graphene.ObjectType):
         description = "One line of the receipt. The total is the sum of one phase's lines."
 
     kind = graphene.String(required=True)
+    code = graphene.String(required=True, description="The stage of the pricing, such as sale, small_basket, surge.")
     label = graphene.String(required=True)
     amount_cents = graphene.Int(required=True)
     line_id = graphene.ID()
@@ -122,6 +128,27 @@ class Order(graphene.ObjectType):
     resolve_captured_cents = cents("captured")
 
 
+class Charge(graphene.ObjectType):
+    kind = graphene.String(required=True)
+    code = graphene.String(required=True, description="The stage of the pricing, such as sale, small_basket, surge.")
+    label = graphene.String(required=True)
+    amount_cents = graphene.Int(required=True)
+
+    resolve_amount_cents = cents("amount")
+
+
+class OrderPreview(graphene.ObjectType):
+    class Meta:
+        description = "What the cart would cost if it were ordered now; nothing is reserved by asking."
+
+    charges = graphene.List(graphene.NonNull(Charge), required=True)
+    total_cents = graphene.Int(required=True, description="Show it, and give it to placeOrder as expectedTotalCents.")
+    hold_cents = graphene.Int(required=True, description="What the card would be authorised for.")
+
+    resolve_total_cents = cents("total")
+    resolve_hold_cents = cents("hold")
+
+
 class PlaceOrder(relay.ClientIDMutation):
     class Input:
         store_id = graphene.ID(required=True)
@@ -130,6 +157,11 @@ class PlaceOrder(relay.ClientIDMutation):
         address_id = graphene.ID(required=True)
         card_id = graphene.ID(required=True)
         tip_cents = graphene.Int(default_value=0)
+        promotion_code = graphene.String(default_value="")
+        expected_total_cents = graphene.Int(
+            description="What the customer was shown: where it is more by now, price_changed, and nothing is ordered."
+        )
+        birth_date = graphene.Date(description="Of the customer, where the cart has a minimumAge. It is not kept.")
         idempotency_key = graphene.String(required=True)
 
     order_id = graphene.ID(required=True)
@@ -139,7 +171,7 @@ class PlaceOrder(relay.ClientIDMutation):
 
     @classmethod
     @on_db_thread
-    def mutate_and_get_payload(cls, root, info, *, tip_cents=0, **request):
+    def mutate_and_get_payload(cls, root, info, *, tip_cents=0, expected_total_cents=None, **request):
         customer = customer_id(info.context)
         if not request["idempotency_key"]:
             raise IdempotencyKeyMissing("Send an idempotency key of your own, such as a UUID.")
@@ -152,6 +184,9 @@ class PlaceOrder(relay.ClientIDMutation):
             address_id=ids.parse(request["address_id"]),
             card_id=ids.parse(request["card_id"]),
             tip=Money(tip_cents, store.currency),
+            promotion_code=request.get("promotion_code", ""),
+            seen_total=None if expected_total_cents is None else Money(expected_total_cents, store.currency),
+            birth_date=request.get("birth_date"),
             idempotency_key=request["idempotency_key"],
             now=clock.now(),
         )
@@ -201,6 +236,31 @@ class RescheduleOrder(relay.ClientIDMutation):
 class Query:
     orders = graphene.Field(OrderPage, required=True, after=graphene.String(), first=graphene.Int(default_value=20))
     order = graphene.Field(Order, required=True, id=graphene.ID(required=True))
+    order_preview = graphene.Field(
+        OrderPreview,
+        required=True,
+        store_id=graphene.ID(required=True),
+        window_id=graphene.ID(required=True),
+        address_id=graphene.ID(required=True),
+        tip_cents=graphene.Int(default_value=0),
+        promotion_code=graphene.String(default_value=""),
+    )
+
+    @on_db_thread
+    def resolve_order_preview(root, info, store_id, window_id, address_id, tip_cents=0, promotion_code=""):
+        customer = customer_id(info.context)
+        store = stores.store(store_id=ids.parse(store_id))
+        _, address = accounts.recipient(customer_id=customer, address_id=ids.parse(address_id))
+        return selectors.preview(
+            customer_id=customer,
+            cart=carts.cart(customer_id=customer, store_id=store.id),
+            store=store,
+            window=slots.window(store_id=store.id, window_id=ids.parse(window_id)),
+            point=address.point,
+            tip=Money(tip_cents, store.currency),
+            promotion_code=promotion_code,
+            now=clock.now(),
+        )
 
     @on_db_thread
     def resolve_orders(root, info, after=None, first=20):

@@ -1,18 +1,23 @@
 """What an order costs: estimated from the cart, final from what was found, both through one pricing."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from apps.carts.types import Cart
+from apps.common.geo import Point
 from apps.common.money import Money
 from apps.orders import estimates, models
 from apps.orders.domain import LineStatus, Phase
 from apps.pricing import selectors as pricing
-from apps.pricing.types import ITEM, Charge, Fee, Fees, PricedLine
+from apps.pricing.types import ITEM, Charge, Discount, Fee, Fees, PricedLine
 from apps.slots.types import Window
 from apps.stores.types import Store
+
+RESCHEDULED = "rescheduled"
+"""The code of what a charge differs by in another window."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,12 +26,35 @@ class Estimate:
     total: Money
     fees: dict[str, Any]
     """The fees and rates it was made with, for the order to keep."""
+    surge_percent: Decimal
+    discounts: tuple[Discount, ...]
 
 
-def estimate(store: Store, window: Window, cart: Cart, tip: Money) -> Estimate:
-    fees = pricing.fees_for(store=store, window_fee=window.fee)
-    quote = pricing.quote(lines=estimates.priced(cart), fees=fees, tip=tip)
-    return Estimate(charges=quote.charges, total=quote.total, fees=_kept(fees))
+def estimate(
+    *,
+    customer_id: int,
+    store: Store,
+    window: Window,
+    cart: Cart,
+    tip: Money,
+    point: Point,
+    promotion_code: str,
+    now: datetime,
+) -> Estimate:
+    """What ``cart`` costs brought to ``point`` in that window; raises ``TipInvalid`` and what a promotion refuses."""
+    fees = estimates.fees(store=store, window=window, point=point, now=now)
+    lines = estimates.priced(cart)
+    discounts = estimates.discounts(customer_id=customer_id, store=store, lines=lines, code=promotion_code, now=now)
+    fees = replace(fees, discounts=discounts)
+    quote = pricing.quote(lines=lines, fees=fees, tip=tip)
+    fees = pricing.applying(lines=lines, fees=fees)
+    return Estimate(
+        charges=quote.charges,
+        total=quote.total,
+        fees=_kept(fees),
+        surge_percent=fees.surge_percent,
+        discounts=discounts,
+    )
 
 
 def lines(order: models.Order, cart: Cart) -> list[models.OrderLine]:
@@ -44,11 +72,15 @@ def lines(order: models.Order, cart: Cart) -> list[models.OrderLine]:
             cost_unit=item.cost_unit,
             sold_by=item.sold_by,
             unit_price_cents=item.price.cents,
+            list_price_cents=item.list_price.cents if item.list_price != item.price else None,
+            unit_grams=item.unit_grams,
             tax_category=item.tax_category,
             deposit_cents=item.deposit.cents,
             quantity=line.quantity,
             note=line.note,
             replacement_policy=line.replacement_policy,
+            replacement_item_id=line.replacement_item_id,
+            pieces=line.pieces,
         )
         for position, line in enumerate(cart.lines, start=1)
         if (item := line.item) is not None
@@ -70,8 +102,10 @@ def adjustments(
             order=order,
             customer_id=order.customer_id,
             kind=charge.kind,
+            code=charge.code,
             label=charge.label,
             amount_cents=charge.amount.cents,
+            base_cents=None if charge.base is None else charge.base.cents,
             line=by_position.get(charge.line_ref or 0),
             phase=phase,
             reason=(reasons or {}).get(charge.line_ref or 0, ""),
@@ -89,9 +123,9 @@ def final(order: models.Order, picked: Sequence[models.OrderLine]) -> list[model
     found = [line for line in picked if line.status == LineStatus.FOUND]
     priced = [_priced(line, line.found_quantity or Decimal(0), order.currency) for line in found]
     tip = Money(order.tip_cents, order.currency)
-    charges = pricing.quote(lines=priced, fees=_fees(order.fees), tip=tip).charges if found else ()
+    charges = pricing.quote(lines=priced, fees=_fees(order, order.fees), tip=tip).charges if found else ()
     refunded = [
-        Charge(kind=ITEM, label=line.name, amount=Money(0, order.currency), line_ref=line.position)
+        Charge(kind=ITEM, code=ITEM, label=line.name, amount=Money(0, order.currency), line_ref=line.position)
         for line in picked
         if line.status != LineStatus.FOUND
     ]
@@ -109,14 +143,16 @@ def moved(
     }
     lines = [_priced(line, line.quantity, order.currency) for line in rows]
     tip = Money(order.tip_cents, order.currency)
-    before, after = (pricing.quote(lines=lines, fees=_fees(kept), tip=tip).charges for kept in (order.fees, fees))
+    before, after = (
+        pricing.quote(lines=lines, fees=_fees(order, kept), tip=tip).charges for kept in (order.fees, fees)
+    )
     cents: dict[tuple[str, str, int | None], int] = {}
     for sign, charges in ((-1, before), (1, after)):
         for charge in charges:
             key = (charge.kind, charge.label, charge.line_ref)
             cents[key] = cents.get(key, 0) + sign * charge.amount.cents
     return fees, tuple(
-        Charge(kind=kind, label=label, amount=Money(difference, order.currency), line_ref=line_ref)
+        Charge(kind=kind, code=RESCHEDULED, label=label, amount=Money(difference, order.currency), line_ref=line_ref)
         for (kind, label, line_ref), difference in cents.items()
         if difference
     )
@@ -127,7 +163,9 @@ def _priced(line: models.OrderLine, quantity: Decimal, currency: str) -> PricedL
         line_ref=line.position,
         name=line.name,
         quantity=quantity,
-        unit_price=Money(line.unit_price_cents, currency),
+        unit_price=Money(line.list_price_cents or line.unit_price_cents, currency),
+        sale_price=Money(line.unit_price_cents, currency),
+        unit_grams=line.unit_grams,
         tax_category=line.tax_category,
         deposit=Money(line.deposit_cents, currency),
     )
@@ -154,16 +192,34 @@ def _kept(fees: Fees) -> dict[str, Any]:
                 "minimum": None if fee.minimum is None else fee.minimum.cents,
                 "maximum": None if fee.maximum is None else fee.maximum.cents,
                 "tax_category": fee.tax_category,
+                "goods_below": None if fee.goods_below is None else fee.goods_below.cents,
+                "grams_above": fee.grams_above,
             }
             for fee in fees.fees
+        ],
+        "discounts": [
+            {
+                "code": discount.code,
+                "label": discount.label,
+                "amount": discount.amount.cents,
+                "percent": str(discount.percent),
+                "lines": sorted(discount.line_refs),
+                "promotion": str(discount.promotion_id),
+            }
+            for discount in fees.discounts
         ],
     }
 
 
-def _fees(kept: Mapping[str, Any]) -> Fees:
+def _fees(order: models.Order, kept: Mapping[str, Any]) -> Fees:
     currency = kept["currency"]
+
+    def money(cents: int | None) -> Money | None:
+        return None if cents is None else Money(cents, currency)
+
     return Fees(
         currency=currency,
+        surge_percent=order.surge_percent,
         tax_percent={category: Decimal(percent) for category, percent in kept["tax_percent"].items()},
         fees=tuple(
             Fee(
@@ -171,10 +227,23 @@ def _fees(kept: Mapping[str, Any]) -> Fees:
                 label=fee["label"],
                 flat=Money(fee["flat"], currency),
                 percent=Decimal(fee["percent"]),
-                minimum=None if fee["minimum"] is None else Money(fee["minimum"], currency),
-                maximum=None if fee["maximum"] is None else Money(fee["maximum"], currency),
+                minimum=money(fee["minimum"]),
+                maximum=money(fee["maximum"]),
                 tax_category=fee["tax_category"],
+                goods_below=money(fee.get("goods_below")),  # orders of before there were conditions have none
+                grams_above=fee.get("grams_above"),
             )
             for fee in kept["fees"]
+        ),
+        discounts=tuple(
+            Discount(
+                code=discount["code"],
+                label=discount["label"],
+                amount=Money(discount["amount"], currency),
+                percent=Decimal(discount["percent"]),
+                line_refs=frozenset(discount["lines"]),
+                promotion_id=int(discount["promotion"]),
+            )
+            for discount in kept.get("discounts", ())
         ),
     )

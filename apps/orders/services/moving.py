@@ -12,6 +12,7 @@ from apps.orders import domain, models, selectors
 from apps.orders.domain import Status
 from apps.orders.errors import IllegalTransition, OrderNotFound
 from apps.orders.events import OrderCanceled, OrderConfirmed, OrderDelivered, OrderRejected, OrderStatusChanged
+from apps.pricing import services as pricing
 from apps.pricing.types import TIP
 
 
@@ -80,6 +81,8 @@ def move(
                 currency=order.currency,
                 now=now,
             )
+        if to in domain.UNDONE and order.fees.get("discounts"):
+            pricing.give_back(customer_id=order.customer_id, order_id=order_id)
         note(order, before=before, actor=actor, now=now, data=data, also=_announcements(order, before, lines))
     return True
 

@@ -3,7 +3,9 @@
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 from django.db import IntegrityError
 
@@ -20,10 +22,11 @@ from apps.common.money import Money
 from apps.inventory.errors import OutOfStock
 from apps.orders import domain, models
 from apps.orders.domain import Phase, Status
-from apps.orders.errors import ItemsUnavailable
+from apps.orders.errors import ItemsUnavailable, PriceChanged
 from apps.orders.services import amounts, completing, moving
 from apps.orders.types import DropOff, Placed
 from apps.payments import selectors as payments
+from apps.pricing import services as pricing
 from apps.pricing.errors import TipInvalid
 from apps.slots import selectors as slots
 from apps.slots.errors import WindowClosed, WindowFull
@@ -44,13 +47,16 @@ class _Request:
     address_id: int
     card_id: int
     tip: Money
+    promotion_code: str
+    seen_total: Money | None
+    birth_date: date | None
     idempotency_key: str
 
     @property
     def fingerprint(self) -> str:
-        return fingerprint(
-            self.store_id, self.cart_version, self.window_id, self.address_id, self.card_id, self.tip.cents
-        )
+        """Of what the order is; ``seen_total`` and ``birth_date`` only guard it."""
+        wanted = [self.store_id, self.cart_version, self.window_id, self.address_id, self.card_id, self.tip.cents]
+        return fingerprint(*wanted, *([self.promotion_code] if self.promotion_code else []))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +68,7 @@ class _Checked:
     minutes: int
     cart: Cart
     drop_off: DropOff
+    estimate: amounts.Estimate
 
 
 def place(
@@ -75,6 +82,9 @@ def place(
     tip: Money,
     idempotency_key: str,
     now: datetime,
+    promotion_code: str = "",
+    seen_total: Money | None = None,
+    birth_date: date | None = None,
 ) -> Placed:
     """Order what is in the cart, reserve it, hold the window and authorise the card.
 
@@ -83,8 +93,10 @@ def place(
     (out of stock, window full, card declined), and then nothing stays reserved or authorised.
 
     Sent again with the same key it answers for the same order; without a key (an empty one) the
-    cart's version sees to it that one cart becomes one order. Items cost what they cost at this
-    moment, whatever an older page showed.
+    cart's version sees to it that one cart becomes one order.
+
+    The order costs what it costs at this moment. ``seen_total`` is what the customer was shown: where it has become
+    more, nothing is placed; where less, less is charged.
 
     Raises:
         IdempotencyConflict: the key was used for another request.
@@ -92,6 +104,10 @@ def place(
         StoreNotFound, StorePaused, OutOfArea, WindowNotFound, WindowClosed, WindowFull: not there, or
             not now.
         AddressNotFound, CardNotFound: not this customer's.
+        BirthDateMissing, UnderAge, AlcoholNotHere: there is alcohol in the cart; see ``carts.check_age``.
+        PriceChanged: it costs more than ``seen_total``.
+        PromotionUnknown and the other refusals of ``pricing.discounts``; PromotionUsed also for a last use that
+            another order has just taken.
         TipInvalid, IdempotencyKeyMissing: see ``pricing.quote`` and ``domain.checked_key``.
     """
     request = _Request(
@@ -102,6 +118,9 @@ def place(
         address_id=address_id,
         card_id=card_id,
         tip=tip,
+        promotion_code=promotion_code.strip().upper(),
+        seen_total=seen_total,
+        birth_date=birth_date,
         idempotency_key=domain.checked_key(idempotency_key),
     )
     try:
@@ -132,9 +151,11 @@ def return_to_cart(*, order_id: int) -> None:
                 customer_id=order.customer_id,
                 store_id=order.store_id,
                 item_id=line.item_id,
-                quantity=line.quantity,
+                quantity=line.quantity if line.pieces is None else Decimal(line.pieces),
+                in_pieces=line.pieces is not None,
                 note=line.note,
-                replacement_policy=line.replacement_policy,
+                # An item to replace it may be gone: the choice is remembered, and falls back to the best match then.
+                replacement_policy=None if line.replacement_item_id else line.replacement_policy,
             )
         except DomainError:  # the store stopped selling it in between
             continue
@@ -170,15 +191,36 @@ def _checked(request: _Request, now: datetime) -> _Checked:
     minutes = slots.minutes_needed(lines=len(cart.lines), units=units, store=store, door=address.point)
     if window.free_minutes < minutes:
         raise WindowFull("This delivery window has no time left for an order of this size and distance.")
+    today = now.astimezone(ZoneInfo(store.timezone)).date()
+    carts.check_age(cart, birth_date=request.birth_date, today=today, state=address.state, postcode=address.postcode)
     payments.card(customer_id=request.customer_id, card_id=request.card_id)
-    return _Checked(store=store, window=window, minutes=minutes, cart=cart, drop_off=_drop_off(name, address))
+    estimate = amounts.estimate(
+        customer_id=request.customer_id,
+        store=store,
+        window=window,
+        cart=cart,
+        tip=request.tip,
+        point=address.point,
+        promotion_code=request.promotion_code,
+        now=now,
+    )
+    if request.seen_total is not None and estimate.total > request.seen_total:
+        raise PriceChanged(total=estimate.total, seen=request.seen_total)
+    return _Checked(
+        store=store,
+        window=window,
+        minutes=minutes,
+        cart=cart,
+        drop_off=_drop_off(name, address),
+        estimate=estimate,
+    )
 
 
 @sharding.repeatable
 def _create(request: _Request, checked: _Checked, now: datetime) -> tuple[models.Order, Sequence[models.OrderLine]]:
     """Order, lines, estimate, history and event in one transaction, and the cart emptied in it."""
     customer_id = request.customer_id
-    estimate = amounts.estimate(checked.store, checked.window, checked.cart, request.tip)
+    estimate = checked.estimate
     with sharding.atomic(sharding.home("customer", customer_id)):
         if not cart_services.clear(customer_id=customer_id, store_id=request.store_id, version=request.cart_version):
             raise CartStale("Your cart was changed meanwhile; look at it again.")
@@ -198,11 +240,14 @@ def _create(request: _Request, checked: _Checked, now: datetime) -> tuple[models
             tip_cents=request.tip.cents,
             currency=request.tip.currency,
             fees=estimate.fees,
+            minimum_age=checked.cart.minimum_age,
+            surge_percent=estimate.surge_percent,
             authorise_cents=domain.amount_to_authorise(estimate.total).cents,
             placed_at=now,
             pay_by=domain.pay_by(now, checked.window.cutoff_at),
             due_at=now + domain.PATIENCE,
         )
+        pricing.redeem(customer_id=customer_id, order_id=order.pk, discounts=estimate.discounts, now=now)
         lines = models.OrderLine.objects.bulk_create(amounts.lines(order, checked.cart))
         models.OrderAdjustment.objects.bulk_create(
             amounts.adjustments(order, lines, estimate.charges, phase=Phase.ESTIMATE)

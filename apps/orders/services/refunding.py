@@ -22,7 +22,7 @@ from apps.payments import selectors as payment_selectors
 from apps.payments import services as payments
 from apps.payments.errors import RefundTooLarge
 from apps.payments.types import RefundStatus as PaymentRefundStatus
-from apps.pricing.types import DEPOSIT, ITEM, REFUND, TAX
+from apps.pricing.types import DEPOSIT, DISCOUNT, ITEM, REFUND, TAX
 
 GOODWILL = "goodwill"
 _REQUEST = "refund-"
@@ -156,7 +156,8 @@ def _parts(order: models.Order, lines: Sequence[RefundLine], amount: Money | Non
 def _of_line(order: models.Order, row: models.OrderLine, asked: RefundLine) -> _Part:
     paid = Counter[str]()
     for adjustment in order.adjustments.filter(phase=Phase.FINAL, line=row):
-        paid[adjustment.kind] += adjustment.amount_cents
+        kind = ITEM if adjustment.kind == DISCOUNT else adjustment.kind  # what a sale or a promotion took off
+        paid[kind] += adjustment.amount_cents
     percent = Decimal(order.fees["tax_percent"].get(row.tax_category, 0))
     tax = Money(paid[ITEM], order.currency).times(percent / 100).cents
     whole = paid[ITEM] + paid[DEPOSIT] + tax

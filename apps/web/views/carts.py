@@ -2,6 +2,7 @@
 
 import re
 from decimal import Decimal
+from typing import TypedDict
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -11,7 +12,7 @@ from django.template.loader import render_to_string
 from django.views.decorators.http import require_GET, require_POST
 
 from apps.carts import selectors, services
-from apps.carts.types import BEST_MATCH, Cart
+from apps.carts.types import ITEM, Cart
 from apps.catalog import selectors as catalog
 from apps.common.api import ids
 from apps.common.errors import DomainError, NotFound
@@ -38,7 +39,7 @@ def set_line(request: HttpRequest, store_id: int) -> HttpResponse:
     if customer is None:
         return _to_sign_in(request, store_id)
     item_id = _item_id(request)
-    note, replacement_policy = _wishes(request, customer=customer, store_id=store_id, item_id=item_id)
+    wishes = _wishes(request, customer=customer, store_id=store_id, item_id=item_id)
     refusal: DomainError | None = None
     try:
         services.set_line(
@@ -46,8 +47,8 @@ def set_line(request: HttpRequest, store_id: int) -> HttpResponse:
             store_id=store_id,
             item_id=item_id,
             quantity=_quantity(request.POST.get("quantity", "")),
-            note=note,
-            replacement_policy=replacement_policy,
+            in_pieces=request.POST.get("unit") == "piece",
+            **wishes,
         )
     except DomainError as error:
         refusal = error
@@ -92,16 +93,26 @@ def _item_id(request: HttpRequest) -> int:
         raise Http404 from missing
 
 
-def _wishes(request: HttpRequest, *, customer: int, store_id: int, item_id: int) -> tuple[str, str]:
-    """Note and replacement policy as posted. A shelf's form has neither: then they stay what they are in the cart."""
+class _Wishes(TypedDict):
+    note: str
+    replacement_policy: str | None
+    replacement_item_id: int | None
+
+
+def _wishes(request: HttpRequest, *, customer: int, store_id: int, item_id: int) -> _Wishes:
+    """Note and replacement as posted. A shelf's form has neither: then they stay what they are in the cart.
+
+    The form names no other item: the policy ``item`` keeps the one that the line has.
+    """
     note, policy = request.POST.get("note"), request.POST.get("replacement_policy")
-    if note is None or policy is None:
+    other_id = None
+    if note is None or policy in (None, ITEM):
         lines = selectors.cart(customer_id=customer, store_id=store_id).lines
-        kept = next(
-            ((line.note, line.replacement_policy) for line in lines if line.item_id == item_id), ("", BEST_MATCH)
-        )
-        note, policy = kept[0] if note is None else note, kept[1] if policy is None else policy
-    return note, policy
+        kept = next((line for line in lines if line.item_id == item_id), None)
+        note = (kept.note if kept else "") if note is None else note
+        policy = (kept.replacement_policy if kept else None) if policy is None else policy
+        other_id = kept.replacement_item_id if kept and policy == ITEM else None
+    return {"note": note, "replacement_policy": policy, "replacement_item_id": other_id}
 
 
 def _quantity(text: str) -> Decimal:

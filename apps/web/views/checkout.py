@@ -3,6 +3,8 @@
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
+from functools import partial
 from itertools import groupby
 from zoneinfo import ZoneInfo
 
@@ -79,6 +81,9 @@ def checkout(request: HttpRequest, store_id: int) -> HttpResponse:
             address_id=_chosen_id(request.POST.get("address", "")),
             card_id=_chosen_id(request.POST.get("card", "")),
             tip=Money(_int(request.POST.get("tip", ""), -1)),
+            promotion_code=_promotion_code(request.POST.get("promotion", "")),
+            seen_total=_seen_total(request.POST.get("total", ""), store),
+            birth_date=_date(request.POST.get("birth_date", "")),
             idempotency_key=key,
             now=clock.now(),
         )
@@ -108,8 +113,23 @@ def _page(request: HttpRequest, store: Store, *, error: DomainError | None = Non
         tip=_tip(given.get("tip", "")),
     )
     window = next((entry for entry in windows if entry.id == chosen.window), None)
-    fee = window.fee if window else Money(0, store.currency)
-    quote = orders_selectors.preview(cart=cart, store=store, window_fee=fee, tip=Money(chosen.tip, store.currency))
+    address = next((entry for entry in addresses if entry.id == chosen.address), None)
+    preview = partial(
+        orders_selectors.preview,
+        customer_id=customer,
+        cart=cart,
+        store=store,
+        window=window,
+        point=address.point if address else None,
+        tip=Money(chosen.tip, store.currency),
+        now=now,
+    )
+    code = _promotion_code(given.get("promotion", ""))
+    promotion_error = None
+    try:
+        quote = preview(promotion_code=code)
+    except DomainError as refusal:
+        quote, promotion_error = preview(), refusal
     return render(
         request,
         "web/checkout.html",
@@ -123,6 +143,10 @@ def _page(request: HttpRequest, store: Store, *, error: DomainError | None = Non
             "tips": TIPS,
             "chosen": chosen,
             "quote": quote,
+            "charges": wording.charges(quote.charges),
+            "birth_date": given.get("birth_date", ""),
+            "promotion": code,
+            "promotion_error": promotion_error,
             "key": key or secrets.token_urlsafe(16),
             "can_place": chosen.address and chosen.window and chosen.card,
             "error": error,
@@ -169,6 +193,23 @@ def _tip(text: str) -> int:
     """The chosen tip if it is one of those to choose from, in cents."""
     cents = _int(text, USUAL_TIP)
     return cents if cents in dict(TIPS) else USUAL_TIP
+
+
+def _date(text: str) -> date | None:
+    """What a date field sends; None for anything else, which is answered like no date."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def _promotion_code(text: str) -> str:
+    return text.strip().upper()[:30]
+
+
+def _seen_total(text: str, store: Store) -> Money | None:
+    """What the page showed; None where somebody sent none."""
+    return Money(_int(text, 0), store.currency) if text else None
 
 
 def _int(text: str, default: int) -> int:

@@ -160,7 +160,7 @@ def _context(order: Order) -> dict[str, object]:
             )
             for event in order.events
         ],
-        "charges": [adjustment for adjustment in order.adjustments if adjustment.phase == phase],
+        "charges": wording.charges(adjustment for adjustment in order.adjustments if adjustment.phase == phase),
         "is_final": is_final,
         "is_over": order.status in _OVER and (order.captured is not None or order.status != "delivered"),
         "pin": "" if order.status in _OVER else order.pin,
