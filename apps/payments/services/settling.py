@@ -37,9 +37,11 @@ def capture(*, customer_id: int, order_id: int, step: str, amount: Money, now: d
             raise PaymentConflict("Another amount was captured already.")
         return selectors.payment_of(row if row.status == Status.CAPTURED else resume_capture(row, now=now))
     begun = states.begin(row, Status.CAPTURING, now=now, capture_cents=amount.cents)
-    if begun is None:
-        raise NotCapturable("There is no authorisation to capture.")
-    return selectors.payment_of(_capture(begun, now=now))
+    if begun is not None:
+        return selectors.payment_of(_capture(begun, now=now))
+    if states.again(row).status in domain.TAKEN:  # somebody began the same a moment ago
+        return capture(customer_id=customer_id, order_id=order_id, step=step, amount=amount, now=now)
+    raise NotCapturable("There is no authorisation to capture.")
 
 
 def void(*, customer_id: int, order_id: int, now: datetime) -> None:
