@@ -143,8 +143,7 @@ def test_a_plan_goes_on_without_redis_and_waits_a_second_at_most(away, travel_ti
         resting._rests_until.clear()
         with away(settings):
             took, report = seconds_of(zone.plan)
-        assert (report.offers_lost, report.waiting_orders) == (0, 3)
-        assert zone.shown() == zone.orders  # alone, or two in a batch
+        assert (report.offers_lost, report.waiting_orders) == (0, 3)  # two may be in a batch
         assert zone.shown() == zone.orders
         waits.append(took - usual)
     print(f"{away.__name__}, {travel_times}: {min(waits):.2f} s more")
