@@ -15,8 +15,9 @@ ONE, OTHER = "breaker_one", "breaker_other"
 
 
 @pytest.fixture
-def clock(monkeypatch):
+def clock(monkeypatch, settings):
     """A list whose only item is the time; breakers of the project's databases are as they were afterwards."""
+    settings.SHARDING = {**settings.SHARDING, "DEADLINE_SECONDS": 2.0}
     now = [1000.0]
     monkeypatch.setattr(breakers, "clock", lambda: now[0])
     monkeypatch.setattr(breakers, "_breakers", {})
