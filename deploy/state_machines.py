@@ -10,7 +10,7 @@ from typing import Any
 from apps.fulfilment import domain as fulfilment
 from apps.orders import domain as orders
 from apps.payments import domain as payments
-from apps.payments.types import PaymentStatus
+from apps.payments.types import DisputeStatus, PaymentStatus, RefundStatus, TransferStatus
 
 PAGE = Path(__file__).parents[1] / "docs" / "state-machines.md"
 COMMAND = "./dev draw-states"
@@ -58,11 +58,40 @@ MACHINES = (
         title="Payment",
         says=(
             "Our view of one step of an order's payment. It follows the provider's and is never ahead of it; while an "
-            "answer is open it stands in a state of its own."
+            "answer is open it stands in a state of its own. For a window more than four days ahead it begins as "
+            "`checking`."
         ),
         where="apps.payments.domain.NEXT",
         table=payments.NEXT,
         initial=PaymentStatus.AUTHORISING,
+    ),
+    Machine(
+        title="Refund of an order",
+        says="What was decided to give back, on the customer's shard; it follows the payments' refunds.",
+        where="apps.orders.domain.REFUND_TRANSITIONS",
+        table=orders.REFUND_TRANSITIONS,
+        initial=orders.RefundStatus.REQUESTED,
+    ),
+    Machine(
+        title="Refund of a payment",
+        says="What the provider is asked to give back of one payment, under a key stored before it is asked.",
+        where="apps.payments.domain.REFUND_NEXT",
+        table=payments.REFUND_NEXT,
+        initial=RefundStatus.REQUESTED,
+    ),
+    Machine(
+        title="Transfer",
+        says="A store's or a shopper's money of a day, on its way to their account at the provider.",
+        where="apps.payments.domain.TRANSFER_NEXT",
+        table=payments.TRANSFER_NEXT,
+        initial=TransferStatus.REQUESTED,
+    ),
+    Machine(
+        title="Dispute",
+        says="A customer told their bank that they did not mean to pay; the bank decides, the provider tells us.",
+        where="apps.payments.domain.DISPUTE_NEXT",
+        table=payments.DISPUTE_NEXT,
+        initial=DisputeStatus.OPEN,
     ),
 )
 

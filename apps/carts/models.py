@@ -38,7 +38,7 @@ class CartLine(ShardedModel):
     note = models.CharField(max_length=200, blank=True)
     replacement_policy = models.CharField(max_length=20, default=BEST_MATCH)
     replacement_item_id = ShardRef("catalog.Item", null=True)
-    pieces = models.PositiveSmallIntegerField(null=True)  # asked for, of something weighed
+    pieces = models.SmallIntegerField(null=True)  # asked for, of something weighed
     seen_price_cents = models.BigIntegerField(
         null=True
     )  # of a unit, when the line was put in; null: of before we noted

@@ -20,7 +20,7 @@ class StoreOrder(ShardedModel):
     zone_id = models.BigIntegerField()
     window_starts_at = models.DateTimeField()
     window_ends_at = models.DateTimeField()
-    window_version = models.PositiveIntegerField(default=1)  # the order's how-manieth window this is
+    window_version = models.IntegerField(default=1, db_default=1)  # the order's how-manieth window this is
     drop_lat = models.FloatField()
     drop_lng = models.FloatField()
     line_count = models.PositiveIntegerField()

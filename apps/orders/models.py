@@ -34,14 +34,14 @@ class Order(ShardedModel):
     window_starts_at = models.DateTimeField()
     window_ends_at = models.DateTimeField()
     window_minutes = models.PositiveIntegerField()
-    window_version = models.PositiveIntegerField(default=1)  # the order's how-manieth window this is
+    window_version = models.IntegerField(default=1, db_default=1)  # the order's how-manieth window this is
     data_key = models.BinaryField(null=True)  # wrapped; thrown away, nobody can read the two columns below
     address_encrypted = models.BinaryField()
     pin_encrypted = models.BinaryField()
     pin_failures = models.PositiveSmallIntegerField(default=0)
     card_id = models.BigIntegerField()
     tip_cents = models.BigIntegerField()
-    minimum_age = models.PositiveSmallIntegerField(default=0, db_default=0)  # of who takes it, in years
+    minimum_age = models.SmallIntegerField(default=0, db_default=0)  # of who takes it, in years
     surge_percent = models.DecimalField(max_digits=5, decimal_places=2, default=0, db_default=0)
     currency = models.CharField(max_length=3)
     fees = models.JSONField()  # as they were when the order was placed, so that the final price follows the estimate's
@@ -142,14 +142,14 @@ class OrderLine(ShardedModel):
     sold_by = models.CharField(max_length=8)
     unit_price_cents = models.BigIntegerField()  # what a unit costs; less than the next in a sale
     list_price_cents = models.BigIntegerField(null=True)  # on the shelf; null: no sale
-    unit_grams = models.PositiveIntegerField(default=0, db_default=0)
+    unit_grams = models.IntegerField(default=0, db_default=0)
     tax_category = models.CharField(max_length=40, blank=True)
     deposit_cents = models.BigIntegerField(default=0)
     quantity = models.DecimalField(max_digits=12, decimal_places=3)
     note = models.CharField(max_length=300, blank=True)
     replacement_policy = models.CharField(max_length=20)
     replacement_item_id = models.BigIntegerField(null=True)
-    pieces = models.PositiveSmallIntegerField(null=True)  # asked for, of something weighed
+    pieces = models.SmallIntegerField(null=True)  # asked for, of something weighed
     status = models.CharField(max_length=20, default=str(LineStatus.NOT_PICKED))
     found_quantity = models.DecimalField(max_digits=12, decimal_places=3, null=True)
 

@@ -29,10 +29,10 @@ class FeeRule(models.Model):
     goods_below_cents = models.BigIntegerField(
         null=True, blank=True, help_text="Only for baskets of less than this; empty: for all."
     )
-    grams_above = models.PositiveIntegerField(
+    grams_above = models.IntegerField(
         null=True, blank=True, help_text="Only for goods heavier than this; empty: for all."
     )
-    distance_above_m = models.PositiveIntegerField(
+    distance_above_m = models.IntegerField(
         null=True,
         blank=True,
         help_text="Only for addresses farther from the store, in a straight line; empty: for all.",
@@ -57,7 +57,9 @@ class FeeRule(models.Model):
             models.CheckConstraint(
                 condition=(models.Q(minimum_cents__isnull=True) | models.Q(minimum_cents__gte=0))
                 & (models.Q(maximum_cents__isnull=True) | models.Q(maximum_cents__gte=0))
-                & (models.Q(goods_below_cents__isnull=True) | models.Q(goods_below_cents__gt=0)),
+                & (models.Q(goods_below_cents__isnull=True) | models.Q(goods_below_cents__gt=0))
+                & (models.Q(grams_above__isnull=True) | models.Q(grams_above__gte=0))
+                & (models.Q(distance_above_m__isnull=True) | models.Q(distance_above_m__gte=0)),
                 name="pricing_fee_amounts_not_negative",
             ),
             models.CheckConstraint(

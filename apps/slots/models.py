@@ -62,7 +62,7 @@ class WindowHold(ShardedModel):
     store_id = models.BigIntegerField()
     window = ShardForeignKey(DeliveryWindow, on_delete=models.PROTECT, related_name="holds")
     order_id = models.BigIntegerField()
-    version = models.PositiveIntegerField(default=1)
+    version = models.IntegerField(default=1, db_default=1)
     minutes = models.PositiveIntegerField()
     state = models.CharField(max_length=9, choices=[(state, state) for state in domain.HOLD_STATES])
     expires_at = models.DateTimeField()

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from apps.common import driving
 from apps.dispatch import services
 from apps.dispatch.domain import coming as domain
 from apps.dispatch.domain.coming import Coming
@@ -72,7 +73,7 @@ def test_who_is_long_at_work_or_goes_nowhere_known_is_not_reckoned_with():
 
 def test_nobody_is_said_to_be_free_at_once(monkeypatch):
     monkeypatch.setattr(domain.domain, "AT_DOOR_S", 0.0)
-    monkeypatch.setattr(domain.domain, "START_AND_PARK_S", 0.0)
+    monkeypatch.setattr(driving, "START_AND_PARK_S", 0.0)
     assert coming(in_hand("delivering", metres=10)).after == MINUTE
 
 

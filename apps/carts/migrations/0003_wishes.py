@@ -2,6 +2,7 @@
 
 import django.db.models.manager
 import sharding.fields
+from django.contrib.postgres.operations import AddConstraintNotValid
 from django.db import migrations, models
 
 
@@ -29,7 +30,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='cartline',
             name='pieces',
-            field=models.PositiveSmallIntegerField(null=True),
+            field=models.SmallIntegerField(null=True),
         ),
         migrations.AddField(
             model_name='cartline',
@@ -41,11 +42,11 @@ class Migration(migrations.Migration):
             name='seen_price_cents',
             field=models.BigIntegerField(null=True),
         ),
-        migrations.AddConstraint(
+        AddConstraintNotValid(
             model_name='cartline',
             constraint=models.CheckConstraint(condition=models.Q(('replacement_policy', 'item'), ('replacement_item_id__isnull', True), _connector='XOR'), name='carts_line_replacement_named'),
         ),
-        migrations.AddConstraint(
+        AddConstraintNotValid(
             model_name='cartline',
             constraint=models.CheckConstraint(condition=models.Q(('pieces__isnull', True), ('pieces__gt', 0), _connector='OR'), name='carts_line_pieces_positive'),
         ),

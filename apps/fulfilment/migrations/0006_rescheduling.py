@@ -13,6 +13,6 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='storeorder',
             name='window_version',
-            field=models.PositiveIntegerField(default=1),
+            field=models.IntegerField(db_default=1, default=1),
         ),
     ]

@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='orderline',
             name='pieces',
-            field=models.PositiveSmallIntegerField(null=True),
+            field=models.SmallIntegerField(null=True),
         ),
         migrations.AddField(
             model_name='orderline',

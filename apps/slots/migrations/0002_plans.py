@@ -2,6 +2,7 @@
 
 import django.db.models.deletion
 import django.db.models.expressions
+from django.contrib.postgres.operations import AddConstraintNotValid
 from django.db import migrations, models
 
 
@@ -49,7 +50,7 @@ class Migration(migrations.Migration):
             name='kind',
             field=models.CharField(choices=[('immediate', 'immediate'), ('scheduled', 'scheduled'), ('priority', 'priority')], max_length=9),
         ),
-        migrations.AddConstraint(
+        AddConstraintNotValid(
             model_name='deliverywindow',
             constraint=models.CheckConstraint(condition=models.Q(('kind__in', ('immediate', 'scheduled', 'priority'))), name='slots_window_kind'),
         ),

@@ -2,25 +2,29 @@
 
 from django.db import migrations, models
 
+from sharding.operations import AddUnique
+
 
 class Migration(migrations.Migration):
+
+    atomic = False  # writers go on meanwhile
 
     dependencies = [
         ('slots', '0003_withdrawn'),
     ]
 
     operations = [
-        migrations.RemoveConstraint(
-            model_name='windowhold',
-            name='slots_hold_once',
-        ),
         migrations.AddField(
             model_name='windowhold',
             name='version',
-            field=models.PositiveIntegerField(default=1),
+            field=models.IntegerField(db_default=1, default=1),
         ),
-        migrations.AddConstraint(
+        AddUnique(
             model_name='windowhold',
             constraint=models.UniqueConstraint(fields=('store_id', 'order_id', 'version'), name='slots_hold_once_per_version'),
+        ),
+        migrations.RemoveConstraint(
+            model_name='windowhold',
+            name='slots_hold_once',
         ),
     ]
