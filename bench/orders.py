@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -186,7 +186,8 @@ def _pin(pid: int, cores: set[int], *, children: bool = True) -> None:
     root = psutil.Process(pid)
     for process in [root, *(root.children(recursive=True) if children else [])]:
         for thread in process.threads():
-            os.sched_setaffinity(thread.id, cores)
+            with suppress(ProcessLookupError):  # it has ended since
+                os.sched_setaffinity(thread.id, cores)
 
 
 # The last of an item
