@@ -71,7 +71,7 @@ def write(*, count: int, now: datetime) -> int:
     city.open_past_windows(days=days + 1, now=now)
     customers = list(_neighbours(first, now=now))
     delivered = 0
-    with _everybody_online():
+    with _everybody_online(), outbox.nudges_together():  # workers live today, and would date the past so
         for day in range(days, 0, -1):
             wanted = min(ORDERS_A_DAY, count - delivered)
             delivered += _one_day(customers, wanted, rng, noon=now - timedelta(days=day))
