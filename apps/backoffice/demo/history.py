@@ -8,7 +8,7 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 import httpx
@@ -56,6 +56,10 @@ class _Neighbour:
     customer_id: int
     address_id: int
     card_id: int
+
+
+OF_AGE = date(1980, 5, 17)
+"""When everybody in the demo was born, as they say at a check-out with beer or wine in it."""
 
 
 def write(*, count: int, now: datetime) -> int:
@@ -157,6 +161,7 @@ def _order(customer: _Neighbour, rng: random.Random, *, now: datetime) -> int | 
             card_id=customer.card_id,
             tip=Money(rng.choice((0, 300, 500))),
             idempotency_key=f"history-{now:%Y%m%d}-{customer.customer_id}-{cart.version}",
+            birth_date=OF_AGE,
             now=now,
         )
     except (DomainError, IndexError):
