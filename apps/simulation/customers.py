@@ -28,6 +28,8 @@ _SHELF = """query($id: ID!, $department: String) { store(id: $id) { departments 
 _WINDOWS = "query($id: ID!) { store(id: $id) { windows(lines: 8) { id startsAt } } }"
 _LINE = "mutation($i: SetCartLineInput!) { setCartLine(input: $i) { cart { version subtotalCents } } }"
 _CART = "query($id: ID!) { cart(storeId: $id) { version subtotalCents lines { itemId isAvailable } } }"
+_BIRTH_DATE = "1980-05-17"
+"""Of everybody: some carts hold beer."""
 _PLACE = "mutation($i: PlaceOrderInput!) { placeOrder(input: $i) { orderId status } }"
 _ORDER = """query($id: ID!) { order(id: $id) { status pin capturedCents
   adjustments { phase amountCents } events { toStatus } } }"""
@@ -104,6 +106,7 @@ async def order_once(customer: Customer, tally: Tally) -> Placed | None:
                 "addressId": customer.address_id,
                 "cardId": customer.card_id,
                 "tipCents": rng.choice((0, 200, 400, 600)),
+                "birthDate": _BIRTH_DATE,
                 "idempotencyKey": secrets.token_urlsafe(16),
             },
         )
