@@ -1,29 +1,14 @@
 """What moved money, to be looked at. Nothing is changed here: money moves by services, booked with its change."""
 
 from django.contrib import admin
-from django.http import HttpRequest
 from django.utils.safestring import SafeString
-from typing_extensions import override
 
-from apps.accounts import selectors as accounts
-from apps.common.api.admin import ReadOnly, Scattered, asked_once, money, order_link
+from apps.accounts.api.operators import ForOperators
+from apps.common.api.admin import Scattered, money, order_link
 from apps.payments import models
 
 
-class _ForOperators(ReadOnly):
-    @override
-    def has_view_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        user_id = int(request.user.pk or 0)
-        if request.user.is_superuser or not user_id:
-            return bool(user_id)
-        return asked_once(request, "operator", lambda: accounts.has_role(user_id=user_id, role="operator"))
-
-    @override
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return self.has_view_permission(request)
-
-
-class _OfOrders(Scattered, _ForOperators):
+class _OfOrders(Scattered, ForOperators):
     @admin.display(description="Order")
     def of_order(self, row: models.Payment | models.Refund | models.Dispute) -> SafeString:
         return order_link(row.order_id)
@@ -72,7 +57,7 @@ class DisputeAdmin(_OfOrders):
 
 
 @admin.register(models.PayoutAccount)
-class PayoutAccountAdmin(_ForOperators):
+class PayoutAccountAdmin(ForOperators):
     list_display = ("when", "party_kind", "party_id", "status", "account_id", "paid_day")
     list_filter = ("status", "party_kind")
     search_fields = ("=party_id", "=account_id")
@@ -81,7 +66,7 @@ class PayoutAccountAdmin(_ForOperators):
 
 
 @admin.register(models.Transfer)
-class TransferAdmin(_ForOperators):
+class TransferAdmin(ForOperators):
     list_display = ("when", "account", "day", "amount", "taken_back", "status", "failure_code")
     list_filter = ("status", "day")
     list_select_related = ("account",)
@@ -99,7 +84,7 @@ class TransferAdmin(_ForOperators):
 
 
 @admin.register(models.StripeEvent)
-class StripeEventAdmin(_ForOperators):
+class StripeEventAdmin(ForOperators):
     list_display = ("id", "type", "received_at", "handled_at")
     list_filter = ("type",)
     search_fields = ("=id",)

@@ -7,8 +7,8 @@ from importlinter import Contract, ContractCheck, fields, output
 class PublicSurfaceContract(Contract):
     """Forbid ``apps.a.* -> apps.b.<private>``.
 
-    ``surface`` is open to every importer, ``edge_surface`` only to ``apps.a.api`` (GraphQL types
-    refer to each other), ``shared`` names an app that is public as a whole.
+    ``surface`` is open to every importer, ``edge_surface`` only to the ``edges`` of ``apps.a`` (GraphQL
+    types refer to each other, pages ask who may see them), ``shared`` names an app that is public as a whole.
     """
 
     type_name = "public_surface"
@@ -16,6 +16,7 @@ class PublicSurfaceContract(Contract):
     container = fields.StringField()
     shared = fields.StringField(required=False)
     surface = fields.ListField(subfield=fields.StringField())
+    edges = fields.ListField(subfield=fields.StringField(), required=False)
     edge_surface = fields.ListField(subfield=fields.StringField(), required=False)
 
     def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:
@@ -43,6 +44,6 @@ class PublicSurfaceContract(Contract):
         if not imported.startswith(f"{self.container}."):
             return False
         surface = list(self.surface)
-        if importer == f"{app}.api" or importer.startswith(f"{app}.api."):
+        if importer.removeprefix(f"{app}.").partition(".")[0] in (self.edges or []):
             surface += self.edge_surface or []
         return not any(inner == name or inner.startswith(f"{name}.") for name in surface)

@@ -9,7 +9,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
 from apps.accounts import selectors as accounts
-from apps.backoffice.views.shared import only_operators
+from apps.accounts.api.operators import only_operators
 from apps.common import clock
 from apps.common.api import ids
 from apps.common.errors import DomainError, NotFound

@@ -3,12 +3,12 @@
 from datetime import date, timedelta
 
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
 from apps.accounts import selectors as accounts
+from apps.accounts.api.operators import only_operators
 from apps.common import clock
 from apps.common.errors import DomainError
 from apps.shoppers import selectors, services
@@ -17,7 +17,7 @@ from apps.shoppers.errors import NotAShopper
 
 def find(request: HttpRequest) -> HttpResponse:
     """A field for the e-mail address or number; a known shopper's goes straight to the page."""
-    _only_operators(request)
+    only_operators(request)
     text = request.GET.get("who", "").strip()
     refusal = ""
     if text:
@@ -32,7 +32,7 @@ def find(request: HttpRequest) -> HttpResponse:
 
 def shopper(request: HttpRequest, shopper_id: int) -> HttpResponse:
     """Who the shopper is, and the certificates; a POST enters one. 2 queries and the viewer's."""
-    _only_operators(request)
+    only_operators(request)
     if not _is_shopper(shopper_id):
         context = {
             **admin.site.each_context(request),
@@ -75,7 +75,7 @@ def shopper(request: HttpRequest, shopper_id: int) -> HttpResponse:
 @require_POST
 def withdraw(request: HttpRequest, shopper_id: int, certification_id: int) -> HttpResponse:
     """The certificate counts no more; the shopper finishes what was accepted with it."""
-    _only_operators(request)
+    only_operators(request)
     if services.withdraw_certification(shopper_id=shopper_id, certification_id=certification_id, now=clock.now()):
         messages.success(request, "The certificate is withdrawn. To undo that, enter it again.")
     else:
@@ -96,9 +96,3 @@ def _is_shopper(shopper_id: int) -> bool:
     except NotAShopper:
         return False
     return True
-
-
-def _only_operators(request: HttpRequest) -> None:
-    """Staff of one store may enter the admin, but not decide who carries what."""
-    if not (request.user.is_superuser or accounts.has_role(user_id=int(request.user.pk or 0), role="operator")):
-        raise PermissionDenied

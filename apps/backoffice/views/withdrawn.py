@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from apps.backoffice.views.shared import only_operators
+from apps.accounts.api.operators import only_operators
 from apps.common import clock
 from apps.slots import selectors as slots
 from apps.stores import selectors as stores

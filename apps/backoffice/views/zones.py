@@ -7,11 +7,10 @@ from math import cos, radians
 from typing import Final
 
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from apps.accounts import selectors as accounts
+from apps.accounts.api.operators import only_operators
 from apps.common import clock
 from apps.common.geo import Point
 from apps.dispatch import selectors as dispatch
@@ -93,12 +92,6 @@ def zone(request: HttpRequest, zone_id: int) -> HttpResponse:
 
 def _minutes(text: str) -> int:
     return min(int(text), LOOKED_BACK) if text.isascii() and text.isdigit() else 0
-
-
-def only_operators(request: HttpRequest) -> None:
-    """Staff of one store may enter the admin, but not see where everybody lives."""
-    if not (request.user.is_superuser or accounts.has_role(user_id=int(request.user.pk or 0), role="operator")):
-        raise PermissionDenied
 
 
 def may_decide(request: HttpRequest) -> bool:

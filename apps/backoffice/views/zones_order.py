@@ -10,7 +10,8 @@ from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
-from apps.backoffice.views.zones import TITLES, may_decide, only_operators
+from apps.accounts.api.operators import only_operators
+from apps.backoffice.views.zones import TITLES, may_decide
 from apps.common import clock
 from apps.common.api import ids
 from apps.common.errors import Conflict, DomainError, Invalid

@@ -1,6 +1,5 @@
 """Pages of the admin about rows that are written elsewhere, and about rows that are spread over databases."""
 
-from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin
@@ -90,14 +89,6 @@ class Scattered(ReadOnly):
             return queryset, False
         is_id = term.isascii() and term.isdigit() and len(term) < 19
         return queryset.filter(order_id=int(term) if is_id else -1), False
-
-
-def asked_once(request: HttpRequest, name: str, ask: Callable[[], bool]) -> bool:
-    """``ask()``, once for each request: the admin asks every model's page for every page's side bar."""
-    answers: dict[str, bool] = request.__dict__.setdefault("_asked_once", {})
-    if name not in answers:
-        answers[name] = ask()
-    return answers[name]
 
 
 def money(cents: int | None, currency: str) -> str:

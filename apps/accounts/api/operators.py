@@ -1,0 +1,39 @@
+"""Who runs the marketplace, for pages: staff of one store may enter the admin, but see only their own store's."""
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest
+from typing_extensions import override
+
+from apps.accounts import selectors
+from apps.common.api.admin import ReadOnly
+
+_ANSWER = "_is_operator"
+
+
+def is_operator(request: HttpRequest) -> bool:
+    """A superuser, or who holds the role everywhere. 1 query a request: the side bar asks for every model's page."""
+    user_id = int(request.user.pk or 0)
+    if request.user.is_superuser or not user_id:
+        return bool(user_id)
+    if _ANSWER not in request.__dict__:
+        request.__dict__[_ANSWER] = selectors.has_role(user_id=user_id, role="operator")
+    found: bool = request.__dict__[_ANSWER]
+    return found
+
+
+def only_operators(request: HttpRequest) -> None:
+    """Raises ``PermissionDenied`` for anybody else."""
+    if not is_operator(request):
+        raise PermissionDenied
+
+
+class ForOperators(ReadOnly):
+    """Pages of the admin that operators may look at."""
+
+    @override
+    def has_view_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return is_operator(request)
+
+    @override
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return is_operator(request)
