@@ -10,6 +10,7 @@ EVERY_SECONDS = {
     "payments.sweep": 60,
     "payments.pay_out": 300,
     "orders.sweep_all": 10,
+    "orders.expire_replacements_all": 5,
     "orders.report_stuck": 600,
     "inventory.release_expired": 30,
     "slots.release_expired": 30,

@@ -9,6 +9,7 @@ from typing import Any
 
 from apps.fulfilment import domain as fulfilment
 from apps.orders import domain as orders
+from apps.orders.types import ReplacementStatus
 from apps.payments import domain as payments
 from apps.payments.types import DisputeStatus, PaymentStatus, RefundStatus, TransferStatus
 
@@ -36,8 +37,9 @@ MACHINES = (
         says=(
             "What the customer sees, on the customer's shard. Every step is one update guarded by status and sequence "
             "(`moving.py`), with a row of history and an event. *Earned* steps cannot be asked for by name: the "
-            "service that takes them makes sure of something first (a reservation and an authorisation, the final "
-            "price). Rescheduling changes an order that is `brand_new` and leaves it there."
+            "service that takes them makes sure of something first (a reservation and an authorisation, that nothing "
+            "but the customer's answers is missing, the final price). Rescheduling changes an order that is "
+            "`brand_new` and leaves it there."
         ),
         where="apps.orders.domain.TRANSITIONS",
         table=orders.TRANSITIONS,
@@ -53,6 +55,16 @@ MACHINES = (
         where="apps.fulfilment.domain.TRANSITIONS",
         table=fulfilment.TRANSITIONS,
         initial=fulfilment.Status.WAITING,
+    ),
+    Machine(
+        title="Replacement",
+        says=(
+            "A question to the customer about a line, on the customer's shard (`answers.py`): one open question a "
+            "line, one answer a question. The store's copy of it, the proposal, follows by the event of the answer."
+        ),
+        where="apps.orders.domain.REPLACEMENT_TRANSITIONS",
+        table=orders.REPLACEMENT_TRANSITIONS,
+        initial=ReplacementStatus.PROPOSED,
     ),
     Machine(
         title="Payment",

@@ -6,7 +6,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
-from apps.fulfilment.errors import FoundQuantityInvalid
+from apps.fulfilment.errors import FoundQuantityInvalid, ReplacementInvalid
 
 
 class Status(StrEnum):
@@ -30,6 +30,7 @@ TO_BE_PICKED = (Status.ASSIGNED, Status.PICKING)
 class LineStatus(StrEnum):
     NOT_PICKED = "not_picked"
     FOUND = "found"
+    REPLACED = "replaced"
     TO_REFUND = "to_refund"
 
 
@@ -52,6 +53,10 @@ STAGES: Final = (S.WAITING, S.ASSIGNED, S.PICKING, S.CHECKOUT, S.DELIVERING, S.D
 _RUNS: Final = re.compile(r"[0-9]+|[^0-9]+")
 
 WEIGHT_TOLERANCE: Final = Decimal("0.15")
+MOST_OF_OWN: Final = 20
+"""Pieces of something that the shopper found and the catalogue does not know."""
+MOST_CENTS: Final = 500_00
+"""What one of those may cost."""
 MAX_PHOTO_BYTES: Final = 5 * 1024 * 1024
 
 
@@ -78,6 +83,25 @@ def checked_found(found: Decimal, *, ordered: Decimal, sold_by: str) -> Decimal:
     if found != found.quantize(Decimal("0.001")):
         raise FoundQuantityInvalid("A weight has at most three decimals.")
     return found
+
+
+def checked_offered(quantity: Decimal, *, sold_by: str, most: int) -> Decimal:
+    """``quantity`` when so much of something may be proposed as a replacement; raises ``ReplacementInvalid``."""
+    if not quantity.is_finite() or not 0 < quantity <= most:
+        raise ReplacementInvalid(f"Propose more than 0 and at most {most}.")
+    if sold_by == "count" and quantity != quantity.to_integral_value():
+        raise ReplacementInvalid("This item is sold by the piece: send a whole number.")
+    if quantity != quantity.quantize(Decimal("0.001")):
+        raise ReplacementInvalid("A weight has at most three decimals.")
+    return quantity
+
+
+def checked_text(text: str, *, longest: int) -> str:
+    """``text`` without blanks around it; raises ``ReplacementInvalid`` where it is not one line of that length."""
+    text = text.strip()
+    if len(text) > longest or not text.isprintable():
+        raise ReplacementInvalid(f"Names and codes are one line of at most {longest} characters.")
+    return text
 
 
 def aisle_key(aisle: str, rank: int) -> tuple[list[tuple[int, str]], int]:

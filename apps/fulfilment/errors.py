@@ -31,6 +31,24 @@ class FoundQuantityInvalid(Invalid):
     code = "found_quantity_invalid"
 
 
+class ReplacementInvalid(Invalid):
+    """What is proposed is no quantity, name or price, or the line's own item."""
+
+    code = "replacement_invalid"
+
+
+class ReplacementNotWanted(Conflict):
+    """The customer wants their money back for this line, and nothing in its place."""
+
+    code = "replacement_not_wanted"
+
+
+class QuestionOpen(Conflict):
+    """The customer is being asked about this line."""
+
+    code = "question_open"
+
+
 class PinWrong(Conflict):
     code = "pin_wrong"
 

@@ -52,6 +52,28 @@ class LinePicked(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReplacementProposed(Event):
+    """A shopper proposes something else for a line; the customer is to be asked."""
+
+    name: ClassVar[str] = "fulfilment.replacement_proposed"
+    proposal_id: int
+    order_id: int
+    store_id: int
+    line_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplacementWithdrawn(Event):
+    """The shopper proposes it no longer; whether the customer was faster, the customer's shard decides."""
+
+    name: ClassVar[str] = "fulfilment.replacement_withdrawn"
+    proposal_id: int
+    order_id: int
+    store_id: int
+    line_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckedOut(Event):
     """Each line: ``line_id, item_id, status, found_quantity`` (a decimal string). They do not change any more."""
 

@@ -12,9 +12,17 @@ from apps.fulfilment.events import (
     OrderAssigned,
     OrderUnassigned,
     PickingStarted,
+    ReplacementProposed,
+    ReplacementWithdrawn,
 )
 from apps.fulfilment.types import NewLine
-from apps.orders.events import OrderCanceled, OrderConfirmed, OrderRescheduled
+from apps.orders.events import (
+    LineWishChanged,
+    OrderCanceled,
+    OrderConfirmed,
+    OrderRescheduled,
+    ReplacementAnswered,
+)
 
 
 @outbox.on(OrderConfirmed)
@@ -52,6 +60,31 @@ def take_from_the_store(event: OrderCanceled, message_id: str) -> None:
 @outbox.on(LinePicked)
 def report_line(event: LinePicked, message_id: str) -> None:
     services.report_line(store_order_id=event.store_order_id, line_id=event.line_id, now=clock.now())
+
+
+@outbox.on(ReplacementAnswered)
+def hear_answer(event: ReplacementAnswered, message_id: str) -> None:
+    services.hear_answer(proposal_id=event.proposal_id, now=clock.now())
+
+
+@outbox.on(LineWishChanged)
+def note_wish(event: LineWishChanged, message_id: str) -> None:
+    services.note_wish(
+        store_id=event.store_id,
+        order_id=event.order_id,
+        line_id=event.line_id,
+        policy=event.replacement_policy,
+        item_id=event.replacement_item_id,
+        version=event.wish_version,
+    )
+
+
+def report_proposal(event: ReplacementProposed | ReplacementWithdrawn, message_id: str) -> None:
+    services.report_proposal(proposal_id=event.proposal_id, now=clock.now())
+
+
+outbox.on(ReplacementProposed)(report_proposal)
+outbox.on(ReplacementWithdrawn)(report_proposal)
 
 
 def report(

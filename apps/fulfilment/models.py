@@ -7,6 +7,7 @@ from django.db.models import F, Q
 from typing_extensions import override
 
 from apps.fulfilment.domain import TO_BE_PICKED, LineStatus, Status
+from apps.orders.types import ReplacementStatus
 from sharding import ShardAutoField, ShardedModel, ShardForeignKey, ShardKey
 
 _WITH_A_SHOPPER = [Status.ASSIGNED, Status.PICKING, Status.CHECKOUT, Status.DELIVERING, Status.DELIVERED]
@@ -85,6 +86,66 @@ class StoreOrder(ShardedModel):
         return f"order {self.order_id} at store {self.store_id} ({self.status})"
 
 
+class Proposal(ShardedModel):
+    """What a shopper proposes instead of a line. The customer's shard decides about it; ``status`` follows that.
+
+    ``key`` is the request's; the same request again is the same proposal.
+    """
+
+    id = ShardAutoField(primary_key=True)
+    store_order = ShardForeignKey(StoreOrder, on_delete=models.CASCADE, related_name="proposals", db_index=False)
+    store_id = models.BigIntegerField()
+    order_id = models.BigIntegerField()
+    line_id = models.BigIntegerField()
+    key = models.CharField(max_length=80)
+    shopper_id = models.BigIntegerField()
+    status = models.CharField(max_length=13, default=str(ReplacementStatus.PROPOSED))
+    is_withdrawn = models.BooleanField(default=False)
+    """The shopper takes it back; it stays open until the customer's shard says that nobody had answered."""
+    item_id = models.BigIntegerField(null=True)
+    name = models.CharField(max_length=200)
+    code = models.CharField(max_length=64, blank=True)
+    cost_unit = models.CharField(max_length=8)
+    sold_by = models.CharField(max_length=8)
+    quantity = models.DecimalField(max_digits=12, decimal_places=3)
+    unit_price_cents = models.BigIntegerField()
+    list_price_cents = models.BigIntegerField()
+    unit_grams = models.IntegerField(default=0)
+    tax_category = models.CharField(max_length=40, blank=True)
+    deposit_cents = models.BigIntegerField(default=0)
+    proposed_at = models.DateTimeField()
+    answered_at = models.DateTimeField(null=True)
+
+    sharding: ClassVar = ShardKey("store", field="store_id")
+    decides_money_or_stock = True
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["store_id", "store_order", "key"], name="fulfilment_proposal_once"),
+            models.UniqueConstraint(
+                fields=["store_id", "line_id"], condition=Q(status="proposed"), name="fulfilment_proposal_one_open"
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=[str(status) for status in ReplacementStatus]),
+                name="fulfilment_proposal_status",
+            ),
+            models.CheckConstraint(
+                condition=Q(status="proposed", answered_at__isnull=True)
+                | ~Q(status="proposed") & Q(answered_at__isnull=False),
+                name="fulfilment_proposal_answered",
+            ),
+            models.CheckConstraint(
+                condition=Q(quantity__gt=0, unit_price_cents__gt=0, deposit_cents__gte=0),
+                name="fulfilment_proposal_of_something",
+            ),
+        ]
+        indexes = [models.Index(fields=["store_order"], name="fulfilment_proposal_of_order")]
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.quantity} {self.cost_unit} {self.name} instead of line {self.line_id}: {self.status}"
+
+
 class PickLine(ShardedModel):
     """``line_id`` is the order line's id on the customer's shard."""
 
@@ -103,6 +164,9 @@ class PickLine(ShardedModel):
     unit_price_cents = models.BigIntegerField()
     note = models.CharField(max_length=300, blank=True)
     replacement_policy = models.CharField(max_length=20)
+    replacement_item_id = models.BigIntegerField(null=True)
+    wish_version = models.IntegerField(default=0, db_default=0)  # of the customer's word on the two above
+    replaced_by = ShardForeignKey(Proposal, on_delete=models.RESTRICT, null=True, related_name="+", db_index=False)
     status = models.CharField(max_length=12, default=LineStatus.NOT_PICKED)
     found_quantity = models.DecimalField(max_digits=12, decimal_places=3, default=0)
     refund_reason = models.CharField(max_length=200, blank=True)
@@ -124,6 +188,11 @@ class PickLine(ShardedModel):
             models.CheckConstraint(
                 condition=Q(sold_by="weight") | Q(found_quantity__lte=F("quantity")),
                 name="fulfilment_line_no_more_than_ordered",
+            ),
+            models.CheckConstraint(
+                condition=Q(status="replaced", replaced_by__isnull=False)
+                | ~Q(status="replaced") & Q(replaced_by__isnull=True),
+                name="fulfilment_line_replaced_by_something",
             ),
         ]
         indexes = [models.Index(fields=["store_order"], name="fulfilment_line_of_order")]

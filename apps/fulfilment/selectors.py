@@ -4,36 +4,55 @@ from datetime import datetime, timedelta
 from django.db.models import Q
 
 import sharding
+from apps.catalog.types import Item
 from apps.common.geo import Point
 from apps.common.money import Money
 from apps.fulfilment import domain, models
 from apps.fulfilment.domain import Status
-from apps.fulfilment.errors import StoreOrderNotFound
-from apps.fulfilment.types import FinishedOrder, InHand, PickLine, Quiet, Standing, StoreOrder, WaitingOrder
+from apps.fulfilment.errors import LineNotFound, StoreOrderNotFound
+from apps.fulfilment.types import FinishedOrder, InHand, PickLine, Proposal, Quiet, Standing, StoreOrder, WaitingOrder
+from apps.inventory import selectors as inventory
 
 
 def store_order(*, store_order_id: int, shopper_id: int) -> StoreOrder:
-    """The shopper's order with its pick list; raises ``StoreOrderNotFound`` for anyone else's. 2 queries."""
+    """The shopper's order with its pick list; raises ``StoreOrderNotFound`` for anyone else's. 3 queries."""
     row = models.StoreOrder.objects.filter(pk=store_order_id, shopper_id=shopper_id).first()
     if row is None:
         raise StoreOrderNotFound("There is no such order among yours.")
     return _whole([row])[0]
 
 
+def suggestions(*, store_order_id: int, line_id: int, shopper_id: int) -> tuple[Item, ...]:
+    """What the shopper may propose instead of a line of theirs: the customer's own choice first. 7 to 9 queries.
+
+    Raises ``StoreOrderNotFound``, ``LineNotFound``.
+    """
+    row = models.StoreOrder.objects.filter(pk=store_order_id, shopper_id=shopper_id).first()
+    if row is None:
+        raise StoreOrderNotFound("There is no such order among yours.")
+    line = row.lines.filter(line_id=line_id).first()
+    if line is None:
+        raise LineNotFound("There is no such line on this order.")
+    found = inventory.alternatives(
+        store_id=row.store_id, item_id=line.item_id, quantity=line.quantity, chosen_id=line.replacement_item_id
+    )
+    return tuple(item for item in found if row.has_alcohol or not item.alcoholic)
+
+
 def store_orders(*, store_order_ids: Collection[int]) -> dict[int, StoreOrder]:
-    """Those of the orders that exist, by id; all of one store. 2 queries."""
+    """Those of the orders that exist, by id; all of one store. 3 queries."""
     rows = list(models.StoreOrder.objects.filter(pk__in=store_order_ids)) if store_order_ids else []
     return {order.id: order for order in _whole(rows)}
 
 
 def of_order(*, store_id: int, order_id: int) -> StoreOrder | None:
-    """How an order stands in its store; None when the store has not heard of it. 2 queries."""
+    """How an order stands in its store; None when the store has not heard of it. 3 queries."""
     row = models.StoreOrder.objects.filter(store_id=store_id, order_id=order_id).first()
     return _whole([row])[0] if row else None
 
 
 def open_orders(*, store_ids: Collection[int]) -> tuple[StoreOrder, ...]:
-    """What these stores still have to hand over, the earliest window first. 2 queries for each shard of theirs."""
+    """What these stores still have to hand over, the earliest window first. 1 query a shard and 2 a store of theirs."""
     by_store: dict[int, list[models.StoreOrder]] = {}
     for row in models.StoreOrder.objects.filter(store_id__in=store_ids, status__in=domain.OPEN):
         by_store.setdefault(row.store_id, []).append(row)
@@ -193,7 +212,10 @@ def finished(*, store_order_ids: Collection[int]) -> dict[int, FinishedOrder]:
 
 def _whole(rows: list[models.StoreOrder]) -> list[StoreOrder]:
     lines: dict[int, list[models.PickLine]] = {row.pk: [] for row in rows}
+    proposals: dict[int, models.Proposal] = {}
     if rows:
+        asked = models.Proposal.objects.filter(store_order_id__in=lines).order_by("pk")
+        proposals = {proposal.line_id: proposal for proposal in asked}
         picked = models.PickLine.objects.filter(store_order_id__in=lines)
         for line in sorted(picked, key=lambda line: (*domain.aisle_key(line.aisle, line.rank), line.pk)):
             lines[line.store_order_id].append(line)
@@ -219,13 +241,13 @@ def _whole(rows: list[models.StoreOrder]) -> list[StoreOrder]:
             picked_at=row.picked_at,
             delivery_started_at=row.delivery_started_at,
             delivered_at=row.delivered_at,
-            lines=tuple(_line(line, row.currency) for line in lines[row.pk]),
+            lines=tuple(_line(line, proposals.get(line.line_id), row.currency) for line in lines[row.pk]),
         )
         for row in rows
     ]
 
 
-def _line(row: models.PickLine, currency: str) -> PickLine:
+def _line(row: models.PickLine, proposal: models.Proposal | None, currency: str) -> PickLine:
     return PickLine(
         id=row.line_id,
         item_id=row.item_id,
@@ -239,6 +261,23 @@ def _line(row: models.PickLine, currency: str) -> PickLine:
         unit_price=Money(row.unit_price_cents, currency),
         note=row.note,
         replacement_policy=row.replacement_policy,
+        replacement_item_id=row.replacement_item_id,
         status=row.status,
         found_quantity=row.found_quantity,
+        proposal=None if proposal is None else _proposal(proposal, currency),
+    )
+
+
+def _proposal(row: models.Proposal, currency: str) -> Proposal:
+    return Proposal(
+        id=row.pk,
+        status=row.status,
+        is_withdrawn=row.is_withdrawn,
+        item_id=row.item_id,
+        name=row.name,
+        code=row.code,
+        quantity=row.quantity,
+        cost_unit=row.cost_unit,
+        sold_by=row.sold_by,
+        unit_price=Money(row.unit_price_cents, currency),
     )

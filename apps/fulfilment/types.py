@@ -8,6 +8,22 @@ from apps.common.money import Money
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """What was proposed instead of a line, and what the customer said to it. ``item_id`` is None for a find."""
+
+    id: int
+    status: str
+    is_withdrawn: bool
+    item_id: int | None
+    name: str
+    code: str
+    quantity: Decimal
+    cost_unit: str
+    sold_by: str
+    unit_price: Money
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PickLine:
     """One line of a pick list. ``id`` is the order line's, the same on every screen."""
 
@@ -23,8 +39,12 @@ class PickLine:
     unit_price: Money
     note: str
     replacement_policy: str
+    replacement_item_id: int | None
+    """What the customer wants instead, where the policy is ``item``."""
     status: str
     found_quantity: Decimal
+    proposal: Proposal | None
+    """The latest of the line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +175,7 @@ class NewLine:
     unit_price_cents: int
     note: str
     replacement_policy: str
+    replacement_item_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

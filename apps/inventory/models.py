@@ -69,6 +69,45 @@ class Reservation(ShardedModel):
         return f"order {self.order_id}: {self.quantity} of item {self.item_id}, {self.state}"
 
 
+class ReplacementHold(ShardedModel):
+    """What one order was promised of an item while it is being picked, instead of one that was out.
+
+    Beside ``Reservation``, which stays what the order was placed with. ``claim_id`` is the caller's number for it.
+    """
+
+    id = ShardAutoField(primary_key=True)
+    store_id = models.BigIntegerField()
+    order_id = models.BigIntegerField()
+    claim_id = models.BigIntegerField()
+    item_id = models.BigIntegerField()
+    quantity = models.DecimalField(max_digits=12, decimal_places=3)
+    state = models.CharField(max_length=9)
+
+    sharding: ClassVar = ShardKey("store", field="store_id")
+    decides_money_or_stock = True
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["store_id", "claim_id"], name="inventory_replacement_once"),
+            models.CheckConstraint(condition=models.Q(quantity__gt=0), name="inventory_replacement_of_something"),
+            models.CheckConstraint(
+                condition=models.Q(state__in=[domain.COMMITTED, domain.CONSUMED, domain.RELEASED]),
+                name="inventory_replacement_state",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["store_id", "order_id"],
+                condition=models.Q(state=domain.COMMITTED),
+                name="inventory_replacement_live",
+            ),
+        ]
+
+    @override
+    def __str__(self) -> str:
+        return f"order {self.order_id}: {self.quantity} of item {self.item_id} as a replacement, {self.state}"
+
+
 class StockMovement(ShardedModel):
     """One change of ``on_hand``, kept for ever: their sum is the stock. Rows are only ever added."""
 

@@ -1,6 +1,8 @@
 from collections.abc import Collection, Mapping
 from decimal import Decimal
 
+from apps.catalog import selectors as catalog
+from apps.catalog.types import Item
 from apps.inventory import models
 from apps.inventory.types import Level
 
@@ -12,6 +14,20 @@ def available(*, store_id: int, item_ids: Collection[int]) -> dict[int, Decimal]
     """
     found = levels(store_id=store_id, item_ids=item_ids)
     return {item_id: found[item_id].available if item_id in found else Decimal(0) for item_id in item_ids}
+
+
+_LOOKED_AT = 40
+
+
+def alternatives(
+    *, store_id: int, item_id: int, quantity: Decimal, chosen_id: int | None = None, limit: int = 6
+) -> tuple[Item, ...]:
+    """What is there of ``catalog.similar`` in that quantity, the customer's own choice first. 4 or 6 queries."""
+    similar = catalog.similar(store_id=store_id, item_id=item_id, limit=_LOOKED_AT)
+    chosen = catalog.items_by_id(store_id=store_id, item_ids=[chosen_id]).values() if chosen_id else ()
+    items = [item for item in chosen if item.in_assortment] + [item for item in similar if item.id != chosen_id]
+    there = available(store_id=store_id, item_ids=[item.id for item in items])
+    return tuple(item for item in items if there[item.id] >= quantity)[:limit]
 
 
 def levels(*, store_id: int, item_ids: Collection[int]) -> Mapping[int, Level]:

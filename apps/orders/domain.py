@@ -9,6 +9,7 @@ from typing import Final
 from apps.common.errors import IdempotencyKeyMissing
 from apps.common.money import Money
 from apps.orders.errors import FoundQuantityInvalid, LineStatusInvalid
+from apps.orders.types import ReplacementStatus
 
 
 class Status(StrEnum):
@@ -68,7 +69,7 @@ TRANSITIONS: Final[Mapping[Status, frozenset[Status]]] = {
     S.BRAND_NEW: frozenset({S.ACKNOWLEDGED, S.CANCELED}),
     S.ACKNOWLEDGED: frozenset({S.BRAND_NEW, S.PICKING, S.CANCELED}),
     S.PICKING: frozenset({S.BRAND_NEW, S.VERIFYING_REPLACEMENTS, S.CHECKOUT}),  # back: its shopper fell silent
-    S.VERIFYING_REPLACEMENTS: frozenset({S.CHECKOUT}),
+    S.VERIFYING_REPLACEMENTS: frozenset({S.BRAND_NEW, S.PICKING, S.CHECKOUT}),
     S.CHECKOUT: frozenset({S.BAGS_CHECK, S.DELIVERING}),  # a store need not scan its bags
     S.BAGS_CHECK: frozenset({S.STAGED, S.DELIVERING}),
     S.STAGED: frozenset({S.DELIVERING}),
@@ -87,6 +88,17 @@ REFUND_TRANSITIONS: Final[Mapping[RefundStatus, frozenset[RefundStatus]]] = {
     RefundStatus.FAILED: frozenset(),
 }
 
+R = ReplacementStatus
+
+REPLACEMENT_TRANSITIONS: Final[Mapping[ReplacementStatus, frozenset[ReplacementStatus]]] = {
+    R.PROPOSED: frozenset({R.APPROVED, R.AUTO_APPROVED, R.REJECTED, R.WITHDRAWN}),
+    R.APPROVED: frozenset(),
+    R.AUTO_APPROVED: frozenset(),
+    R.REJECTED: frozenset(),
+    R.WITHDRAWN: frozenset(),
+}
+"""Where a question to the customer may go. Every answer, by whomever, is looked up here."""
+
 EARNED: Final = frozenset(
     {
         (S.PENDING, S.BRAND_NEW),
@@ -94,11 +106,19 @@ EARNED: Final = frozenset(
         (S.PENDING, S.REJECTED),
         (S.PAYMENT_PENDING, S.BRAND_NEW),
         (S.PAYMENT_PENDING, S.REJECTED),
+        (S.PICKING, S.VERIFYING_REPLACEMENTS),
+        (S.VERIFYING_REPLACEMENTS, S.PICKING),
         (S.PICKING, S.CHECKOUT),
         (S.VERIFYING_REPLACEMENTS, S.CHECKOUT),
     }
 )
 """Steps nobody may ask for by name: something has to be true first, and the service that sees to it takes them."""
+
+BEING_PICKED: Final = frozenset({S.PICKING, S.VERIFYING_REPLACEMENTS})
+"""In these a line's outcome may still change, and only in these may a question about one be open."""
+
+WISHABLE: Final = BEING_PICKED | {S.BRAND_NEW, S.ACKNOWLEDGED}
+"""The customer may still say which item they want where one is out."""
 
 UNPLACED: Final = frozenset({S.PENDING, S.PAYMENT_PENDING})
 """The placement is still at work on these."""
@@ -145,8 +165,19 @@ PUBLIC_NAMES: Final[Mapping[Status, str]] = {
 RESCHEDULED: Final = "rescheduled"
 """What a change of the window is called in an order's history."""
 
-PUBLIC_NOTES: Final[Mapping[str, str]] = {RESCHEDULED: "fulfillment.rescheduled"}
+REPLACEMENT: Final = "replacement_"
+"""How entries of the history about replacements begin; ``types.ReplacementStatus`` follows."""
+
+PUBLIC_NOTES: Final[Mapping[str, str]] = {
+    RESCHEDULED: "fulfillment.rescheduled",
+    f"{REPLACEMENT}proposed": "fulfillment.order_item_replacement",
+}
 """Likewise, of entries in the history that change no status."""
+
+ANSWER_TIME: Final = timedelta(minutes=5)
+"""How long a customer has to answer a question about a replacement, before what they said when ordering counts."""
+
+NOTHING: Final = Decimal(0)
 
 MOVING: Final = timedelta(minutes=2)
 """How long the window an order moves to stays held while the order itself is changed."""
@@ -212,7 +243,7 @@ def checked_found(found: Decimal, *, status: str, ordered: Decimal, sold_by: str
     Raises ``LineStatusInvalid`` and ``FoundQuantityInvalid``.
     """
     if status == LineStatus.TO_REFUND:
-        return Decimal(0)
+        return NOTHING
     if status != LineStatus.FOUND:
         raise LineStatusInvalid(f"A picked line is found or to_refund, not {status}.")
     most = most_acceptable(ordered, sold_by)

@@ -78,6 +78,28 @@ class LinesOpen(Conflict):
     code = "lines_open"
 
 
+class ReplacementNotFound(NotFound):
+    code = "replacement_not_found"
+
+
+class AlreadyAnswered(Conflict):
+    """The question is no longer open, and its answer was another one."""
+
+    code = "replacement_answered"
+
+
+class ReplacementUnsuitable(Conflict):
+    """That item cannot be had instead: of another store, gone, or not for everybody."""
+
+    code = "replacement_unsuitable"
+
+
+class LineNotReplaceable(Conflict):
+    """The line has its outcome, or its order is past the point where one can change it."""
+
+    code = "line_not_replaceable"
+
+
 class NotRefundable(Conflict):
     """Nothing was paid for the order yet, or what is asked for is more than is left to give back."""
 

@@ -11,7 +11,7 @@ class OrderConfirmed(Event):
     """Paid for (authorised) and stocked: somebody may shop it. Told once in an order's life.
 
     Each line: ``line_id, item_id, name, department, aisle, rank, quantity, cost_unit, sold_by,
-    unit_price_cents, note, replacement_policy``; quantities are decimal strings, times ISO 8601.
+    unit_price_cents, note, replacement_policy, replacement_item_id``; quantities are decimal strings, times ISO 8601.
     """
 
     name: ClassVar[str] = "orders.confirmed"
@@ -49,6 +49,32 @@ class OrderLineRecorded(Event):
     line_status: str
     order_status: str
     sequence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplacementAnswered(Event):
+    """A question about a line is no longer open; ``proposal_id`` is the store's number of it. Told once."""
+
+    name: ClassVar[str] = "orders.replacement_answered"
+    order_id: int
+    customer_id: int
+    store_id: int
+    line_id: int
+    proposal_id: int
+    status: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineWishChanged(Event):
+    """The customer says anew what is wanted when a line is out; ``wish_version`` counts that within the line."""
+
+    name: ClassVar[str] = "orders.line_wish_changed"
+    order_id: int
+    store_id: int
+    line_id: int
+    replacement_policy: str
+    replacement_item_id: int | None
+    wish_version: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

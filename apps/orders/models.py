@@ -12,7 +12,8 @@ from typing_extensions import override
 from apps.common import crypto
 from apps.common.geo import Point
 from apps.orders.domain import TERMINAL, LineStatus, Phase, RefundReason, RefundStatus, Status
-from apps.orders.types import DropOff
+from apps.orders.replacements import MOST_PERCENT
+from apps.orders.types import DropOff, ReplacementStatus
 from sharding import ShardAutoField, ShardedModel, ShardForeignKey, ShardKey
 
 
@@ -150,8 +151,11 @@ class OrderLine(ShardedModel):
     replacement_policy = models.CharField(max_length=20)
     replacement_item_id = models.BigIntegerField(null=True)
     pieces = models.SmallIntegerField(null=True)  # asked for, of something weighed
+    wish_version = models.IntegerField(default=0, db_default=0)  # how often the two above were changed while picking
+    wished_cents = models.BigIntegerField(null=True)  # what that item was shown to cost when it was asked for then
     status = models.CharField(max_length=20, default=str(LineStatus.NOT_PICKED))
     found_quantity = models.DecimalField(max_digits=12, decimal_places=3, null=True)
+    replacement_id = models.BigIntegerField(null=True)  # the one delivered; no foreign key, as that points here
 
     sharding: ClassVar = ShardKey("customer", field="customer_id")
     decides_money_or_stock = True
@@ -169,11 +173,97 @@ class OrderLine(ShardedModel):
                 name="orders_line_found_not_negative",
             ),
             _one_of("status", LineStatus, "orders_line_status"),
+            models.CheckConstraint(
+                condition=Q(status="replaced", replacement_id__isnull=False)
+                | ~Q(status="replaced") & Q(replacement_id__isnull=True),
+                name="orders_line_replaced_by_something",
+            ),
         ]
 
     @override
     def __str__(self) -> str:
         return f"{self.quantity} {self.cost_unit} {self.name}"
+
+
+class Replacement(ShardedModel):
+    """A question to the customer: may this be brought instead of that line? One row from the asking to the answer.
+
+    Amounts in cents are price and deposit together: ``shown`` of what is proposed, ``ordered`` of the line.
+    """
+
+    id = ShardAutoField(primary_key=True)
+    order = ShardForeignKey(Order, on_delete=models.CASCADE, related_name="replacements")
+    customer_id = models.BigIntegerField()
+    line = ShardForeignKey(OrderLine, on_delete=models.CASCADE, related_name="replacements", db_index=False)
+    proposal_id = models.BigIntegerField()  # its number on the store's shard
+    status = models.CharField(max_length=13)
+    item_id = models.BigIntegerField(null=True)  # null: found by the shopper, in nobody's catalogue
+    name = models.CharField(max_length=200)
+    code = models.CharField(max_length=64, blank=True)
+    cost_unit = models.CharField(max_length=8)
+    sold_by = models.CharField(max_length=8)
+    quantity = models.DecimalField(max_digits=12, decimal_places=3)
+    unit_price_cents = models.BigIntegerField()
+    list_price_cents = models.BigIntegerField()
+    unit_grams = models.IntegerField()
+    tax_category = models.CharField(max_length=40, blank=True)
+    deposit_cents = models.BigIntegerField()
+    shown_cents = models.BigIntegerField()
+    ordered_cents = models.BigIntegerField()
+    charged_cents = models.BigIntegerField(null=True)
+    proposed_by = models.CharField(max_length=40)
+    asked_at = models.DateTimeField()
+    answer_by = models.DateTimeField()
+    answered_by = models.CharField(max_length=40, blank=True)
+    answered_at = models.DateTimeField(null=True)
+    alternative_item_id = models.BigIntegerField(null=True)
+
+    sharding: ClassVar = ShardKey("customer", field="customer_id")
+    decides_money_or_stock = True
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["customer_id", "proposal_id"], name="orders_replacement_once"),
+            models.UniqueConstraint(
+                fields=["customer_id", "line"], condition=Q(status="proposed"), name="orders_replacement_one_open"
+            ),
+            _one_of("status", ReplacementStatus, "orders_replacement_status"),
+            models.CheckConstraint(
+                condition=Q(status="proposed", answered_at__isnull=True, answered_by="")
+                | ~Q(status="proposed") & Q(answered_at__isnull=False) & ~Q(answered_by=""),
+                name="orders_replacement_answered_by_somebody",
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=["approved", "auto_approved"], charged_cents__isnull=False)
+                | ~Q(status__in=["approved", "auto_approved"]) & Q(charged_cents__isnull=True),
+                name="orders_replacement_charged_if_accepted",
+            ),
+            models.CheckConstraint(
+                condition=Q(charged_cents__isnull=True) | Q(charged_cents__gte=0, charged_cents__lte=F("shown_cents")),
+                name="orders_replacement_no_more_than_shown",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status="auto_approved") | Q(charged_cents__lte=F("ordered_cents") * MOST_PERCENT / 100),
+                name="orders_replacement_unasked_is_capped",
+            ),
+            models.CheckConstraint(
+                condition=Q(alternative_item_id__isnull=True) | Q(status="rejected"),
+                name="orders_replacement_alternative_if_rejected",
+            ),
+            models.CheckConstraint(
+                condition=Q(quantity__gt=0, unit_price_cents__gt=0, deposit_cents__gte=0, ordered_cents__gte=0)
+                & Q(list_price_cents__gte=F("unit_price_cents")),
+                name="orders_replacement_of_something",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["answer_by"], condition=Q(status="proposed"), name="orders_replacement_open"),
+            models.Index(fields=["line"], name="orders_replacement_of_line"),
+        ]
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.quantity} {self.cost_unit} {self.name} instead of line {self.line_id}: {self.status}"
 
 
 class OrderAdjustment(ShardedModel):

@@ -11,11 +11,14 @@ from apps.carts.types import Cart
 from apps.common.api import ids
 from apps.common.geo import Point
 from apps.common.money import Money
-from apps.orders import domain, estimates, models
-from apps.orders.domain import Phase, Status
+from apps.inventory import selectors as inventory
+from apps.orders import domain, estimates, models, replacements
+from apps.orders.domain import LineStatus, Phase, Status
 from apps.orders.errors import OrderNotFound
 from apps.orders.types import (
     Adjustment,
+    Alternative,
+    Answer,
     DropOff,
     Order,
     OrderEvent,
@@ -24,6 +27,8 @@ from apps.orders.types import (
     Page,
     Preview,
     Refund,
+    Replacement,
+    ReplacementStatus,
 )
 from apps.pricing import selectors as pricing
 from apps.slots.types import Window
@@ -56,13 +61,13 @@ def preview(
 
 
 def order(*, order_id: int, customer_id: int) -> Order:
-    """The customer's order with everything on it; raises ``OrderNotFound`` for anyone else's. 4 queries."""
+    """The customer's order with everything on it; raises ``OrderNotFound`` for anyone else's. 5 queries."""
     row = models.Order.objects.filter(pk=order_id, customer_id=customer_id).first()
     return _whole(_existing(row, order_id))
 
 
 def order_for_staff(*, order_id: int) -> Order:
-    """Any order, for the people who run the market; whoever asks has been checked. 4 queries."""
+    """Any order, for the people who run the market; whoever asks has been checked. 5 queries."""
     return _whole(_row(order_id))
 
 
@@ -113,6 +118,37 @@ def drop_off(*, order_id: int) -> DropOff:
     return found
 
 
+def answer(*, order_id: int, proposal_id: int) -> Answer | None:
+    """What became of the question with the store's number, for the store; None where it was never asked. 1 query."""
+    alias = sharding.alias_of_id("customer", order_id)
+    mine = models.Replacement.objects.using(alias).filter(order_id=order_id, proposal_id=proposal_id)
+    found = mine.values_list("status", "line__status", "line__wish_version").first()
+    return Answer(status=found[0], line_status=found[1], wish_version=found[2]) if found else None
+
+
+def alternatives(*, order_id: int, customer_id: int, line_id: int) -> tuple[Alternative, ...]:
+    """What the customer may ask for instead of a line, with what it would cost. 6 or 8 queries.
+
+    Raises ``OrderNotFound``. Empty for a line that the order has not, or that cannot be changed any more.
+    """
+    row = _existing(models.Order.objects.filter(pk=order_id, customer_id=customer_id).first(), order_id)
+    line = row.lines.filter(pk=line_id).first() if row.status in domain.WISHABLE else None
+    if line is None:
+        return ()
+    found = inventory.alternatives(
+        store_id=row.store_id,
+        item_id=line.item_id,
+        quantity=line.quantity,
+        chosen_id=line.replacement_item_id,
+    )
+    return tuple(
+        Alternative(item=item, quantity=quantity, cost=replacements.cost(item.price, item.deposit, quantity))
+        for item in found
+        if not item.alcoholic or row.minimum_age
+        if (quantity := replacements.quantity_of(item, line.quantity, sold_by=line.sold_by, pieces=line.pieces))
+    )
+
+
 def total(*, order_id: int, phase: Phase, kind: str | None = None) -> Money:
     """Sum of the order's money lines of one phase, all or those of one ``kind``. 2 queries."""
     row = _row(order_id)
@@ -141,6 +177,30 @@ def refund_of(row: models.OrderRefund, currency: str) -> Refund:
         status=row.status,
         actor=row.actor,
         requested_at=row.requested_at,
+    )
+
+
+def replacement_of(row: models.Replacement, currency: str) -> Replacement:
+    return Replacement(
+        id=row.pk,
+        line_id=row.line_id,
+        status=row.status,
+        item_id=row.item_id,
+        name=row.name,
+        code=row.code,
+        quantity=row.quantity,
+        cost_unit=row.cost_unit,
+        sold_by=row.sold_by,
+        unit_price=Money(row.unit_price_cents, currency),
+        shown=Money(row.shown_cents, currency),
+        ordered=Money(row.ordered_cents, currency),
+        charged=None if row.charged_cents is None else Money(row.charged_cents, currency),
+        asked_at=row.asked_at,
+        answer_by=row.answer_by,
+        answered_at=row.answered_at,
+        proposed_by=row.proposed_by,
+        answered_by=row.answered_by,
+        alternative_item_id=row.alternative_item_id,
     )
 
 
@@ -189,6 +249,8 @@ def _sums(page: Sequence[models.Order]) -> dict[int, tuple[Money, int]]:
 
 def _whole(row: models.Order) -> Order:
     lines = list(row.lines.order_by("position"))
+    questions = {one.pk: replacement_of(one, row.currency) for one in row.replacements.order_by("pk")}
+    asked = {one.line_id for one in questions.values() if one.status == ReplacementStatus.PROPOSED}
     adjustments = list(row.adjustments.order_by("pk"))
     events = list(row.events.order_by("sequence"))
     status = Status(row.status)
@@ -244,9 +306,14 @@ def _whole(row: models.Order) -> Order:
                 replacement_item_id=line.replacement_item_id,
                 pieces=line.pieces,
                 status=line.status,
+                replacement=questions[line.replacement_id] if line.replacement_id else None,
+                takes_wishes=status in domain.WISHABLE
+                and line.status in (LineStatus.NOT_PICKED, LineStatus.TO_REFUND)
+                and line.pk not in asked,
             )
             for line in lines
         ),
+        replacements=tuple(questions.values()),
         adjustments=tuple(
             Adjustment(
                 kind=adjustment.kind,

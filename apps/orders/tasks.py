@@ -21,6 +21,18 @@ def sweep_all() -> None:
         sweep.delay(alias)
 
 
+@shared_task(name="orders.expire_replacements")
+def expire_replacements(using: str) -> None:
+    services.expire_replacements(using=using, now=clock.now())
+
+
+@shared_task(name="orders.expire_replacements_all")
+def expire_replacements_all() -> None:
+    """One task for each shard, as ``sweep_all``."""
+    for alias in sharding.aliases("customer"):
+        expire_replacements.delay(alias)
+
+
 @shared_task(name="orders.report_stuck")
 def report_stuck() -> None:
     """Call for a person, in the log."""

@@ -3,11 +3,22 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any
 
+from apps.catalog.types import Item
 from apps.common.geo import Point
 from apps.common.money import Money
 from apps.pricing.types import Charge
+
+
+class ReplacementStatus(StrEnum):
+    PROPOSED = "proposed"
+    APPROVED = "approved"
+    AUTO_APPROVED = "auto_approved"
+    """The customer did not answer, and had said beforehand that it may be replaced so."""
+    REJECTED = "rejected"
+    WITHDRAWN = "withdrawn"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +38,75 @@ class Preview:
     charges: tuple[Charge, ...]
     total: Money
     hold: Money
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposed:
+    """What a shopper offers instead of a line. Without ``item_id`` it is none of the store's items known to us."""
+
+    proposal_id: int
+    """The store's number of it, by which it is known on both sides."""
+    item_id: int | None
+    name: str
+    code: str
+    """The number on its label; empty where nobody read one."""
+    cost_unit: str
+    sold_by: str
+    quantity: Decimal
+    unit_price: Money
+    list_price: Money
+    unit_grams: int
+    tax_category: str
+    """Empty: that of the line."""
+    deposit: Money
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replacement:
+    """One question about a line, and its answer: what a receipt says of ordered and delivered, price, why and who."""
+
+    id: int
+    line_id: int
+    status: str
+    item_id: int | None
+    name: str
+    code: str
+    quantity: Decimal
+    cost_unit: str
+    sold_by: str
+    unit_price: Money
+    shown: Money
+    """Price and deposit together, as the question showed them; tax comes on top."""
+    ordered: Money
+    """What the line would have cost, reckoned alike."""
+    charged: Money | None
+    """What it costs; None unless it was accepted."""
+    asked_at: datetime
+    answer_by: datetime
+    answered_at: datetime | None
+    proposed_by: str
+    answered_by: str
+    """``customer:7``, ``system`` for what nobody answered, or who withdrew it; empty while it is open."""
+    alternative_item_id: int | None
+    """What the customer asked for instead."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alternative:
+    """An item that a customer may ask for instead of a line: how much of it, and its price with its deposit."""
+
+    item: Item
+    quantity: Decimal
+    cost: Money
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What became of a question, and how its line stands; ``wish_version`` counts the customer's changes of mind."""
+
+    status: str
+    line_status: str
+    wish_version: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +130,10 @@ class OrderLine:
     pieces: int | None
     """Asked for, of something weighed; ``quantity`` is what they usually weigh."""
     status: str
+    replacement: Replacement | None = None
+    """What is delivered instead, of a line that is ``replaced``."""
+    takes_wishes: bool = False
+    """The customer may still say which item they want instead."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +217,13 @@ class Order:
     lines: tuple[OrderLine, ...]
     adjustments: tuple[Adjustment, ...]
     events: tuple[OrderEvent, ...]
+    replacements: tuple[Replacement, ...] = ()
+    """Every question that was asked, oldest first."""
+
+    @property
+    def questions(self) -> tuple[Replacement, ...]:
+        """Those that wait for the customer's answer."""
+        return tuple(one for one in self.replacements if one.status == ReplacementStatus.PROPOSED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,11 +261,13 @@ class DropOff:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PickedLine:
-    """What became of a line in the store: ``found`` with the quantity taken, or ``to_refund``."""
+    """What became of a line in the store: ``found`` with the quantity taken, ``replaced``, or ``to_refund``."""
 
     line_id: int
     status: str
     found_quantity: Decimal
+    proposal_id: int | None = None
+    """The one it is replaced by."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -317,7 +317,7 @@ def test_queries_do_not_grow_with_the_order(
         assert selectors.available(store_id=store_id, item_ids=items) == dict.fromkeys(items, Decimal(39))
     with django_assert_num_queries(2 + 2, using=using):
         services.commit(store_id=store_id, order_id=ORDER)
-    with django_assert_num_queries(3 + 2, using=using):
+    with django_assert_num_queries(4 + 2, using=using):
         services.consume(store_id=store_id, order_id=ORDER, taken=quantities, now=NOW)
     with django_assert_num_queries(2 + 2, using=using):
         services.set_on_hand(store_id=store_id, quantities=quantities, reason="count", now=NOW)

@@ -132,7 +132,7 @@ class BatchLineOutput(serializers.Serializer[Any]):
     unit_price_cents = serializers.IntegerField(source="unit_price.cents")
     note = serializers.CharField()
     replacement_policy = serializers.CharField()
-    status = serializers.ChoiceField(choices=["not_picked", "found", "to_refund"])
+    status = serializers.ChoiceField(choices=["not_picked", "found", "replaced", "to_refund"])
     found_quantity = serializers.DecimalField(max_digits=12, decimal_places=3)
 
 

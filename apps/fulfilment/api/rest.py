@@ -22,6 +22,17 @@ TAGS = ["shopper"]
 _MAX_BASE64 = domain.MAX_PHOTO_BYTES * 4 // 3 + 4
 
 
+class ProposalOutput(serializers.Serializer[Any]):
+    status = serializers.ChoiceField(choices=["proposed", "approved", "auto_approved", "rejected", "withdrawn"])
+    is_withdrawn = serializers.BooleanField(help_text="You took it back; its status says whether that was in time.")
+    item_id = serializers.CharField(allow_null=True)
+    name = serializers.CharField()
+    code = serializers.CharField()
+    quantity = serializers.DecimalField(max_digits=12, decimal_places=3)
+    cost_unit = serializers.CharField()
+    unit_price_cents = serializers.IntegerField(source="unit_price.cents")
+
+
 class PickLineOutput(serializers.Serializer[Any]):
     id = serializers.CharField()
     item_id = serializers.CharField()
@@ -34,8 +45,12 @@ class PickLineOutput(serializers.Serializer[Any]):
     unit_price_cents = serializers.IntegerField(source="unit_price.cents")
     note = serializers.CharField()
     replacement_policy = serializers.CharField()
-    status = serializers.ChoiceField(choices=["not_picked", "found", "to_refund"])
+    replacement_item_id = serializers.CharField(
+        allow_null=True, help_text="What the customer wants instead, where the policy is item."
+    )
+    status = serializers.ChoiceField(choices=["not_picked", "found", "replaced", "to_refund"])
     found_quantity = serializers.DecimalField(max_digits=12, decimal_places=3)
+    replacement = ProposalOutput(source="proposal", allow_null=True, help_text="What was proposed for it last.")
 
 
 class StoreOrderOutput(serializers.Serializer[Any]):
@@ -82,7 +97,7 @@ class StoreOrderView(APIView):
     @extend_schema(operation_id="shopper_order", tags=TAGS, responses=StoreOrderOutput)
     def get(self, request: Request, store_order_id: str) -> Response:
         """One of your orders with its pick list, in the order of a walk through the aisles."""
-        return _order(request, store_order_id)
+        return order(request, store_order_id)
 
 
 class StartPickingView(APIView):
@@ -94,7 +109,7 @@ class StartPickingView(APIView):
         services.start_picking(
             store_order_id=ids.parse(store_order_id), shopper_id=actor.shopper_id(request), now=clock.now()
         )
-        return _order(request, store_order_id)
+        return order(request, store_order_id)
 
 
 class LineView(APIView):
@@ -124,7 +139,7 @@ class LineView(APIView):
             services.mark_refund(
                 store_order_id=order_id, line_id=line, shopper_id=shopper_id, reason=outcome["reason"], now=now
             )
-        return _order(request, store_order_id)
+        return order(request, store_order_id)
 
 
 class CheckOutView(APIView):
@@ -136,7 +151,7 @@ class CheckOutView(APIView):
         services.check_out(
             store_order_id=ids.parse(store_order_id), shopper_id=actor.shopper_id(request), now=clock.now()
         )
-        return _order(request, store_order_id)
+        return order(request, store_order_id)
 
 
 class StartDeliveryView(APIView):
@@ -148,7 +163,7 @@ class StartDeliveryView(APIView):
         services.start_delivery(
             store_order_id=ids.parse(store_order_id), shopper_id=actor.shopper_id(request), now=clock.now()
         )
-        return _order(request, store_order_id)
+        return order(request, store_order_id)
 
 
 class DeliverView(APIView):
@@ -176,12 +191,13 @@ class DeliverView(APIView):
             proof=_proof(sent.validated_data["proof"]),
             now=clock.now(),
         )
-        return _order(request, store_order_id)
+        return order(request, store_order_id)
 
 
-def _order(request: Request, store_order_id: str) -> Response:
-    order = selectors.store_order(store_order_id=ids.parse(store_order_id), shopper_id=actor.shopper_id(request))
-    return Response(StoreOrderOutput(order).data)
+def order(request: Request, store_order_id: str) -> Response:
+    """The shopper's order as it stands, with what each line was proposed to be replaced by."""
+    found = selectors.store_order(store_order_id=ids.parse(store_order_id), shopper_id=actor.shopper_id(request))
+    return Response(StoreOrderOutput(found).data)
 
 
 def _proof(sent: dict[str, Any]) -> ProofInput:

@@ -8,22 +8,29 @@ from apps.fulfilment.services.assigning import assign, lock_waiting, take_back, 
 from apps.fulfilment.services.delivering import deliver, start_delivery
 from apps.fulfilment.services.picking import check_out, mark_found, mark_refund, start_picking
 from apps.fulfilment.services.projecting import cancel, project, reschedule
-from apps.fulfilment.services.reporting import report, report_line
+from apps.fulfilment.services.replacing import hear_answer, note_wish, propose, propose_own, withdraw
+from apps.fulfilment.services.reporting import report, report_line, report_proposal
 
 __all__ = [
     "assign",
     "cancel",
     "check_out",
     "deliver",
+    "hear_answer",
     "lock_waiting",
     "mark_found",
     "mark_refund",
+    "note_wish",
     "project",
+    "propose",
+    "propose_own",
     "report",
     "report_line",
+    "report_proposal",
     "reschedule",
     "start_delivery",
     "start_picking",
     "take_back",
     "unassign",
+    "withdraw",
 ]

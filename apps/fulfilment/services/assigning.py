@@ -9,6 +9,7 @@ from apps.common import outbox
 from apps.fulfilment import domain, models
 from apps.fulfilment.domain import LineStatus, Status
 from apps.fulfilment.events import OrderAssigned, OrderUnassigned
+from apps.fulfilment.services import replacing
 
 
 def lock_waiting(*, store_id: int, store_order_ids: Collection[int]) -> frozenset[int]:
@@ -78,6 +79,7 @@ def _let_wait(rows: Collection[models.StoreOrder], alias: str) -> frozenset[int]
             lines_done=len(lines),
             units_done=domain.unit_count(lines),
         )
+        replacing.withdraw_all(row)
         event = OrderUnassigned(
             store_order_id=row.pk, order_id=row.order_id, store_id=row.store_id, shopper_id=row.shopper_id or 0
         )

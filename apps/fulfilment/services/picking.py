@@ -9,7 +9,7 @@ from apps.fulfilment import domain, models
 from apps.fulfilment.domain import LineStatus, Status
 from apps.fulfilment.errors import LineNotFound, LinesOpen
 from apps.fulfilment.events import CheckedOut, LinePicked, PickingStarted
-from apps.fulfilment.services import stages
+from apps.fulfilment.services import replacing, stages
 
 
 @sharding.repeatable
@@ -35,6 +35,7 @@ def mark_found(*, store_order_id: int, line_id: int, shopper_id: int, quantity: 
     Raises:
         StoreOrderNotFound, LineNotFound: not this shopper's, or not on this order.
         OrderWasCanceled, WrongStage: the order is not being picked.
+        QuestionOpen: the customer is being asked about the line.
         FoundQuantityInvalid: see ``domain.checked_found``.
     """
     return _set_line(
@@ -64,7 +65,7 @@ def mark_refund(*, store_order_id: int, line_id: int, shopper_id: int, reason: s
 def check_out(*, store_order_id: int, shopper_id: int, now: datetime) -> bool:
     """Everything is picked, and what the lines say is final. False when that is known.
 
-    Raises ``LinesOpen`` while a line is neither found nor refunded, and what ``stages.advance`` does.
+    Raises ``LinesOpen`` while a line is neither found, replaced nor refunded, and what ``stages.advance`` does.
     """
     target = sharding.home_of_id("store", store_order_id)
     with sharding.atomic(target):
@@ -72,7 +73,7 @@ def check_out(*, store_order_id: int, shopper_id: int, now: datetime) -> bool:
         lines = list(row.lines.order_by("pk"))
         still_open = [line.name for line in lines if line.status == LineStatus.NOT_PICKED]
         if still_open and row.status == Status.PICKING:
-            raise LinesOpen(f"Neither found nor refunded yet: {', '.join(still_open[:5])}.")
+            raise LinesOpen(f"Not picked, or the customer has not answered yet: {', '.join(still_open[:5])}.")
         is_new = stages.advance(
             store_order_id=store_order_id, shopper_id=shopper_id, to=Status.CHECKOUT, now=now, picked_at=now
         )
@@ -119,7 +120,9 @@ def _set_line(
             domain.checked_found(found, ordered=line.quantity, sold_by=line.sold_by)
         if (line.status, line.found_quantity, line.refund_reason) == (status, found, reason):
             return False
-        columns = {"status": status, "found_quantity": found, "refund_reason": reason}
+        replacing.refuse_while_asking(row, line_id)
+        replacing.put_back(line)
+        columns = {"status": status, "found_quantity": found, "refund_reason": reason, "replaced_by": None}
         models.PickLine.objects.filter(pk=line.pk).update(**columns)
         models.StoreOrder.objects.filter(pk=row.pk).update(progress_at=now)
         event = LinePicked(

@@ -78,6 +78,7 @@ def project(
                 unit_price_cents=line.unit_price_cents,
                 note=line.note,
                 replacement_policy=line.replacement_policy,
+                replacement_item_id=line.replacement_item_id,
             )
             for line in lines
         )

@@ -7,16 +7,20 @@ was taken before.
 
 import logging
 from datetime import datetime
+from decimal import Decimal
 
+from apps.common.money import Money
 from apps.fulfilment import domain, models
-from apps.fulfilment.domain import Status
+from apps.fulfilment.domain import LineStatus, Status
 from apps.inventory import services as inventory
 from apps.orders import selectors as order_selectors
 from apps.orders import services as orders
 from apps.orders.errors import IllegalTransition
-from apps.orders.types import PickedLine
+from apps.orders.types import PickedLine, Proposed
 
 logger = logging.getLogger(__name__)
+
+TOLD = (LineStatus.FOUND, LineStatus.TO_REFUND)
 
 
 def report(*, store_order_id: int, now: datetime) -> None:
@@ -49,12 +53,46 @@ def report_line(*, store_order_id: int, line_id: int, now: datetime) -> None:
     if not _bring_to_picking(row, now):
         return
     line = row.lines.get(line_id=line_id)
+    if line.status not in TOLD:
+        return  # asked about since: the customer's shard knows before we do
     orders.record_line(
         order_id=row.order_id,
         line_id=line_id,
         status=line.status,
         found_quantity=line.found_quantity,
         actor=_actor(row),
+        now=now,
+    )
+
+
+def report_proposal(*, proposal_id: int, now: datetime) -> None:
+    """Let the customer be asked about a proposal, or not any more, as it stands now."""
+    proposal = models.Proposal.objects.filter(pk=proposal_id).select_related("store_order").first()
+    if proposal is None:
+        return
+    row = proposal.store_order
+    if row.status not in (Status.CANCELED, Status.WAITING):
+        _bring_to_picking(row, now)
+    currency = row.currency
+    orders.record_proposal(
+        order_id=row.order_id,
+        line_id=proposal.line_id,
+        proposed=Proposed(
+            proposal_id=proposal.pk,
+            item_id=proposal.item_id,
+            name=proposal.name,
+            code=proposal.code,
+            cost_unit=proposal.cost_unit,
+            sold_by=proposal.sold_by,
+            quantity=proposal.quantity,
+            unit_price=Money(proposal.unit_price_cents, currency),
+            list_price=Money(proposal.list_price_cents, currency),
+            unit_grams=proposal.unit_grams,
+            tax_category=proposal.tax_category,
+            deposit=Money(proposal.deposit_cents, currency),
+        ),
+        is_withdrawn=proposal.is_withdrawn,
+        actor=f"shopper:{proposal.shopper_id}",
         now=now,
     )
 
@@ -69,11 +107,17 @@ def _bring_to_picking(row: models.StoreOrder, now: datetime) -> bool:
 
 
 def _tell_what_was_found(row: models.StoreOrder, now: datetime) -> None:
-    lines = list(row.lines.order_by("pk"))
+    lines = list(row.lines.select_related("replaced_by").order_by("pk"))
     orders.finalise(
         order_id=row.order_id,
         lines=[
-            PickedLine(line_id=line.line_id, status=line.status, found_quantity=line.found_quantity) for line in lines
+            PickedLine(
+                line_id=line.line_id,
+                status=line.status,
+                found_quantity=line.found_quantity,
+                proposal_id=line.replaced_by_id,
+            )
+            for line in lines
         ],
         actor=_actor(row),
         now=now,
@@ -81,9 +125,17 @@ def _tell_what_was_found(row: models.StoreOrder, now: datetime) -> None:
     inventory.consume(
         store_id=row.store_id,
         order_id=row.order_id,
-        taken=domain.taken((line.item_id, line.status, line.found_quantity) for line in lines),
+        taken=domain.taken(map(_goods, lines)),
         now=now,
     )
+
+
+def _goods(line: models.PickLine) -> tuple[int, str, Decimal]:
+    """Item, status and quantity of what lies in the bag for a line; what the catalogue does not know left no shelf."""
+    other = line.replaced_by
+    if other is None or other.item_id is None:
+        return line.item_id, line.status, line.found_quantity
+    return other.item_id, LineStatus.FOUND, other.quantity
 
 
 def _move(row: models.StoreOrder, to: str, now: datetime) -> bool:

@@ -14,7 +14,8 @@ from django.db.backends.utils import CursorWrapper
 
 import sharding
 from apps.inventory import domain
-from apps.inventory.errors import OutOfStock, ReservationDiffers
+from apps.inventory.errors import ReservationDiffers
+from apps.inventory.services import levels, replacing
 
 REAPED_AT_ONCE = 500
 
@@ -33,32 +34,6 @@ _PROMISE = """
 _FORGET = """
     DELETE FROM inventory_reservation
     WHERE store_id = %(store)s AND order_id = %(order)s AND state IN ('held', 'released')
-"""
-_TAKE = """
-    WITH wanted AS (
-        SELECT * FROM unnest(%(items)s::bigint[], %(quantities)s::numeric[]) AS wanted (item_id, quantity)
-    ), locked AS MATERIALIZED (
-        SELECT level.id, level.item_id, level.on_hand - level.reserved AS free
-        FROM inventory_stocklevel AS level JOIN wanted USING (item_id)
-        WHERE level.store_id = %(store)s
-        ORDER BY level.item_id FOR UPDATE OF level
-    )
-    UPDATE inventory_stocklevel AS level SET reserved = level.reserved + wanted.quantity
-    FROM locked JOIN wanted USING (item_id)
-    WHERE level.id = locked.id AND locked.free >= wanted.quantity
-    RETURNING level.item_id
-"""
-_GIVE_BACK = """
-    WITH freed AS (
-        SELECT * FROM unnest(%(stores)s::bigint[], %(items)s::bigint[], %(quantities)s::numeric[])
-            AS freed (store_id, item_id, quantity)
-    ), locked AS MATERIALIZED (
-        SELECT level.id, level.store_id, level.item_id
-        FROM inventory_stocklevel AS level JOIN freed USING (store_id, item_id)
-        ORDER BY level.store_id, level.item_id FOR UPDATE OF level
-    )
-    UPDATE inventory_stocklevel AS level SET reserved = level.reserved - freed.quantity
-    FROM locked JOIN freed USING (store_id, item_id) WHERE level.id = locked.id
 """
 _SET_STATE = """
     UPDATE inventory_reservation SET state = %(to)s
@@ -129,15 +104,12 @@ def reserve(
             if not domain.is_gone([state for state, _ in earlier.values()]):
                 domain.check_same(earlier, wanted)
                 return
-            _give_back(cursor, _reserved(store_id, earlier))
+            levels.give_back(cursor, _reserved(store_id, earlier))
             cursor.execute(_FORGET, parameters)
             cursor.execute(_PROMISE, parameters)
             if cursor.rowcount != len(wanted):
                 raise ReservationDiffers("Some of what this order has reserved left the store.")
-        cursor.execute(_TAKE, parameters)
-        taken = {item_id for (item_id,) in cursor.fetchall()}
-        if len(taken) != len(wanted):
-            raise OutOfStock(wanted.keys() - taken)  # and the transaction is undone
+        levels.take(cursor, store_id, wanted)
 
 
 @sharding.repeatable
@@ -153,24 +125,28 @@ def commit(*, store_id: int, order_id: int) -> None:
 
 @sharding.repeatable
 def release(*, store_id: int, order_id: int, now: datetime) -> None:
-    """Give the order's reservation back to the shelf. 3 statements.
+    """Give the order's reservation back to the shelf, and what it was promised as replacements. 4 statements.
 
     Nothing to do for an order without one, or twice. Raises ``ReservationConsumed``.
     """
     with sharding.atomic(sharding.home("store", store_id)) as alias, connections[alias].cursor() as cursor:
         found = _reservation(cursor, store_id, order_id)
-        if not domain.must_release([state for state, _ in found.values()]):
-            return
-        _move(cursor, store_id, order_id, to=domain.RELEASED)
-        _give_back(cursor, _reserved(store_id, found))
+        freed: dict[tuple[int, int], Decimal] = {}
+        if domain.must_release([state for state, _ in found.values()]):
+            _move(cursor, store_id, order_id, to=domain.RELEASED)
+            freed = _reserved(store_id, found)
+        replacements = replacing.ended(cursor, store_id, order_id, to=domain.RELEASED)
+        for item_id, quantity in replacements.items():
+            freed[store_id, item_id] = freed.get((store_id, item_id), Decimal(0)) + quantity
+        levels.give_back(cursor, freed)
 
 
 @sharding.repeatable
 def consume(*, store_id: int, order_id: int, taken: Mapping[int, Decimal], now: datetime) -> None:
     """The order's goods leave the store: ``taken`` (by item id) leaves the stock, the reservation ends as a whole.
 
-    ``taken`` may be less than was reserved (not found), more (weighed), or of an item that was not
-    reserved (a replacement). Repeating it changes nothing, whatever it takes. 3 statements. Raises
+    So do the promises of replacements. ``taken`` may be less than was reserved (not found), more (weighed), or of an
+    item that was not reserved. Repeating it changes nothing, whatever it takes. 4 statements. Raises
     ``ReservationNotFound``, ``ReservationGone``, ``ReservationNotCommitted``, ``QuantityInvalid``.
     """
     found_goods = domain.checked(taken, zero=True)
@@ -179,14 +155,17 @@ def consume(*, store_id: int, order_id: int, taken: Mapping[int, Decimal], now: 
         if not domain.must_consume([state for state, _ in reserved.values()]):
             return
         _move(cursor, store_id, order_id, to=domain.CONSUMED)
-        item_ids = sorted(reserved.keys() | found_goods.keys())
+        promised = replacing.ended(cursor, store_id, order_id, to=domain.CONSUMED)
+        for item_id, (_, quantity) in reserved.items():
+            promised[item_id] = promised.get(item_id, Decimal(0)) + quantity
+        item_ids = sorted(promised.keys() | found_goods.keys())
         cursor.execute(
             _LEAVE,
             {
                 "store": store_id,
                 "order": order_id,
                 "items": item_ids,
-                "reserved": [reserved[item_id][1] if item_id in reserved else Decimal(0) for item_id in item_ids],
+                "reserved": [promised.get(item_id, Decimal(0)) for item_id in item_ids],
                 "taken": [found_goods.get(item_id, Decimal(0)) for item_id in item_ids],
                 "now": now,
             },
@@ -206,7 +185,7 @@ def release_expired(*, using: str, now: datetime) -> int:
         for store_id, order_id, item_id, quantity in cursor.fetchall():
             freed[store_id, item_id] = freed.get((store_id, item_id), Decimal(0)) + quantity
             orders.add((store_id, order_id))
-        _give_back(cursor, freed)
+        levels.give_back(cursor, freed)
     return len(orders)
 
 
@@ -235,17 +214,3 @@ _BEFORE = {
 
 def _move(cursor: CursorWrapper, store_id: int, order_id: int, *, to: str) -> None:
     cursor.execute(_SET_STATE, {"store": store_id, "order": order_id, "to": to, "from": _BEFORE[to]})
-
-
-def _give_back(cursor: CursorWrapper, freed: Mapping[tuple[int, int], Decimal]) -> None:
-    if not freed:
-        return
-    keys = sorted(freed)
-    cursor.execute(
-        _GIVE_BACK,
-        {
-            "stores": [store_id for store_id, _ in keys],
-            "items": [item_id for _, item_id in keys],
-            "quantities": [freed[key] for key in keys],
-        },
-    )

@@ -24,6 +24,60 @@ def cents(attribute):
     return resolve
 
 
+class Replacement(graphene.ObjectType):
+    class Meta:
+        description = "Something else proposed for a line: a question as long as it is proposed, then its answer."
+
+    id = graphene.ID(required=True)
+    line_id = graphene.ID(required=True)
+    status = graphene.String(
+        required=True, description="proposed, approved, auto_approved (by your earlier word), rejected or withdrawn"
+    )
+    item_id = graphene.ID(description="Null for something that the store's catalogue does not know.")
+    name = graphene.String(required=True)
+    code = graphene.String(required=True)
+    quantity = graphene.Decimal(required=True)
+    cost_unit = graphene.String(required=True)
+    unit_price_cents = graphene.Int(required=True)
+    shown_cents = graphene.Int(required=True, description="Price and deposit; the most an approval costs, before tax.")
+    ordered_cents = graphene.Int(required=True, description="What the line would have cost, reckoned alike.")
+    charged_cents = graphene.Int(description="What it costs; null unless it was accepted.")
+    asked_at = graphene.DateTime(required=True)
+    answer_by = graphene.DateTime(required=True, description="After that, what was said when ordering counts.")
+    answered_at = graphene.DateTime()
+
+    resolve_unit_price_cents = cents("unit_price")
+    resolve_shown_cents = cents("shown")
+    resolve_ordered_cents = cents("ordered")
+    resolve_charged_cents = cents("charged")
+
+
+class Alternative(graphene.ObjectType):
+    class Meta:
+        description = "An item in stock that may be asked for instead of a line."
+
+    item_id = graphene.ID(required=True)
+    name = graphene.String(required=True)
+    size = graphene.String(required=True)
+    quantity = graphene.Decimal(required=True)
+    cost_unit = graphene.String(required=True)
+    cost_cents = graphene.Int(required=True, description="All of it with its deposit, before tax.")
+
+    resolve_cost_cents = cents("cost")
+
+    def resolve_item_id(parent, info):
+        return parent.item.id
+
+    def resolve_name(parent, info):
+        return parent.item.name
+
+    def resolve_size(parent, info):
+        return parent.item.size
+
+    def resolve_cost_unit(parent, info):
+        return parent.item.cost_unit
+
+
 class OrderLine(graphene.ObjectType):
     id = graphene.ID(required=True)
     item_id = graphene.ID(required=True)
@@ -37,6 +91,8 @@ class OrderLine(graphene.ObjectType):
     replacement_item_id = graphene.ID(description="The one to bring instead, where the policy is item.")
     pieces = graphene.Int(description="Asked for, of something weighed; quantity is what they usually weigh.")
     status = graphene.String(required=True)
+    replacement = graphene.Field(Replacement, description="What is delivered instead, of a line that is replaced.")
+    takes_wishes = graphene.Boolean(required=True, description="chooseReplacement may still be asked for it.")
 
     resolve_unit_price_cents = cents("unit_price")
 
@@ -120,6 +176,9 @@ class Order(graphene.ObjectType):
     lines = graphene.List(graphene.NonNull(OrderLine), required=True)
     adjustments = graphene.List(graphene.NonNull(OrderAdjustment), required=True)
     events = graphene.List(graphene.NonNull(OrderEvent), required=True)
+    questions = graphene.List(
+        graphene.NonNull(Replacement), required=True, description="Replacements that wait for the customer's answer."
+    )
 
     resolve_tip_cents = cents("tip")
     resolve_estimate_cents = cents("estimate")
@@ -233,9 +292,68 @@ class RescheduleOrder(relay.ClientIDMutation):
         return cls(order=selectors.order(order_id=order, customer_id=customer))
 
 
+class AnswerReplacement(relay.ClientIDMutation):
+    class Meta:
+        description = "Yes or no to a replacement. A no means that the line is not paid for."
+
+    class Input:
+        order_id = graphene.ID(required=True)
+        replacement_id = graphene.ID(required=True)
+        approve = graphene.Boolean(required=True)
+
+    order = graphene.Field(Order, required=True)
+
+    @classmethod
+    @on_db_thread
+    def mutate_and_get_payload(cls, root, info, *, order_id, replacement_id, approve, **_):
+        customer = customer_id(info.context)
+        order = ids.parse(order_id)
+        services.answer_replacement(
+            order_id=order,
+            customer_id=customer,
+            replacement_id=ids.parse(replacement_id),
+            approve=approve,
+            now=clock.now(),
+        )
+        return cls(order=selectors.order(order_id=order, customer_id=customer))
+
+
+class ChooseReplacement(relay.ClientIDMutation):
+    class Meta:
+        description = "Ask for another item of the store instead of a line; an open question about it is a no then."
+
+    class Input:
+        order_id = graphene.ID(required=True)
+        line_id = graphene.ID(required=True)
+        item_id = graphene.ID(required=True)
+
+    order = graphene.Field(Order, required=True)
+
+    @classmethod
+    @on_db_thread
+    def mutate_and_get_payload(cls, root, info, *, order_id, line_id, item_id, **_):
+        customer = customer_id(info.context)
+        order = ids.parse(order_id)
+        services.choose_instead(
+            order_id=order,
+            customer_id=customer,
+            line_id=ids.parse(line_id),
+            item_id=ids.parse(item_id),
+            now=clock.now(),
+        )
+        return cls(order=selectors.order(order_id=order, customer_id=customer))
+
+
 class Query:
     orders = graphene.Field(OrderPage, required=True, after=graphene.String(), first=graphene.Int(default_value=20))
     order = graphene.Field(Order, required=True, id=graphene.ID(required=True))
+    alternatives = graphene.List(
+        graphene.NonNull(Alternative),
+        required=True,
+        order_id=graphene.ID(required=True),
+        line_id=graphene.ID(required=True),
+        description="What may be asked for instead of a line, in stock now; empty once it cannot be changed.",
+    )
     order_preview = graphene.Field(
         OrderPreview,
         required=True,
@@ -263,6 +381,12 @@ class Query:
         )
 
     @on_db_thread
+    def resolve_alternatives(root, info, order_id, line_id):
+        return selectors.alternatives(
+            order_id=ids.parse(order_id), customer_id=customer_id(info.context), line_id=ids.parse(line_id)
+        )
+
+    @on_db_thread
     def resolve_orders(root, info, after=None, first=20):
         return selectors.orders(customer_id=customer_id(info.context), after=after, limit=first)
 
@@ -275,3 +399,5 @@ class Mutation:
     place_order = PlaceOrder.Field()
     cancel_order = CancelOrder.Field()
     reschedule_order = RescheduleOrder.Field()
+    answer_replacement = AnswerReplacement.Field()
+    choose_replacement = ChooseReplacement.Field()

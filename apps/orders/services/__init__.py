@@ -13,18 +13,28 @@ from apps.orders.services.picking import finalise, record_line
 from apps.orders.services.pins import check_pin
 from apps.orders.services.placing import place, return_to_cart
 from apps.orders.services.refunding import note_refund, pay_refund, refund
+from apps.orders.services.replacing import (
+    answer_replacement,
+    choose_instead,
+    expire_replacements,
+    record_proposal,
+)
 from apps.orders.services.rescheduling import reschedule, reschedule_by_staff
 from apps.orders.services.settling import settle
 
 __all__ = [
+    "answer_replacement",
     "audit",
     "cancel",
     "check_pin",
+    "choose_instead",
+    "expire_replacements",
     "finalise",
     "note_refund",
     "pay_refund",
     "place",
     "record_line",
+    "record_proposal",
     "refund",
     "reschedule",
     "reschedule_by_staff",

@@ -1,6 +1,6 @@
 """What an order costs: estimated from the cart, final from what was found, both through one pricing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -11,10 +11,16 @@ from apps.common.geo import Point
 from apps.common.money import Money
 from apps.orders import estimates, models
 from apps.orders.domain import LineStatus, Phase
+from apps.orders.types import ReplacementStatus
 from apps.pricing import selectors as pricing
 from apps.pricing.types import ITEM, Charge, Discount, Fee, Fees, PricedLine
 from apps.slots.types import Window
 from apps.stores.types import Store
+
+DELIVERED = frozenset({LineStatus.FOUND, LineStatus.REPLACED})
+
+PRICE_PROTECTION = "price_protection"
+"""The code of what a replacement is cheaper by than on the shelf."""
 
 RESCHEDULED = "rescheduled"
 """The code of what a charge differs by in another window."""
@@ -120,16 +126,20 @@ def final(order: models.Order, picked: Sequence[models.OrderLine]) -> list[model
 
     Where nothing at all was found only the lines remain, at 0: nobody pays a fee or a tip for an empty bag.
     """
-    found = [line for line in picked if line.status == LineStatus.FOUND]
-    priced = [_priced(line, line.found_quantity or Decimal(0), order.currency) for line in found]
+    bought = [line for line in picked if line.status in DELIVERED]
+    named = [line.replacement_id for line in bought if line.replacement_id]
+    instead = {one.pk: one for one in order.replacements.filter(pk__in=named)} if named else {}
+    priced = [_delivered(line, instead.get(line.replacement_id or 0), order.currency) for line in bought]
     tip = Money(order.tip_cents, order.currency)
-    charges = pricing.quote(lines=priced, fees=_fees(order, order.fees), tip=tip).charges if found else ()
+    fees = _fees(order, order.fees)
+    fees = replace(fees, discounts=(*_protection(bought, instead, order.currency), *fees.discounts))
+    charges = pricing.quote(lines=priced, fees=fees, tip=tip).charges if bought else ()
     refunded = [
         Charge(kind=ITEM, code=ITEM, label=line.name, amount=Money(0, order.currency), line_ref=line.position)
         for line in picked
-        if line.status != LineStatus.FOUND
+        if line.status not in DELIVERED
     ]
-    reasons = {line.position: _reason(line) for line in picked}
+    reasons = {line.position: _reason(line, instead.get(line.replacement_id or 0)) for line in picked}
     return adjustments(order, picked, [*charges, *refunded], phase=Phase.FINAL, reasons=reasons)
 
 
@@ -158,6 +168,38 @@ def moved(
     )
 
 
+def _delivered(line: models.OrderLine, other: models.Replacement | None, currency: str) -> PricedLine:
+    """The line as it is paid for: what was found of it, or the ``other`` that it was replaced by."""
+    if other is None:
+        return _priced(line, line.found_quantity or Decimal(0), currency)
+    return PricedLine(
+        line_ref=line.position,
+        name=other.name,
+        quantity=other.quantity,
+        unit_price=Money(other.list_price_cents, currency),
+        sale_price=Money(other.unit_price_cents, currency),
+        unit_grams=other.unit_grams,
+        tax_category=other.tax_category,
+        deposit=Money(other.deposit_cents, currency),
+    )
+
+
+def _protection(
+    lines: Sequence[models.OrderLine], instead: Mapping[int, models.Replacement], currency: str
+) -> Iterator[Discount]:
+    """What is taken off replacements that come to more than their customer is charged for them; the platform's."""
+    for line in lines:
+        other = instead.get(line.replacement_id or 0)
+        if other is not None and other.charged_cents is not None and other.charged_cents < other.shown_cents:
+            yield Discount(
+                code=PRICE_PROTECTION,
+                label=f"Price protection, {other.name}",
+                amount=Money(other.shown_cents - other.charged_cents, currency),
+                line_refs=frozenset({line.position}),
+                promotion_id=0,
+            )
+
+
 def _priced(line: models.OrderLine, quantity: Decimal, currency: str) -> PricedLine:
     return PricedLine(
         line_ref=line.position,
@@ -171,11 +213,19 @@ def _priced(line: models.OrderLine, quantity: Decimal, currency: str) -> PricedL
     )
 
 
-def _reason(line: models.OrderLine) -> str:
+def _reason(line: models.OrderLine, other: models.Replacement | None) -> str:
+    if other is not None:
+        return _why_replaced(line, other)
     if line.status != LineStatus.FOUND:
         return f"refunded: 0 of {line.quantity.normalize():f} {line.cost_unit}"
     found = line.found_quantity or Decimal(0)
     return f"found {found.normalize():f} of {line.quantity.normalize():f} {line.cost_unit}"
+
+
+def _why_replaced(line: models.OrderLine, other: models.Replacement) -> str:
+    ordered = f"{line.quantity.normalize():f} {line.cost_unit} {line.name}"
+    who = "approved by you" if other.status == ReplacementStatus.APPROVED else "as you had said when ordering"
+    return f"instead of {ordered[:120]}: out of stock, {who}"
 
 
 def _kept(fees: Fees) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from apps.orders import domain, models, selectors
 from apps.orders.domain import Status
 from apps.orders.errors import IllegalTransition, OrderNotFound
 from apps.orders.events import OrderCanceled, OrderConfirmed, OrderDelivered, OrderRejected, OrderStatusChanged
+from apps.orders.services import answers
 from apps.pricing import services as pricing
 from apps.pricing.types import TIP
 
@@ -83,7 +84,13 @@ def move(
             )
         if to in domain.UNDONE and order.fees.get("discounts"):
             pricing.give_back(customer_id=order.customer_id, order_id=order_id)
-        note(order, before=before, actor=actor, now=now, data=data, also=_announcements(order, before, lines))
+        closed = (
+            answers.withdraw_all(order, by=actor, now=now)
+            if before in domain.BEING_PICKED and to not in domain.BEING_PICKED
+            else []
+        )
+        also = [*_announcements(order, before, lines), *closed]
+        note(order, before=before, actor=actor, now=now, data=data, also=also)
     return True
 
 
@@ -193,6 +200,7 @@ def _confirmed(order: models.Order, lines: Iterable[models.OrderLine]) -> OrderC
                 "unit_price_cents": line.unit_price_cents,
                 "note": line.note,
                 "replacement_policy": line.replacement_policy,
+                "replacement_item_id": line.replacement_item_id,
             }
             for line in lines
         ],

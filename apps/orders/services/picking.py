@@ -7,15 +7,13 @@ from decimal import Decimal
 import sharding
 from apps.common import outbox
 from apps.common.money import Money
-from apps.orders import domain, models
+from apps.orders import domain, models, replacements
 from apps.orders.domain import LineStatus, Phase, Status
-from apps.orders.errors import IllegalTransition, LineNotFound, LinesOpen, OrderNotFound
+from apps.orders.errors import IllegalTransition, LineNotFound, LinesOpen, LineStatusInvalid, OrderNotFound
 from apps.orders.events import OrderLineRecorded
 from apps.orders.services import amounts, moving
-from apps.orders.types import PickedLine
+from apps.orders.types import PickedLine, ReplacementStatus
 from apps.pricing.types import DISCOUNT
-
-OPEN = (Status.PICKING, Status.VERIFYING_REPLACEMENTS)
 
 
 @sharding.repeatable
@@ -25,7 +23,7 @@ def record_line(
     """Note what became of a line: ``found`` with the quantity taken, or ``to_refund``; the last note stands.
 
     False, and nothing changes, once picking is over: what the check-out said counts, and notes may
-    arrive late.
+    arrive late. So too while a question about the line is open: it was asked after that note.
 
     Raises:
         OrderNotFound, LineNotFound: there is no such order or line.
@@ -33,11 +31,14 @@ def record_line(
         LineStatusInvalid, FoundQuantityInvalid: see ``domain.checked_found``.
     """
     with sharding.atomic(sharding.alias_of_id("customer", order_id)) as alias:
-        order = _locked(order_id)
-        if order.status not in OPEN:
+        order = locked(order_id)
+        if order.status not in domain.BEING_PICKED:
             _refuse_unless_over(order)
             return False
+        if line_id in asked_about(order):
+            return False
         _record(order, [PickedLine(line_id=line_id, status=status, found_quantity=found_quantity)])
+        follow_questions(order, actor=actor, now=now)
         outbox.emit(
             OrderLineRecorded(
                 order_id=order_id,
@@ -63,19 +64,20 @@ def finalise(*, order_id: int, now: datetime, lines: Sequence[PickedLine] = (), 
     Raises:
         OrderNotFound: there is no such order.
         IllegalTransition: picking has not begun.
-        LinesOpen: lines are neither found nor refunded yet.
+        LinesOpen: lines have no outcome yet, or a question about them is open.
         LineNotFound, LineStatusInvalid, FoundQuantityInvalid: as ``record_line``.
     """
     with sharding.atomic(sharding.alias_of_id("customer", order_id)):
-        order = _locked(order_id)
-        if order.status not in OPEN:
+        order = locked(order_id)
+        if order.status not in domain.BEING_PICKED:
             _refuse_unless_over(order)
             return False
         _record(order, lines)
         picked = list(order.lines.order_by("position"))
-        still_open = [line.name for line in picked if line.status == LineStatus.NOT_PICKED]
+        asked = asked_about(order)
+        still_open = [line.name for line in picked if line.status == LineStatus.NOT_PICKED or line.pk in asked]
         if still_open:
-            raise LinesOpen(f"Neither found nor refunded yet: {', '.join(still_open)}.")
+            raise LinesOpen(f"Neither found, replaced nor refunded yet: {', '.join(still_open)}.")
         adjustments = amounts.final(order, picked)
         over = domain.overrun(
             [Money(adjustment.amount_cents, order.currency) for adjustment in adjustments],
@@ -96,11 +98,26 @@ def finalise(*, order_id: int, now: datetime, lines: Sequence[PickedLine] = (), 
                 )
             )
         models.OrderAdjustment.objects.bulk_create(adjustments)
-        moving.move(order_id=order_id, to=Status.CHECKOUT, actor=actor, now=now, only_from=OPEN)
+        moving.move(order_id=order_id, to=Status.CHECKOUT, actor=actor, now=now, only_from=domain.BEING_PICKED)
     return True
 
 
-def _locked(order_id: int) -> models.Order:
+def asked_about(order: models.Order) -> frozenset[int]:
+    """Ids of the lines that the customer is being asked about."""
+    asked = order.replacements.filter(status=ReplacementStatus.PROPOSED)
+    return frozenset(asked.values_list("line_id", flat=True))
+
+
+def follow_questions(order: models.Order, *, actor: str, now: datetime) -> None:
+    """Let a locked order wait for its customer when nothing but their answers is missing, and wait no longer else."""
+    asked = asked_about(order)
+    unpicked = set(order.lines.filter(status=LineStatus.NOT_PICKED).values_list("pk", flat=True)) if asked else set()
+    to = Status.VERIFYING_REPLACEMENTS if asked and unpicked <= asked else Status.PICKING
+    if order.status != to:
+        moving.move(order_id=order.pk, to=to, actor=actor, now=now, only_from=domain.BEING_PICKED, known=order)
+
+
+def locked(order_id: int) -> models.Order:
     order = models.Order.objects.filter(pk=order_id).select_for_update(of=("self",), no_key=True).first()
     if order is None:
         raise OrderNotFound(f"There is no order {order_id}.")
@@ -117,13 +134,28 @@ def _record(order: models.Order, picked: Sequence[PickedLine]) -> None:
     if not picked:
         return
     lines = {line.pk: line for line in order.lines.all()}  # not by the ids given: those may name another shard
+    named = any(entry.proposal_id for entry in picked)
+    accepted = order.replacements.filter(status__in=replacements.ACCEPTED) if named else ()
+    by_proposal = {one.proposal_id: one for one in accepted}
     for entry in picked:
         if entry.line_id not in lines:
             raise LineNotFound(f"Order {order.pk} has no line {entry.line_id}.")
         line = lines[entry.line_id]
+        if entry.status == LineStatus.REPLACED:
+            replaced_by(line, by_proposal.get(entry.proposal_id or 0))
+            continue
         line.status = entry.status
         line.found_quantity = domain.checked_found(
             entry.found_quantity, status=entry.status, ordered=line.quantity, sold_by=line.sold_by
         )
+        line.replacement_id = None
     noted = {entry.line_id: lines[entry.line_id] for entry in picked}
-    models.OrderLine.objects.bulk_update(noted.values(), ["status", "found_quantity"])
+    models.OrderLine.objects.bulk_update(noted.values(), ["status", "found_quantity", "replacement_id"])
+
+
+def replaced_by(line: models.OrderLine, replacement: models.Replacement | None) -> None:
+    """Let ``line``, not saved yet, be delivered as what was accepted for it. Raises ``LineStatusInvalid``."""
+    if replacement is None or replacement.line_id != line.pk:
+        raise LineStatusInvalid(f"Nobody accepted a replacement of {line.name}; propose one first.")
+    line.status, line.replacement_id = LineStatus.REPLACED, replacement.pk
+    line.found_quantity = replacement.quantity
