@@ -255,7 +255,8 @@ SPECTACULAR_SETTINGS = {
         "apps.common.api.openapi.with_problems",
     ],
     "ENUM_NAME_OVERRIDES": {
-        "LineStatus": ["not_picked", "found", "to_refund"],
+        "LineStatus": ["not_picked", "found", "replaced", "to_refund"],
+        "ReplacementStatus": ["proposed", "approved", "auto_approved", "rejected", "withdrawn"],
         "LineOutcome": ["found", "to_refund"],
         "OrderStatus": ["waiting", "assigned", "picking", "checkout", "delivering", "delivered", "canceled"],
         "BatchStatus": ["acknowledged", "picking"],

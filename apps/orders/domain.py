@@ -120,6 +120,9 @@ BEING_PICKED: Final = frozenset({S.PICKING, S.VERIFYING_REPLACEMENTS})
 WISHABLE: Final = BEING_PICKED | {S.BRAND_NEW, S.ACKNOWLEDGED}
 """The customer may still say which item they want where one is out."""
 
+UNPICKED: Final = frozenset({LineStatus.NOT_PICKED, LineStatus.TO_REFUND})
+"""Of such a line, that is."""
+
 UNPLACED: Final = frozenset({S.PENDING, S.PAYMENT_PENDING})
 """The placement is still at work on these."""
 

@@ -13,7 +13,7 @@ from apps.common.geo import Point
 from apps.common.money import Money
 from apps.inventory import selectors as inventory
 from apps.orders import domain, estimates, models, replacements
-from apps.orders.domain import LineStatus, Phase, Status
+from apps.orders.domain import Phase, Status
 from apps.orders.errors import OrderNotFound
 from apps.orders.types import (
     Adjustment,
@@ -133,7 +133,7 @@ def alternatives(*, order_id: int, customer_id: int, line_id: int) -> tuple[Alte
     """
     row = _existing(models.Order.objects.filter(pk=order_id, customer_id=customer_id).first(), order_id)
     line = row.lines.filter(pk=line_id).first() if row.status in domain.WISHABLE else None
-    if line is None:
+    if line is None or line.status not in domain.UNPICKED:
         return ()
     found = inventory.alternatives(
         store_id=row.store_id,
@@ -307,9 +307,7 @@ def _whole(row: models.Order) -> Order:
                 pieces=line.pieces,
                 status=line.status,
                 replacement=questions[line.replacement_id] if line.replacement_id else None,
-                takes_wishes=status in domain.WISHABLE
-                and line.status in (LineStatus.NOT_PICKED, LineStatus.TO_REFUND)
-                and line.pk not in asked,
+                takes_wishes=status in domain.WISHABLE and line.status in domain.UNPICKED and line.pk not in asked,
             )
             for line in lines
         ),

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.web.views import account, carts, checkout, demo, orders, stores
+from apps.web.views import account, carts, checkout, demo, orders, replacements, stores
 
 app_name = "web"
 
@@ -25,6 +25,9 @@ urlpatterns = [
     path("orders/", orders.orders, name="orders"),
     path("orders/<int:order_id>/", orders.order, name="order"),
     path("orders/<int:order_id>/live/", orders.live, name="order_live"),
+    path("orders/<int:order_id>/replacements/<int:replacement_id>/", replacements.answer, name="answer_replacement"),
+    path("orders/<int:order_id>/lines/<int:line_id>/instead/", replacements.alternatives, name="alternatives"),
+    path("orders/<int:order_id>/lines/<int:line_id>/choose/", replacements.choose, name="choose_instead"),
     path("orders/<int:order_id>/reschedule/", orders.reschedule, name="reschedule_order"),
     path("orders/<int:order_id>/cancel/", orders.cancel, name="cancel_order"),
     path("demo/", demo.demo, name="demo"),

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from apps.carts.types import BEST_MATCH, ITEM
 from apps.common.money import Money
 from apps.dispatch.types import Eta
-from apps.orders.types import Adjustment, OrderEvent
+from apps.orders.types import Adjustment, Order, OrderEvent, OrderLine, Replacement
 from apps.pricing.types import DISCOUNT, SALE, Charge
 from apps.slots.types import Window
 
@@ -39,7 +40,16 @@ _EVENTS = {
 
 KINDS = {"immediate": "As soon as possible", "priority": "Priority"}
 
-_NOTES = {"settled": "Your card was charged", "rescheduled": "Moved to another delivery time"}
+_NOTES = {
+    "settled": "Your card was charged",
+    "rescheduled": "Moved to another delivery time",
+    "replacement_proposed": "{name} is out; {instead} was proposed",
+    "replacement_approved": "You agreed to {instead} instead of {name}",
+    "replacement_auto_approved": "{instead} replaces {name}, as you had said",
+    "replacement_rejected": "{instead} was turned down instead of {name}",
+    "replacement_withdrawn": "{instead} is no longer proposed instead of {name}",
+    "replacement_chosen": "You asked for {instead} instead of {name}",
+}
 
 _REJECTIONS = {
     "out_of_stock": "Something in your cart sold out while you were ordering. Nothing was charged.",
@@ -68,7 +78,8 @@ def steps(status: str) -> list[Step]:
 
 def event(entry: OrderEvent) -> str:
     if entry.from_status == entry.to_status:
-        return _NOTES.get(entry.name, entry.name.replace("_", " ").capitalize())
+        note = _NOTES.get(entry.name, entry.name.replace("_", " ").capitalize())
+        return note.format_map(entry.data) if entry.name.startswith("replacement_") else note
     return _EVENTS.get(entry.to_status, entry.to_status)
 
 
@@ -90,6 +101,32 @@ def charges(entries: Iterable[Charge | Adjustment]) -> list[ShownCharge]:
             shown.append(ShownCharge(entry.label, entry.amount))
         before = promotion
     return shown
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A replacement that waits for an answer, and what happens without one."""
+
+    line: OrderLine
+    replacement: Replacement
+    otherwise: str
+
+
+def questions(order: Order, zone: ZoneInfo) -> list[Question]:
+    lines = {line.id: line for line in order.lines}
+    return [
+        Question(line, one, f"Answer by {clock_time(one.answer_by, zone)}. {_otherwise(line, one)}")
+        for one in order.questions
+        if (line := lines.get(one.line_id)) is not None
+    ]
+
+
+def _otherwise(line: OrderLine, replacement: Replacement) -> str:
+    """What the customer's word at ordering means for it (see ``orders.replacements.unanswered``)."""
+    is_theirs = line.replacement_policy == ITEM and line.replacement_item_id == replacement.item_id
+    if line.replacement_policy == BEST_MATCH or is_theirs:
+        return "After that we bring it, and you pay at most a tenth more than for what you ordered."
+    return "After that we leave it out, and you do not pay for it."
 
 
 def ending(status: str, code: str) -> str:

@@ -39,7 +39,7 @@ def app(user_id, scopes=("shopper",)):
 
 
 def call(client, verb, path, body=None):
-    return getattr(client, verb)(f"/api/v1/{path}", body, format="json")
+    return getattr(client, verb)(f"/api/v1/{path}", body, format="json", headers={"Idempotency-Key": "only"})
 
 
 PHOTO = base64.b64encode(b"GIF89a").decode()
@@ -47,6 +47,7 @@ BODIES = {
     "shopper-online": {"lat": 39.96, "lng": -82.99},
     "shopper-positions": {"positions": [{"lat": 39.96, "lng": -82.99, "at": NOW.isoformat()}]},
     "shopper-order-line": {"status": "found", "quantity": "1"},
+    "shopper-order-replacement": {"item_id": "1", "quantity": "1"},
     "shopper-order-deliver": {"proof": {"kind": "photo", "photo": PHOTO}},
 }
 ROUTES = {
@@ -63,6 +64,8 @@ ROUTES = {
     "shopper-order": ("get", "shopper/orders/{order}"),
     "shopper-order-start-picking": ("post", "shopper/orders/{order}/start-picking"),
     "shopper-order-line": ("put", "shopper/orders/{order}/lines/{line}"),
+    "shopper-order-suggestions": ("get", "shopper/orders/{order}/lines/{line}/suggestions"),
+    "shopper-order-replacement": ("post", "shopper/orders/{order}/lines/{line}/replacement"),
     "shopper-order-checkout": ("post", "shopper/orders/{order}/checkout"),
     "shopper-order-start-delivery": ("post", "shopper/orders/{order}/start-delivery"),
     "shopper-order-deliver": ("post", "shopper/orders/{order}/deliver"),
@@ -180,7 +183,7 @@ def test_an_offer_is_shown_accepted_twice_and_shown_no_more():
     phone = app(offered.shopper_id)
     with counted() as queries:
         (offer,) = call(phone, "get", "shopper/offers").json()["offers"]
-    assert queries.total == 6
+    assert queries.total == 7
     assert (offer["id"], offer["batch_id"]) == (str(offered.offer_id), str(offered.batch_id))
     assert (offer["order_count"], offer["items"], offer["units"], offer["tips_cents"]) == (2, 4, 6, 600)
     first = call(phone, "post", f"shopper/offers/{offered.offer_id}/accept")

@@ -160,7 +160,7 @@ def _wish(
         line = order.lines.get(pk=line_id)
         if line.wish_version and line.replacement_item_id == item_id:
             return
-        if order.status not in domain.WISHABLE or line.status not in (LineStatus.NOT_PICKED, LineStatus.TO_REFUND):
+        if order.status not in domain.WISHABLE or line.status not in domain.UNPICKED:
             raise LineNotReplaceable("Your shopper is done with this item; it cannot be changed any more.")
         line.replacement_policy, line.replacement_item_id = "item", item_id
         line.wish_version += 1

@@ -65,7 +65,11 @@ def order(request: HttpRequest, order_id: int) -> HttpResponse:
 @login_required
 def live(request: HttpRequest, order_id: int) -> HttpResponse:
     """The part of the page that changes."""
-    return render(request, "web/_order_live.html", _context(_order(request, order_id)))
+    return live_part(request, order_id)
+
+
+def live_part(request: HttpRequest, order_id: int, refusal: DomainError | None = None) -> HttpResponse:
+    return render(request, "web/_order_live.html", {**_context(_order(request, order_id)), "refusal": refusal})
 
 
 @require_POST
@@ -152,6 +156,7 @@ def _context(order: Order) -> dict[str, object]:
         "arrival": _arrival(order, store, zone),
         "when": wording.window(order.window_starts_at, order.window_ends_at, zone),
         "steps": wording.steps(order.status),
+        "questions": wording.questions(order, zone),
         "events": [
             TimelineEntry(
                 title=wording.event(event),
