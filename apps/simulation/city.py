@@ -19,8 +19,8 @@ from apps.simulation.tally import Tally
 
 logger = logging.getLogger(__name__)
 
-FAST = Pace(poll=0.5, line=0, drive=0)
-GENTLE = Pace(poll=2, line=2, drive=12)
+FAST = Pace(poll=0.5, line=0, drive=0, patience=30)
+GENTLE = Pace(poll=2, line=2, drive=12, patience=330, asks_strangers=True)
 FINISH_S = 120.0
 """What orders under way have left when the time is over."""
 
@@ -40,6 +40,8 @@ class Plan:
     shopper_password: str
     seed: int
     show_table: bool
+    ignored_share: float = 0
+    """Of the questions about replacements: nobody answers them, and after five minutes the system does."""
 
 
 async def run(plan: Plan) -> Tally:
@@ -59,7 +61,14 @@ async def run(plan: Plan) -> Tally:
         for n in range(plan.first_shopper, plan.first_shopper + plan.shoppers)
     ]
     lives += [
-        partial(customers.live, plan.base_url, tally, random.Random(rng.random()), plan.pause_s)  # noqa: S311
+        partial(
+            customers.live,
+            plan.base_url,
+            tally,
+            random.Random(rng.random()),  # noqa: S311
+            plan.pause_s,
+            plan.ignored_share,
+        )
         for _ in range(plan.customers)
     ]
     tasks = [asyncio.create_task(_patiently(live, tally)) for live in lives]

@@ -17,6 +17,8 @@ FIRST_NAMES = ("Ada", "Ben", "Chloe", "Dev", "Elena", "Femi", "Grace", "Hugo", "
 STREETS = ("Alder Street", "Birch Avenue", "Canal Road", "Dover Lane", "Elm Court")
 GOOD_CARD = "4242424242424242"
 WATCH_EVERY_S = 1.0
+YES_BELOW, ELSE_FROM = 0.75, 0.9
+"""Which throws of the dice mean yes to a replacement, and which that something else is wanted; between, no."""
 
 _STORES = "{ stores { id city state postcode point { lat lng } isPaused } }"
 _SIGN_UP = "mutation($i: SignUpInput!) { signUp(input: $i) { userId } }"
@@ -31,7 +33,10 @@ _CART = "query($id: ID!) { cart(storeId: $id) { version subtotalCents lines { it
 _BIRTH_DATE = "1980-05-17"
 """Of everybody: some carts hold beer."""
 _PLACE = "mutation($i: PlaceOrderInput!) { placeOrder(input: $i) { orderId status } }"
-_ORDER = """query($id: ID!) { order(id: $id) { status pin capturedCents
+_ALTERNATIVES = "query($o: ID!, $l: ID!) { alternatives(orderId: $o, lineId: $l) { itemId } }"
+_ANSWER = "mutation($i: AnswerReplacementInput!) { answerReplacement(input: $i) { order { id } } }"
+_CHOOSE = "mutation($i: ChooseReplacementInput!) { chooseReplacement(input: $i) { order { id } } }"
+_ORDER = """query($id: ID!) { order(id: $id) { status pin capturedCents questions { id lineId }
   adjustments { phase amountCents } events { toStatus } } }"""
 
 
@@ -45,6 +50,8 @@ class Customer:
     address_id: str
     card_id: str
     rng: random.Random
+    ignored_share: float = 0
+    """Of the questions about replacements: these they do not answer."""
 
     async def ask(self, query: str, **variables: Any) -> Any:
         return await clients.graphql(self.http, query, self.tokens, **variables)
@@ -124,6 +131,10 @@ async def watch(customer: Customer, order: Placed) -> None:
     while not order.is_checked:
         seen = (await customer.insist(_ORDER, id=order.order_id))["order"]
         order.status, order.pin = seen["status"], seen["pin"] or ""
+        for question in seen["questions"]:
+            if question["id"] not in order.considered:
+                order.considered.add(question["id"])
+                await _consider(customer, order.order_id, question)
         if order.assigned_at is None and any(event["toStatus"] == "acknowledged" for event in seen["events"]):
             order.assigned_at = time.monotonic()
         if order.status == "delivered" and seen["capturedCents"] is not None:
@@ -136,9 +147,28 @@ async def watch(customer: Customer, order: Placed) -> None:
             await asyncio.sleep(WATCH_EVERY_S)
 
 
-async def live(base_url: str, tally: Tally, rng: random.Random, pause_s: float) -> None:
+async def _consider(customer: Customer, order_id: str, question: dict[str, Any]) -> None:
+    """Say yes, no or what else to a replacement, or nothing."""
+    dice = customer.rng.random()
+    if dice < customer.ignored_share:
+        return
+    try:
+        if dice > ELSE_FROM:
+            found = await customer.ask(_ALTERNATIVES, o=order_id, l=question["lineId"])
+            for other in found["alternatives"][-1:]:
+                choice = {"orderId": order_id, "lineId": question["lineId"], "itemId": other["itemId"]}
+                await customer.ask(_CHOOSE, i=choice)
+                return
+        said = {"orderId": order_id, "replacementId": question["id"], "approve": dice < YES_BELOW}
+        await customer.ask(_ANSWER, i=said)
+    except (Refused, Unanswered, httpx.HTTPError):
+        return  # withdrawn or timed out meanwhile, or nobody heard: then what was said when ordering counts
+
+
+async def live(base_url: str, tally: Tally, rng: random.Random, pause_s: float, ignored_share: float = 0) -> None:
     """One customer's life: order, wait for the door bell, rest, order again."""
     customer = await sign_up(base_url, rng)
+    customer.ignored_share = ignored_share
     while tally.claim():
         order = None
         try:

@@ -19,6 +19,8 @@ from apps.simulation.clients import Refused, Tokens, Unanswered
 from apps.simulation.tally import Placed, Tally
 
 NOT_FOUND_SHARE = 0.03
+PROPOSED_SHARE = 0.8
+"""Of what is not found: something else is proposed for so much of it."""
 _STORES = "{ stores { point { lat lng } } }"
 
 
@@ -29,6 +31,10 @@ class Pace:
     poll: float
     line: float
     drive: float
+    patience: float
+    """With a question that nobody answers, before it is withdrawn."""
+    asks_strangers: bool = False
+    """Whoever is none of the simulation's own is asked one question about each order."""
 
 
 @dataclass
@@ -85,21 +91,75 @@ async def _one_round(shopper: Shopper, tally: Tally) -> None:
 
 async def _work(shopper: Shopper, batch: Mapping[str, Any], tally: Tally) -> None:
     for order in batch["orders"]:
-        await _pick(shopper, order)
+        is_strangers = order["order_id"] not in tally.orders
+        await _pick(shopper, order, asks=shopper.pace.asks_strangers and is_strangers)
     for order in batch["orders"]:
         await _bring(shopper, order, tally)
 
 
-async def _pick(shopper: Shopper, order: Mapping[str, Any]) -> None:
+async def _pick(shopper: Shopper, order: Mapping[str, Any], *, asks: bool = False) -> None:
+    """Pick line by line, and go on with what customers say, until nothing is open. ``asks``: one question at least."""
     path = f"orders/{order['store_order_id']}"
+    if order["status"] not in {"assigned", "picking"}:
+        return
     if order["status"] == "assigned":
         await shopper.call("POST", f"{path}/start-picking")
-    if order["status"] in {"assigned", "picking"}:
-        for line in order["lines"]:
-            if line["status"] == "not_picked":
-                await asyncio.sleep(shopper.pace.line)
-                await shopper.call("PUT", f"{path}/lines/{line['id']}", _result(shopper.rng, line))
-        await shopper.call("POST", f"{path}/checkout")
+    loop = asyncio.get_running_loop()
+    patient_until = loop.time() + shopper.pace.patience
+    while open_lines := [line for line in await _lines(shopper, path) if line["status"] == "not_picked"]:
+        to_do = [line for line in open_lines if not _is_asked_about(line)]
+        for line in to_do:
+            await asyncio.sleep(shopper.pace.line)
+            asks = not await _do(shopper, f"{path}/lines/{line['id']}", line, asks=asks) and asks
+            patient_until = loop.time() + shopper.pace.patience
+        if not to_do:
+            if loop.time() > patient_until:
+                for line in open_lines:
+                    await shopper.call("DELETE", f"{path}/lines/{line['id']}/replacement")
+            await asyncio.sleep(shopper.pace.poll)
+            await shopper.call("POST", "positions", {"positions": [shopper.position()]})  # still there
+    await shopper.call("POST", f"{path}/checkout")
+
+
+async def _lines(shopper: Shopper, path: str) -> list[dict[str, Any]]:
+    lines: list[dict[str, Any]] = (await shopper.call("GET", path))["lines"]
+    return lines
+
+
+def _is_asked_about(line: Mapping[str, Any]) -> bool:
+    return line["replacement"] is not None and line["replacement"]["status"] == "proposed"
+
+
+async def _do(shopper: Shopper, path: str, line: Mapping[str, Any], *, asks: bool) -> bool:
+    """What is next for an open line: take it, give it up, or propose something else, which is True."""
+    before, wanted = line["replacement"], line["replacement_item_id"]
+    if before is None and not asks:
+        result = _result(shopper.rng, line)
+        is_out, proposes = result["status"] != "found", shopper.rng.random() < PROPOSED_SHARE
+        if not is_out:
+            await shopper.call("PUT", path, result)
+            return False
+    else:  # what was proposed before was not wanted; something else may be
+        proposes = before is None or (wanted is not None and wanted != before["item_id"])
+    if line["replacement_policy"] == "refund" and asks:
+        await shopper.call("PUT", path, _result(shopper.rng, line))
+        return False
+    if proposes and line["replacement_policy"] != "refund" and await _propose(shopper, path, line):
+        return True
+    await shopper.call("PUT", path, {"status": "to_refund", "reason": "not on the shelf"})
+    return False
+
+
+async def _propose(shopper: Shopper, path: str, line: Mapping[str, Any]) -> bool:
+    """Propose the first suggestion, as much of it as was ordered. False when there is none, or it is gone by now."""
+    for other in (await shopper.call("GET", f"{path}/suggestions"))["suggestions"][:1]:
+        quantity = line["quantity"] if other["sold_by"] == line["sold_by"] else "1"
+        try:
+            await shopper.call("POST", f"{path}/replacement", {"item_id": other["item_id"], "quantity": quantity})
+        except Refused:
+            return False
+        return True
+    return False
 
 
 def _result(rng: random.Random, line: Mapping[str, Any]) -> dict[str, str]:

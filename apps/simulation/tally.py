@@ -21,6 +21,8 @@ class Placed:
     difference_cents: int = 0
     """Between the receipt's lines and what was charged."""
     is_checked: bool = False
+    considered: set[str] = field(default_factory=set)
+    """Questions about replacements that the customer has seen, answered or not."""
 
 
 @dataclass

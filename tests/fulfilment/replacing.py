@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import count
 
@@ -41,12 +41,12 @@ MORE = (
 )
 
 
-def make_wide_market(*, stock: Mapping[str, str] | None = None) -> Market:
+def make_wide_market(*, stock: Mapping[str, str] | None = None, now: datetime = MORNING) -> Market:
     """``make_market`` and, beside its milk (349), bananas (59 a pound) and beer (1099 and 60 deposit), ``MORE``."""
-    market = make_market()
-    put = {item.lookup_code: catalog.put_item(store_id=market.store_id, item=item, now=MORNING) for item in MORE}
+    market = make_market(now=now)
+    put = {item.lookup_code: catalog.put_item(store_id=market.store_id, item=item, now=now) for item in MORE}
     market = Market(store_id=market.store_id, item_ids={**market.item_ids, **put}, window_ids=market.window_ids)
-    set_stock(market.store_id, market.item_ids, {code: (stock or {}).get(code, "50") for code in put}, now=MORNING)
+    set_stock(market.store_id, market.item_ids, {code: (stock or {}).get(code, "50") for code in put}, now=now)
     return market
 
 
@@ -77,7 +77,7 @@ class Picking:
         version = carts.cart(customer_id=ready.customer.id, store_id=self.market.store_id).version
         self.order_id = ready.place(cart_version=version).order_id
         self.customer_id = ready.customer.id
-        outbox.drain()  # the order itself: every database may have to do with it
+        self.tell()
         row = models.StoreOrder.objects.get(store_id=self.market.store_id, order_id=self.order_id)
         self.store_order_id = row.pk
         services.assign(store_id=self.market.store_id, store_order_ids=[row.pk], shopper_id=ME, now=MORNING)
@@ -86,8 +86,17 @@ class Picking:
 
     def tell(self) -> None:
         """Deliver what the two shards of this order have to tell, until nothing is left."""
-        shards = {sharding.alias_for("customer", self.customer_id), sharding.alias_for("store", self.market.store_id)}
-        outbox.drain(aliases=sorted(shards))
+        outbox.drain(aliases=self.shards)
+
+    def tell_once(self) -> None:
+        """One round of the relay over these two, as if a day later; failing messages stay for the next."""
+        for alias in self.shards:
+            outbox.relay(using=alias, now=MORNING + timedelta(days=3650))
+
+    @property
+    def shards(self) -> list[str]:
+        homes = {sharding.alias_for("customer", self.customer_id), sharding.alias_for("store", self.market.store_id)}
+        return sorted(homes)
 
     @property
     def order(self) -> Order:

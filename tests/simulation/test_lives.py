@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import random
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -26,7 +27,7 @@ from apps.simulation.clients import Refused, Unanswered
 from apps.simulation.tally import Placed, Tally
 from apps.stores import selectors as stores
 from tests.accounts.factories import PASSWORD
-from tests.orders.factories import make_market
+from tests.fulfilment.replacing import make_wide_market
 from tests.orders.provider import Provider
 from tests.shoppers.factories import make_shopper
 from tests.simulation.market import BASE, InProcess, Script
@@ -56,7 +57,7 @@ def market(db, monkeypatch, settings):
     presence._redis().flushdb()
     accounts.create_oauth_apps()
     with gateway.replaced_by(Provider()):
-        yield make_market(now=datetime.now(UTC))
+        yield make_wide_market(now=datetime.now(UTC))
     signals.request_started.connect(close_old_connections)
     signals.request_finished.connect(close_old_connections)
 
@@ -73,6 +74,17 @@ class TestInTheMarket:
     def test_an_order_from_the_cart_to_the_door(self, market):
         shopper_id, zone_id = a_shopper(market)
         tally = Tally(wanted=1)
+        self.play(zone_id, tally)
+        (order,) = tally.orders.values()
+        real = orders.order_for_staff(order_id=int(order.order_id))
+        assert (order.status, order.is_checked, order.difference_cents) == ("delivered", True, 0)
+        assert (real.status, real.captured) == ("delivered", real.total)
+        assert (tally.is_done, tally.is_good, tally.deliveries, tally.claimed) == (True, True, 1, 1)
+        assert tally.summary()["lost"] == 0
+        assert not shopper_selectors.shopper(shopper_id=shopper_id).is_online
+
+    def play(self, zone_id, tally, *, pace=FAST, shoppers_tally=None):
+        """One customer's order and the shopper who brings it, while relays and planner run."""
 
         def plan():
             outbox.drain()
@@ -80,7 +92,8 @@ class TestInTheMarket:
 
         async def scene():
             life = asyncio.create_task(customers.live(BASE, tally, dice(5), 0))
-            work = asyncio.create_task(shoppers.live(BASE, tally, dice(2), FAST, email=SHOPPER, password=PASSWORD))
+            mine = shoppers_tally or tally
+            work = asyncio.create_task(shoppers.live(BASE, mine, dice(2), pace, email=SHOPPER, password=PASSWORD))
             async with asyncio.timeout(60):
                 while not life.done() and not work.done():
                     await sync_to_async(plan)()
@@ -90,13 +103,36 @@ class TestInTheMarket:
             await asyncio.gather(work, return_exceptions=True)
 
         async_to_sync(scene)()
+
+    @pytest.mark.parametrize("answer", ["yes", "no", "something else", "nothing"])
+    def test_whatever_customers_say_to_replacements_every_cent_is_explained(self, market, monkeypatch, answer):
+        monkeypatch.setattr(shoppers, "NOT_FOUND_SHARE", 1)
+        monkeypatch.setattr(shoppers, "PROPOSED_SHARE", 1)
+        monkeypatch.setattr(customers, "YES_BELOW", 1 if answer == "yes" else 0)
+        monkeypatch.setattr(customers, "ELSE_FROM", -1 if answer == "something else" else 2)
+        if answer == "nothing":
+            monkeypatch.setattr(customers, "_consider", lambda *_: asyncio.sleep(0))
+        _, zone_id = a_shopper(market)
+        tally = Tally(wanted=1)
+        self.play(zone_id, tally, pace=replace(FAST, poll=0.05, patience=0.2))
         (order,) = tally.orders.values()
         real = orders.order_for_staff(order_id=int(order.order_id))
-        assert (order.status, order.is_checked, order.difference_cents) == ("delivered", True, 0)
-        assert (real.status, real.captured) == ("delivered", real.total)
-        assert (tally.is_done, tally.is_good, tally.deliveries, tally.claimed) == (True, True, 1, 1)
-        assert tally.summary()["lost"] == 0
-        assert not shopper_selectors.shopper(shopper_id=shopper_id).is_online
+        asked = {one.status for one in real.replacements}
+        assert asked <= ALLOWED[answer]
+        assert asked & CERTAIN[answer]
+        assert (order.status, order.difference_cents, real.questions) == ("delivered", 0, ())
+        assert real.captured == real.total
+
+    def test_a_stranger_is_asked_one_question(self, market, monkeypatch):
+        monkeypatch.setattr(shoppers, "NOT_FOUND_SHARE", 0)
+        _, zone_id = a_shopper(market)
+        tally = Tally(wanted=1)
+        pace = replace(FAST, poll=0.05, asks_strangers=True)
+        self.play(zone_id, tally, pace=pace, shoppers_tally=Tally())
+        (order,) = tally.orders.values()
+        real = orders.order_for_staff(order_id=int(order.order_id))
+        assert len({one.line_id for one in real.replacements}) == 1
+        assert (order.status, order.difference_cents) == ("delivered", 0)
 
     def test_a_refusal_is_counted_by_its_code_and_nothing_is_placed(self, market):
         tally = Tally(wanted=1)
@@ -116,6 +152,15 @@ class TestInTheMarket:
         assert refusal.value.code == "sign_in_refused"
 
 
+ALLOWED = {
+    "yes": {"approved"},
+    "no": {"rejected"},
+    "something else": {"rejected", "approved"},
+    "nothing": {"withdrawn"},
+}
+CERTAIN = {"yes": {"approved"}, "no": {"rejected"}, "something else": {"approved"}, "nothing": {"withdrawn"}}
+
+
 # Against a market that fails
 
 
@@ -133,6 +178,7 @@ def seen(status, *, captured=None, receipt=()):
                 "status": status,
                 "pin": "1234",
                 "capturedCents": captured,
+                "questions": [],
                 "adjustments": [*lines, {"phase": "estimate", "amountCents": 9999}],
                 "events": [{"toStatus": "acknowledged"}] if status != "brand_new" else [],
             }

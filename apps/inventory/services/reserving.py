@@ -24,9 +24,9 @@ _OF_ORDER = """
     SELECT item_id, state, quantity FROM inventory_reservation
     WHERE store_id = %(store)s AND order_id = %(order)s ORDER BY item_id FOR UPDATE
 """
-# Rows that do not suffice are not locked, so that nobody queues for what is sold out; a row that had to be waited for is
-# looked at again, as it is then. What another call for the same order has promised since the statement began is in its
-# way when it adds the reservation.
+# Rows that do not suffice are not locked, so that nobody queues for what is sold out; a row that had to be waited for
+# is looked at again, as it is then. What another call for the same order has promised since the statement began is in
+# its way when it adds the reservation.
 _PROMISE = """
     WITH wanted AS MATERIALIZED (
         SELECT * FROM unnest(%(items)s::bigint[], %(quantities)s::numeric[]) AS wanted (item_id, quantity)
@@ -99,8 +99,8 @@ def reserve(
     """Promise ``quantities`` (by item id, each in its ``cost_unit``) to the order until ``expires_at``: all or nothing.
 
     Repeating it is harmless, whatever has become of the order since; after a release it reserves
-    anew. 1 statement the first time, 2 where something does not suffice. Raises ``OutOfStock`` with the items that do not suffice (nothing is reserved
-    then), ``QuantityInvalid``, ``ReservationDiffers`` for other quantities than before.
+    anew. 1 statement the first time, 2 where something does not suffice. Raises ``OutOfStock`` with the items that do
+    not suffice (nothing is reserved then), ``QuantityInvalid``, ``ReservationDiffers`` for others than before.
     """
     wanted = domain.checked(quantities, zero=False)
     if not wanted:
