@@ -80,6 +80,8 @@ def event(entry: OrderEvent) -> str:
     if entry.from_status == entry.to_status:
         note = _NOTES.get(entry.name, entry.name.replace("_", " ").capitalize())
         return note.format_map(entry.data) if entry.name.startswith("replacement_") else note
+    if (entry.from_status, entry.to_status) == ("verifying_replacements", "picking"):
+        return "Shopping goes on"
     return _EVENTS.get(entry.to_status, entry.to_status)
 
 

@@ -135,7 +135,7 @@ def test_without_the_demos_password_it_says_what_to_do(settings):
 def test_when_the_time_is_over_orders_under_way_may_end(monkeypatch):
     """Nothing is begun after the deadline; what was begun is waited for, but not for ever."""
 
-    async def one_order(base_url, tally, rng, pause_s):
+    async def one_order(base_url, tally, rng, *_):
         assert tally.claim()
         tally.orders["1"] = placed("1", "picking")
         while not tally.is_closed:

@@ -37,7 +37,7 @@ def test_the_page_asks_and_says_what_happens_without_an_answer(picking):
     assert Html.of(page).faults == []
     text = words(page)
     assert "Whole milk is out" in text
-    assert "Your shopper can bring 2 x Cream for $10.40 instead of 2 x for $6.98." in text
+    assert "Your shopper can bring 2 x Cream for $10.40. You ordered 2 for $6.98." in text
     assert "After that we bring it, and you pay at most a tenth more" in text
     assert "Whole milk is out; Cream was proposed" in text
 
@@ -90,7 +90,7 @@ def test_something_else_is_chosen_from_what_is_there(picking):
     assert Html.of(page).faults == []
     offered = [int(item_id) for item_id in re.findall(r'name="item" value="(\d+)"', page.content.decode())]
     assert offered == [picking.market.item_ids[OAT], picking.market.item_ids[CREAM]]  # nearest in price first
-    assert "2 x · $7.38" in words(page)
+    assert "2 for $7.38" in words(page)
     chosen = browser.post(f"/orders/{picking.order_id}/lines/{line_id}/choose/", {"item": offered[0]}, follow=True)
     assert "Your shopper knows what you want instead." in words(chosen)
     assert "You asked for Oat milk instead of Whole milk" in words(chosen)
