@@ -150,9 +150,9 @@ _HEAD = f"""# State machines
 
 Drawn from the tables of states in the code by `{COMMAND}`; a test fails when this page is not what the code says.
 
-Each machine has one mover, a guarded UPDATE that asks its table where it may start from; a test finds whoever else
-writes a status, and each status column has a CHECK in the database. The phases of a move of buckets are in
-[sharding](sharding.md).
+A status is written by its machine's mover alone, which asks the table and is guarded by the state it starts from. A
+test knows the movers and finds whoever else writes one; each status column has a CHECK in the database. The phases of
+a move of buckets are in [sharding](sharding.md).
 """
 
 

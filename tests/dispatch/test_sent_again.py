@@ -28,7 +28,7 @@ from tests.threads import answers_at_once
 pytestmark = pytest.mark.django_db(databases="__all__", transaction=True)
 
 HERE = {"lat": 39.96, "lng": -82.99}
-PHOTO = {"proof": {"kind": "pin", "pin": "1234"}}
+BY_PIN = {"proof": {"kind": "pin", "pin": "1234"}}
 
 
 @pytest.fixture(autouse=True)
@@ -254,6 +254,23 @@ def test_two_requests_with_one_key_at_once_are_one_and_a_refusal():
     assert shoppers.Shopper.objects.get(pk=shopper).last_lat == bodies[done % 2]["lat"]
 
 
+def test_what_was_done_through_several_databases_is_said_although_the_key_was_taken_meanwhile():
+    taken = make_accepted()
+    (order_id,) = taken.store_order_ids
+    phone = Phone(taken.shopper_id)
+    phone.send(f"offers/{taken.offer_id}/accept")
+    fulfilment.StoreOrder.objects.filter(pk=order_id).update(status="delivering")
+    real, asked = idempotency.kept, mock.Mock()
+    asked.side_effect = lambda *args, **known: None if asked.call_count == 1 else real(*args, **known)
+    with (
+        mock.patch.object(idempotency, "kept", asked),
+        mock.patch.object(fulfilment_services.delivering.orders, "check_pin", return_value=True),
+    ):
+        delivered = phone.send(f"orders/{order_id}/deliver", BY_PIN)
+    assert (said(delivered), delivered.json()["status"]) == ((200, "", ""), "delivered")
+    assert said(phone.send(f"orders/{order_id}/deliver", BY_PIN)) == (422, "idempotency_conflict", "")
+
+
 class Killed(BaseException):
     """Nothing catches it, as nothing catches SIGKILL."""
 
@@ -319,7 +336,7 @@ def test_a_wrong_pin_counts_once_however_often_it_is_sent():
         return False
 
     with mock.patch.object(fulfilment_services.delivering.orders, "check_pin", check):
-        answers = [phone.send(f"orders/{order_id}/deliver", PHOTO) for _ in range(3)]
+        answers = [phone.send(f"orders/{order_id}/deliver", BY_PIN) for _ in range(3)]
     assert [said(answer)[:2] for answer in answers] == [(answers[0].status_code, "pin_wrong")] * 3
     assert len(tried) == 1
 

@@ -27,7 +27,7 @@ from rest_framework.response import Response
 import sharding
 from apps.common import clock, idempotency
 from apps.common.api import actor, errors
-from apps.common.errors import DomainError, IdempotencyKeyMissing
+from apps.common.errors import DomainError, IdempotencyConflict, IdempotencyKeyMissing
 from apps.common.idempotency import Answer, Asked
 
 HEADER: Final = "Idempotency-Key"
@@ -128,16 +128,19 @@ def _answered(asked: Asked, handle: Handler, *, is_saga: bool, now: datetime) ->
     try:
         if not is_saga:
             return _response(_in_one_transaction(asked, handle, now=now))
-        first = _rendered(handle())
+        own = _rendered(handle())
     except _AnsweredMeanwhile:
         return _replay(asked, now=now)
     except DomainError as refusal:
         if refusal.status >= 500 or refusal.status == 401:
             raise
-        first = _refused(refusal)
-    if idempotency.keep(asked, first, now=now):
-        return _response(first)
-    return _replay(asked, now=now)
+        own = _refused(refusal)
+    if idempotency.keep(asked, own, now=now):
+        return _response(own)
+    try:
+        return _replay(asked, now=now)
+    except IdempotencyConflict:  # another request with this key was faster, and what ours did is done: so it is said
+        return _response(own)
 
 
 @sharding.repeatable
