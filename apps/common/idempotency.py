@@ -20,6 +20,11 @@ KEPT_FOR: Final = timedelta(hours=24)
 BATCH: Final = 1_000
 _TABLES: Final[dict[str, type[models.KeptAnswer]]] = {"store": models.StoreAnswer, "shopper": models.ShopperAnswer}
 
+# By hand, as each request with a key asks: to have the ORM write it down costs as much again as the question.
+_FIND = """
+    SELECT fingerprint, status, content_type, body FROM {table}
+    WHERE place = %s AND owner = %s AND key = %s AND created_at > %s
+"""
 _KEEP = """
     INSERT INTO {table} AS kept (place, owner, key, fingerprint, status, content_type, body, created_at)
     VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
@@ -58,13 +63,15 @@ def kept(asked: Asked, *, now: datetime) -> Answer | None:
 
     Raises ``IdempotencyConflict`` when the key was sent with another request.
     """
-    rows = _TABLES[asked.home.keyspace].objects.filter(place=asked.place, owner=asked.owner, key=asked.key)
-    row = rows.filter(created_at__gt=now - KEPT_FOR).first()
+    with connections[asked.home.alias].cursor() as cursor:
+        cursor.execute(_sql(_FIND, asked), [asked.place, asked.owner, asked.key, now - KEPT_FOR])
+        row = cursor.fetchone()
     if row is None:
         return None
-    if row.fingerprint != asked.fingerprint:
+    fingerprint, status, content_type, body = row
+    if fingerprint != asked.fingerprint:
         raise IdempotencyConflict("This idempotency key was used before for another request; send a new one with this.")
-    return Answer(status=row.status, content_type=row.content_type, body=_opened(bytes(row.body)))
+    return Answer(status=status, content_type=content_type, body=_opened(bytes(body)))
 
 
 @sharding.repeatable
@@ -74,7 +81,6 @@ def keep(asked: Asked, answer: Answer, *, now: datetime) -> bool:
     In the transaction that has changed what the answer is about, of two at the same time the second waits here until
     the first has committed or failed.
     """
-    alias = asked.home.alias
     values: list[int | str | bytes | datetime] = [
         asked.place,
         asked.owner,
@@ -86,9 +92,8 @@ def keep(asked: Asked, answer: Answer, *, now: datetime) -> bool:
         now,
         now - KEPT_FOR,
     ]
-    table = connections[alias].ops.quote_name(_TABLES[asked.home.keyspace]._meta.db_table)
-    with connections[alias].cursor() as cursor:
-        cursor.execute(_KEEP.format(table=table), values)
+    with connections[asked.home.alias].cursor() as cursor:
+        cursor.execute(_sql(_KEEP, asked), values)
         return bool(cursor.rowcount)
 
 
@@ -104,6 +109,10 @@ def forget(*, keyspace: str, using: str, now: datetime) -> int:
 def keyspaces() -> tuple[str, ...]:
     """Those in which answers are kept."""
     return tuple(_TABLES)
+
+
+def _sql(template: str, asked: Asked) -> str:
+    return template.format(table=_TABLES[asked.home.keyspace]._meta.db_table)
 
 
 def _sealed(body: bytes) -> bytes:

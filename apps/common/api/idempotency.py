@@ -55,13 +55,12 @@ def answered_once(
     """Decorates a handler of POST, PUT, PATCH or DELETE, under ``extend_schema``.
 
     ``home`` is called as the handler is, less the view, and says where the request is decided. The handler runs in one
-    transaction there, with its answer, and must change no other database; what it changes and then refuses is undone.
-    With ``is_saga`` it runs in none: it goes through several databases or waits for somebody, resumes what an earlier
-    call of it has begun, and its answer is kept afterwards. With ``is_required`` the key may not be missing: for what
-    is done twice when it is sent twice.
+    transaction there, with its answer. It must change no other database and may not catch what fails in a transaction
+    inside; what it changes and then refuses is undone. With ``is_saga`` it runs in none: it goes through several
+    databases or waits for somebody, resumes what an earlier call of it has begun, and its answer is kept afterwards.
+    With ``is_required`` the key may not be missing: for what is done twice when it is sent twice.
 
-    Without a key nothing is asked of a database. With one, 2 queries more, and the savepoint of the handler's own
-    transaction inside ours; a replay is 1 query.
+    Without a key nothing is asked of a database. With one, 2 queries more; a replay is 1 query.
     """
 
     def decorate(handler: Handler) -> Handler:
@@ -145,7 +144,7 @@ def _answered(asked: Asked, handle: Handler, *, is_saga: bool, now: datetime) ->
 
 @sharding.repeatable
 def _in_one_transaction(asked: Asked, handle: Handler, *, now: datetime) -> Answer:
-    with sharding.atomic(asked.home):
+    with sharding.atomic(asked.home, is_whole=True):
         answer = _rendered(handle())
         if not idempotency.keep(asked, answer, now=now):
             raise _AnsweredMeanwhile
