@@ -21,6 +21,9 @@ from apps.fulfilment import services as fulfilment_services
 from apps.orders.errors import OrderNotFound
 from apps.shoppers import models as shoppers
 from tests.dispatch.factories import NOW, make_accepted, make_offer
+from tests.dispatch.test_rest import ROUTES
+from tests.orders.snapshots import changed
+from tests.orders.snapshots import snapshot as snapshot_of
 from tests.queries import counted
 from tests.shoppers.factories import make_shopper
 from tests.threads import answers_at_once
@@ -35,6 +38,10 @@ BY_PIN = {"proof": {"kind": "pin", "pin": "1234"}}
 def afternoon():
     with clock.shifted_to(NOW):
         yield
+
+
+class Killed(BaseException):
+    """Nothing catches it, as nothing catches SIGKILL."""
 
 
 class Phone:
@@ -68,12 +75,101 @@ def told(store_id, name):
     return OutboxMessage.objects.using(sharding.alias_for("store", store_id)).filter(name=name).count()
 
 
+def snapshot():
+    return snapshot_of(also=["shoppers", "fulfilment", "dispatch"])
+
+
 def kept():
     return sum(
         table.objects.using(alias).count()
         for table, keyspace in ((StoreAnswer, "store"), (ShopperAnswer, "shopper"))
         for alias in sharding.aliases(keyspace)
     )
+
+
+STEPS = ["start-picking", "line", "checkout", "start-delivery", "deliver"]
+"""Of an order, in their sequence."""
+
+
+def about_to(name):
+    """A phone whose next request is ``name``, and that request."""
+    if name in ("online", "offline", "positions"):
+        shopper = make_shopper(7, online=name != "online", now=NOW - timedelta(minutes=2))
+        positions = {"positions": [{**HERE, "at": NOW.isoformat()}]}
+        return Phone(shopper), (name, {"online": HERE, "positions": positions}.get(name)), "post"
+    if name in ("accept", "decline"):
+        offered = make_offer(orders=2)
+        return Phone(offered.shopper_id), (f"offers/{offered.offer_id}/{name}", None), "post"
+    taken = make_accepted()
+    (order_id,) = taken.store_order_ids
+    phone = Phone(taken.shopper_id)
+    first, *others = fulfilment.PickLine.objects.filter(store_order_id=order_id).order_by("pk")
+    requests = {step: ((f"orders/{order_id}/{step}", None), "post") for step in STEPS}
+    requests["line"] = ((f"orders/{order_id}/lines/{first.line_id}", {"status": "to_refund"}), "put")
+    requests["deliver"] = ((f"orders/{order_id}/deliver", BY_PIN), "post")
+    for step in STEPS[: STEPS.index(name)]:
+        request, verb = requests[step]
+        assert phone.send(*request, key=None, verb=verb).status_code == 200
+        if step == "line":
+            fulfilment.PickLine.objects.filter(pk__in=[line.pk for line in others]).update(status="to_refund")
+    return phone, *requests[name]
+
+
+WRITES = ["online", "offline", "positions", "accept", "decline", *STEPS]
+
+
+def test_every_write_is_sent_again_below():
+    assert len(WRITES) == sum(verb != "get" for verb, _ in ROUTES.values())
+
+
+@pytest.fixture
+def pins_are_right(monkeypatch):
+    monkeypatch.setattr(fulfilment_services.delivering.orders, "check_pin", lambda **_: True)
+
+
+@pytest.mark.usefixtures("pins_are_right")
+@pytest.mark.parametrize("name", WRITES)
+def test_each_write_is_done_once_and_answered_alike(name):
+    phone, request, verb = about_to(name)
+    untouched = snapshot()
+    first = phone.send(*request, verb=verb)
+    done = snapshot()
+    again = phone.send(*request, verb=verb)
+    assert (first.status_code in (200, 204), first.headers.get("Idempotent-Replayed")) == (True, None)
+    assert (again.status_code, again.content, again.headers["Idempotent-Replayed"]) == (
+        first.status_code,
+        first.content,
+        "true",
+    )
+    assert changed(untouched, done) - {"common_storeanswer", "common_shopperanswer"} != set()
+    assert changed(done, snapshot()) == set()
+
+
+@pytest.mark.usefixtures("pins_are_right")
+@pytest.mark.parametrize("name", WRITES)
+def test_each_write_killed_after_its_answer_was_kept_is_answered_so(name):
+    phone, request, verb = about_to(name)
+    with mock.patch.object(header, "_response", side_effect=Killed), pytest.raises(Killed):
+        phone.send(*request, verb=verb)
+    connections.close_all()
+    done = snapshot()
+    assert phone.send(*request, verb=verb).headers["Idempotent-Replayed"] == "true"
+    assert changed(done, snapshot()) == set()
+
+
+@pytest.mark.usefixtures("pins_are_right")
+@pytest.mark.parametrize("name", WRITES)
+def test_each_write_killed_before_its_answer_was_kept_is_done_once(name):
+    phone, request, verb = about_to(name)
+    untouched = snapshot()
+    with mock.patch.object(idempotency, "keep", side_effect=Killed), pytest.raises(Killed):
+        phone.send(*request, verb=verb)
+    connections.close_all()
+    if name not in ("accept", "deliver"):  # those are several transactions, each of which stands
+        assert changed(untouched, snapshot()) == set()
+    answer = phone.send(*request, verb=verb)
+    assert (answer.status_code in (200, 204), answer.headers.get("Idempotent-Replayed")) == (True, None)
+    assert kept() == 1
 
 
 def test_the_first_answer_is_given_again_although_things_have_moved_on():
@@ -268,10 +364,6 @@ def test_what_was_done_through_several_databases_is_said_although_the_key_was_ta
         delivered = phone.send(f"orders/{order_id}/deliver", BY_PIN)
     assert (said(delivered), delivered.json()["status"]) == ((200, "", ""), "delivered")
     assert said(phone.send(f"orders/{order_id}/deliver", BY_PIN)) == (422, "idempotency_conflict", "")
-
-
-class Killed(BaseException):
-    """Nothing catches it, as nothing catches SIGKILL."""
 
 
 def test_killed_after_the_commit_the_caller_gets_the_first_answer():
