@@ -59,7 +59,7 @@ def atomic(target: Target, *, durable: bool = False, savepoint: bool = True, is_
     """A transaction on the target's database; yields its alias. Inside another one of the same database, a savepoint.
 
     Without ``savepoint`` it is part of that other one, which then fails as a whole, and two statements are saved.
-    An outermost one that ``is_whole`` says so for all ``atomic`` inside of it: for what nobody goes on with once a part failed.
+    An outermost one that ``is_whole`` says so for all ``atomic`` inside of it: nobody may go on once a part has failed.
 
     Raises ``CrossShardTransaction`` while a transaction is open on another database: the two could not commit together.
     A statement inside that would go to another database because the map has changed meanwhile raises ``BucketMoved``.
