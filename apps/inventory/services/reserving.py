@@ -110,8 +110,9 @@ def reserve(
     """Promise ``quantities`` (by item id, each in its ``cost_unit``) to the order until ``expires_at``: all or nothing.
 
     Repeating it is harmless, whatever has become of the order since; after a release it reserves
-    anew. 1 statement the first time, 2 where something does not suffice. Raises ``OutOfStock`` with the items that do
-    not suffice (nothing is reserved then), ``QuantityInvalid``, ``ReservationDiffers`` for other quantities than before.
+    anew. 1 statement the first time, 2 where something does not suffice. Raises ``OutOfStock`` with the items that
+    do not suffice (nothing is reserved then), ``QuantityInvalid``, ``ReservationDiffers`` for other quantities than
+    before.
     """
     wanted = domain.checked(quantities, zero=False)
     if not wanted:
