@@ -47,6 +47,15 @@ TRANSITIONS: Final[Mapping[Status, frozenset[Status]]] = {
 }
 """Where a store order may go from each state; every guarded update asks ``before`` what it may start from."""
 
+LINE_TRANSITIONS: Final[Mapping[LineStatus, frozenset[LineStatus]]] = {
+    LineStatus.NOT_PICKED: frozenset({LineStatus.FOUND, LineStatus.REPLACED, LineStatus.TO_REFUND}),
+    LineStatus.FOUND: frozenset({LineStatus.NOT_PICKED, LineStatus.TO_REFUND}),
+    LineStatus.REPLACED: frozenset({LineStatus.NOT_PICKED, LineStatus.FOUND, LineStatus.TO_REFUND}),
+    LineStatus.TO_REFUND: frozenset({LineStatus.NOT_PICKED, LineStatus.FOUND}),
+}
+"""What may become of a line until check-out. Something proposed for it, or asked for, makes it one to be picked again;
+only the customer's answer to that makes it replaced."""
+
 STAGES: Final = (S.WAITING, S.ASSIGNED, S.PICKING, S.CHECKOUT, S.DELIVERING, S.DELIVERED)
 """The way of an order to the door."""
 

@@ -76,11 +76,9 @@ class ReplacementView(APIView):
             ),
         ],
     )
+    @idempotency.answered_once(rest.at_the_store, is_saga=True, is_required=True)
     def post(self, request: Request, store_order_id: str, line_id: str) -> Response:
-        """Ask the customer whether you may bring something else. The line stays open until the answer is here.
-
-        Send an `Idempotency-Key`: the same one again is the same proposal.
-        """
+        """Ask the customer whether you may bring something else. The line stays open until the answer is here."""
         sent = ReplacementInput(data=request.data)
         sent.is_valid(raise_exception=True)
         offered = sent.validated_data
@@ -89,7 +87,7 @@ class ReplacementView(APIView):
             "line_id": ids.parse(line_id),
             "shopper_id": actor.shopper_id(request),
             "quantity": offered["quantity"],
-            "key": idempotency.key(request),
+            "key": idempotency.given_key(request) or "",
             "now": clock.now(),
         }
         if "item_id" in offered:
@@ -101,6 +99,7 @@ class ReplacementView(APIView):
     @extend_schema(
         operation_id="shopper_withdraw_replacement", tags=rest.TAGS, request=None, responses=rest.StoreOrderOutput
     )
+    @idempotency.answered_once(rest.at_the_store)
     def delete(self, request: Request, store_order_id: str, line_id: str) -> Response:
         """Take your proposal back. Where the customer was faster their answer counts: look at the line again."""
         services.withdraw(

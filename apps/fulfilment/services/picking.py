@@ -9,7 +9,7 @@ from apps.fulfilment import domain, models
 from apps.fulfilment.domain import LineStatus, Status
 from apps.fulfilment.errors import LineNotFound, LinesOpen
 from apps.fulfilment.events import CheckedOut, LinePicked, PickingStarted
-from apps.fulfilment.services import replacing, stages
+from apps.fulfilment.services import lines, replacing, stages
 
 
 @sharding.repeatable
@@ -70,8 +70,8 @@ def check_out(*, store_order_id: int, shopper_id: int, now: datetime) -> bool:
     target = sharding.home_of_id("store", store_order_id)
     with sharding.atomic(target):
         row = stages.locked(store_order_id=store_order_id, shopper_id=shopper_id)
-        lines = list(row.lines.order_by("pk"))
-        still_open = [line.name for line in lines if line.status == LineStatus.NOT_PICKED]
+        picked = list(row.lines.order_by("pk"))
+        still_open = [line.name for line in picked if line.status == LineStatus.NOT_PICKED]
         if still_open and row.status == Status.PICKING:
             raise LinesOpen(f"Not picked, or the customer has not answered yet: {', '.join(still_open[:5])}.")
         is_new = stages.advance(
@@ -90,7 +90,7 @@ def check_out(*, store_order_id: int, shopper_id: int, now: datetime) -> bool:
                         "status": line.status,
                         "found_quantity": str(line.found_quantity),
                     }
-                    for line in lines
+                    for line in picked
                 ],
             )
             outbox.emit(event, using=target.alias)
@@ -122,8 +122,7 @@ def _set_line(
             return False
         replacing.refuse_while_asking(row, line_id)
         replacing.put_back(line)
-        columns = {"status": status, "found_quantity": found, "refund_reason": reason, "replaced_by": None}
-        models.PickLine.objects.filter(pk=line.pk).update(**columns)
+        lines.move(row.lines.filter(pk=line.pk), status, found_quantity=found, refund_reason=reason)
         models.StoreOrder.objects.filter(pk=row.pk).update(progress_at=now)
         event = LinePicked(
             store_order_id=row.pk,

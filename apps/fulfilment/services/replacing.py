@@ -23,7 +23,7 @@ from apps.fulfilment.errors import (
     StoreOrderNotFound,
 )
 from apps.fulfilment.events import ReplacementProposed, ReplacementWithdrawn
-from apps.fulfilment.services import stages
+from apps.fulfilment.services import lines, stages
 from apps.inventory import services as inventory
 from apps.orders import selectors as orders
 from apps.orders.types import ReplacementStatus
@@ -145,12 +145,12 @@ def hear_answer(*, proposal_id: int, now: datetime) -> bool:
             return False
         line = row.lines.filter(line_id=proposal.line_id)
         if answer.status in ACCEPTED:
-            line.update(status=LineStatus.REPLACED, replaced_by=proposal_id)
+            lines.move(line, LineStatus.REPLACED, replaced_by=proposal_id)
             return True
         inventory.release_replacement(store_id=row.store_id, claim_id=proposal_id)
         if answer.line_status == LineStatus.TO_REFUND:
             unchanged = line.filter(wish_version__lte=answer.wish_version)
-            unchanged.update(status=LineStatus.TO_REFUND, refund_reason=TURNED_DOWN)
+            lines.move(unchanged, LineStatus.TO_REFUND, refund_reason=TURNED_DOWN)
     return True
 
 
@@ -170,8 +170,7 @@ def note_wish(*, store_id: int, order_id: int, line_id: int, policy: str, item_i
         if not line.update(replacement_policy=policy, replacement_item_id=item_id, wish_version=version):
             return False
         if row.status in (Status.WAITING, *domain.TO_BE_PICKED):
-            given_up = row.lines.filter(line_id=line_id, status=LineStatus.TO_REFUND)
-            given_up.update(status=LineStatus.NOT_PICKED, refund_reason="")
+            lines.move(row.lines.filter(line_id=line_id, status=LineStatus.TO_REFUND), LineStatus.NOT_PICKED)
     return True
 
 
@@ -219,8 +218,7 @@ def _propose(
                 item_id=proposal.item_id,
                 quantity=proposal.quantity,
             )
-        waiting = {"status": LineStatus.NOT_PICKED, "found_quantity": 0, "refund_reason": "", "replaced_by": None}
-        row.lines.filter(pk=line.pk).update(**waiting)
+        lines.move(row.lines.filter(pk=line.pk), LineStatus.NOT_PICKED)
         models.StoreOrder.objects.filter(pk=row.pk).update(progress_at=now)
         event = ReplacementProposed(
             proposal_id=proposal.pk, order_id=row.order_id, store_id=row.store_id, line_id=line_id

@@ -144,11 +144,10 @@ def _record(order: models.Order, picked: Sequence[PickedLine]) -> None:
         if entry.status == LineStatus.REPLACED:
             replaced_by(line, by_proposal.get(entry.proposal_id or 0))
             continue
-        line.status = entry.status
-        line.found_quantity = domain.checked_found(
+        found = domain.checked_found(
             entry.found_quantity, status=entry.status, ordered=line.quantity, sold_by=line.sold_by
         )
-        line.replacement_id = None
+        become(line, LineStatus(entry.status), found=found)
     noted = {entry.line_id: lines[entry.line_id] for entry in picked}
     models.OrderLine.objects.bulk_update(noted.values(), ["status", "found_quantity", "replacement_id"])
 
@@ -157,5 +156,13 @@ def replaced_by(line: models.OrderLine, replacement: models.Replacement | None) 
     """Let ``line``, not saved yet, be delivered as what was accepted for it. Raises ``LineStatusInvalid``."""
     if replacement is None or replacement.line_id != line.pk:
         raise LineStatusInvalid(f"Nobody accepted a replacement of {line.name}; propose one first.")
-    line.status, line.replacement_id = LineStatus.REPLACED, replacement.pk
-    line.found_quantity = replacement.quantity
+    become(line, LineStatus.REPLACED, found=replacement.quantity, replacement_id=replacement.pk)
+
+
+def become(
+    line: models.OrderLine, status: LineStatus, *, found: Decimal | None = None, replacement_id: int | None = None
+) -> None:
+    """Give ``line``, not saved yet, its outcome: the customer's copy of what the store's shard says, or will."""
+    line.status = status
+    line.found_quantity = found
+    line.replacement_id = replacement_id

@@ -165,7 +165,7 @@ def _wish(
         line.replacement_policy, line.replacement_item_id = "item", item_id
         line.wish_version += 1
         line.wished_cents = shown.cents
-        line.status, line.found_quantity = LineStatus.NOT_PICKED, None
+        picking.become(line, LineStatus.NOT_PICKED)
         line.save()
         asked = order.replacements.filter(line=line, status=ReplacementStatus.PROPOSED).select_related("order", "line")
         for row in asked:
@@ -220,7 +220,7 @@ def _ask(order: models.Order, row: models.Replacement, actor: str, now: datetime
     """Put the question; where the customer asked for just this, take it as approved."""
     row.save()
     line = row.line
-    line.status, line.found_quantity, line.replacement_id = LineStatus.NOT_PICKED, None, None
+    picking.become(line, LineStatus.NOT_PICKED)
     line.save()
     _note(order, ReplacementStatus.PROPOSED, actor, now, _about(row))
     picking.follow_questions(order, actor=actor, now=now)
@@ -245,7 +245,7 @@ def _settle(
         picking.replaced_by(line, row)
         line.save()
     elif to is ReplacementStatus.REJECTED and row.alternative_item_id is None:
-        line.status, line.found_quantity = LineStatus.TO_REFUND, domain.NOTHING
+        picking.become(line, LineStatus.TO_REFUND, found=domain.NOTHING)
         line.save()
     _note(order, to, by, now, _about(row), [event])
     if order.status in domain.BEING_PICKED:
