@@ -114,7 +114,7 @@ class TestInTheMarket:
             monkeypatch.setattr(customers, "_consider", lambda *_: asyncio.sleep(0))
         _, zone_id = a_shopper(market)
         tally = Tally(wanted=1)
-        self.play(zone_id, tally, pace=replace(FAST, poll=0.05, patience=0.2))
+        self.play(zone_id, tally, pace=replace(FAST, poll=0.05, patience=0.2 if answer == "nothing" else 60))
         (order,) = tally.orders.values()
         real = orders.order_for_staff(order_id=int(order.order_id))
         asked = {one.status for one in real.replacements}
