@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from deploy.payments_sandbox import money
+from deploy.payments_sandbox import money, payouts
 from deploy.payments_sandbox.state import Object, Store
 
 
@@ -13,10 +13,11 @@ def report(store: Store) -> Object:
 
 def _violations(store: Store) -> Iterator[str]:
     totals = money.totals(store)
-    if totals["balance"] != totals["captured"] - totals["refunded"] - totals["transferred"] - totals["disputed"]:
+    gone = ("refunded", "transferred", "disputed", "paid_out")
+    if totals["balance"] != totals["captured"] - sum(totals[name] for name in gone):
         yield (
-            f"balance {totals['balance']} is not captured {totals['captured']} - refunded {totals['refunded']} - "
-            f"transferred {totals['transferred']} - disputed {totals['disputed']}"
+            f"balance {totals['balance']} is not captured {totals['captured']}"
+            + "".join(f" - {name} {totals[name]}" for name in gone)
         )
     refunds = store.all("refund")
     returned = _grouped(refunds, "charge")
@@ -40,6 +41,13 @@ def _violations(store: Store) -> Iterator[str]:
         for sign in (-1, 1) if dispute["status"] == "won" else (-1,):
             if movements.pop((dispute["id"], sign * dispute["amount"]), 0) != 1:
                 yield f"{dispute['id']} has not exactly one balance transaction of {sign * dispute['amount']}"
+    for payout in store.all("payout", _account=payouts.PLATFORM):
+        for sign in (-1, 1) if payout["status"] == "failed" else (-1,):
+            if movements.pop((payout["id"], sign * payout["amount"]), 0) != 1:
+                yield f"{payout['id']} has not exactly one balance transaction of {sign * payout['amount']}"
+    for account in store.all("account"):
+        if (left := payouts.available(store, account["id"])) < 0:
+            yield f"{account['id']} was paid {-left} more than it was sent"
     for (source, amount), times in movements.items():
         yield f"{times} balance transactions of {amount} for {source} belong to no movement"
     attempts = _grouped(charges, "payment_intent")

@@ -24,6 +24,7 @@ CLASSES = {
     "event": stripe.Event,
     "payment_intent": stripe.PaymentIntent,
     "payment_method": stripe.PaymentMethod,
+    "payout": stripe.Payout,
     "refund": stripe.Refund,
     "setup_intent": stripe.SetupIntent,
     "webhook_endpoint": stripe.WebhookEndpoint,
@@ -55,6 +56,8 @@ def test_every_object_has_the_fields_the_sdk_knows(client: stripe.StripeClient, 
     control("clock", advance=3 * 86_400)
     sent = client.v1.transfers.create({"amount": 500, "currency": "usd", "destination": account.id})
     client.v1.transfers.reversals.create(sent.id, {"amount": 100})
+    client.v1.payouts.create({"amount": 300, "currency": "usd"})
+    control("clock", advance=86_400)
     objects = control("dump")["objects"]
     assert objects.keys() == CLASSES.keys()
     for kind, expected in CLASSES.items():
