@@ -172,6 +172,12 @@ def totals(store: Store) -> dict[str, int]:
     }
 
 
+def missing(totals: dict[str, int]) -> int:
+    """Cents by which the balance is not what came less what went; 0, always."""
+    gone = ("refunded", "transferred", "disputed", "paid_out")
+    return totals["balance"] - totals["captured"] + sum(totals[name] for name in gone)
+
+
 def settled(store: Store, transaction: Object) -> Object:
     ready = transaction["available_on"] <= store.now()
     return public(transaction) | {"status": "available" if ready else "pending"}

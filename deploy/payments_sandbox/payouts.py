@@ -51,11 +51,10 @@ def balance(call: Call) -> Object:
 def available(store: Store, owner: str) -> int:
     """What the owner could have sent to their bank now, in cents."""
     if owner == PLATFORM:
-        return sum(one["amount"] for one in money.balance(store)["available"])
+        return sum(int(one["amount"]) for one in money.balance(store)["available"])
     received = sum(one["amount"] - one["amount_reversed"] for one in store.all("transfer", destination=owner))
-    return int(received) - sum(
-        one["amount"] for one in store.all("payout", _account=owner) if one["status"] not in _UNDONE
-    )
+    gone = sum(one["amount"] for one in store.all("payout", _account=owner) if one["status"] not in _UNDONE)
+    return int(received - gone)
 
 
 def schedule(store: Store, account: Object) -> None:

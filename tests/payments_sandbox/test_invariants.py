@@ -22,7 +22,7 @@ PLANTED: dict[str, tuple[Callable[[Store], Any], str]] = {
     ),
     "a lost movement": (
         lambda store: store.db.execute("DELETE FROM objects WHERE kind = 'balance_transaction'"),
-        "without exactly one balance transaction",
+        "has not exactly one balance transaction of 1000",
     ),
     "captured more than held": (lambda store: _change(store, "charge", amount_captured=1001), "captured 1001 of 1000"),
     "refund without a record": (lambda store: _change(store, "charge", amount_refunded=1), "refunds say otherwise"),
