@@ -62,7 +62,7 @@ def score(*, now: datetime, acknowledged: Collection[int] = (), asks_provider: b
     return Score(
         orders_lost=_lost(rows, acknowledged, now),
         cents_of_difference=max(_difference(rows, intents), moved_cents),
-        double_charges=_double(intents or ()),
+        double_charges=double_charges(intents or ()),
         oversold_units=_oversold(),
         doubled_batches=of_rule["5"],
         undrained_jobs=of_rule["6"],
@@ -95,7 +95,7 @@ def _difference(rows: Sequence[Row], intents: Sequence[Intent] | None) -> int:
     return cents + sum(abs(of_nobody) for of_nobody in taken.values())
 
 
-def _double(intents: Sequence[Intent]) -> int:
+def double_charges(intents: Sequence[Intent]) -> int:
     good = Counter((one.order_id, one.step) for one in intents if one.status in rules.GOOD and one.order_id is not None)
     return sum(count - 1 for count in good.values())
 
