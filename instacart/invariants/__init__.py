@@ -2,6 +2,6 @@
 
 from instacart.invariants.counting import Score, score
 from instacart.invariants.provider import Intent, at_provider
-from instacart.invariants.rules import violations
+from instacart.invariants.rules import rows, violations
 
-__all__ = ["Intent", "Score", "at_provider", "score", "violations"]
+__all__ = ["Intent", "Score", "at_provider", "rows", "score", "violations"]

@@ -22,9 +22,6 @@ from instacart.invariants.counting import double_charges
 from tests.faults.flows import FLOWS, SECRET, Cell, Flow
 from tests.orders.failpoints import Killed, failpoints
 from tests.payments.factories import NOW
-from tests.payments.fixtures import fake_gateway
-
-__all__ = ["fake_gateway"]
 
 pytestmark = [pytest.mark.django_db(transaction=True, databases="__all__")]
 
