@@ -14,7 +14,7 @@ def test_every_fault_of_paying_has_its_tests() -> None:
 
 def test_every_test_that_is_named_is_there() -> None:
     named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", PAGE)
-    assert len(named) > 40
+    assert len(named) > 30
     missing = [
         f"{path}::{name}" for path, name in named if f"def {name}(" not in (ROOT / path).read_text(encoding="utf-8")
     ]
