@@ -15,8 +15,9 @@ pytestmark = pytest.mark.django_db(databases="__all__")
 
 OPEN = {"home", "sign_up", "sign_in", "stores", "store", "department", "item", "demo"}
 """Pages for everybody."""
-PRIVATE = {"account", "add_card", "card_added", "cart", "checkout", "orders", "order", "order_live"}
-POSTED = {"sign_out", "remove_address", "set_line", "cancel_order", "reschedule_order", "demo_sign_in"}
+PRIVATE = {"account", "add_card", "card_added", "cart", "checkout", "orders", "order", "order_live", "alternatives"}
+ANSWERS = {"answer_replacement", "choose_instead"}
+POSTED = {"sign_out", "remove_address", "set_line", "cancel_order", "reschedule_order", "demo_sign_in", *ANSWERS}
 """Answer to POST and to nothing else."""
 HAS_FORMS = {"sign_up", "sign_in", "account", "checkout"}
 
@@ -28,12 +29,15 @@ class World:
     bob: Customer
     order_id: int
     """Ada's."""
+    line_id: int
 
     def path(self, name: str, **changes: object) -> str:
         known = {
             "store_id": self.market.store_id,
             "item_id": self.market.item_ids[MILK],
             "order_id": self.order_id,
+            "line_id": self.line_id,
+            "replacement_id": 4711,
             "address_id": self.ada.address_id,
             "department": "dairy",
             "role": "customer",
@@ -49,7 +53,7 @@ def world() -> World:
     order = make_placed_order(market=market, customer=ada)
     for customer in (ada, bob):
         fill_cart(customer, market)
-    return World(market=market, ada=ada, bob=bob, order_id=order.id)
+    return World(market=market, ada=ada, bob=bob, order_id=order.id, line_id=order.lines[0].id)
 
 
 def test_the_lists_above_have_every_page():
@@ -73,12 +77,12 @@ def test_private_pages_send_a_visitor_to_sign_in_and_back(world, name):
     assert (response.status_code, response["Location"]) == (302, f"/sign-in/?next={world.path(name)}")
 
 
-@pytest.mark.parametrize("name", ["account", "cart", "checkout", "orders", "order", "order_live"])
+@pytest.mark.parametrize("name", ["account", "cart", "checkout", "orders", "order", "order_live", "alternatives"])
 def test_private_pages_open_for_their_customer(world, name):
     assert signed_in(world.ada.id).get(world.path(name)).status_code == 200
 
 
-@pytest.mark.parametrize("name", ["remove_address", "cancel_order", "reschedule_order"])
+@pytest.mark.parametrize("name", ["remove_address", "cancel_order", "reschedule_order", *sorted(ANSWERS)])
 def test_a_visitor_changes_nothing(world, name):
     before = snapshot()
     response = Client().post(world.path(name))
@@ -104,6 +108,9 @@ def test_pages_to_read_take_no_post(world, name):
     [
         ("get", "order"),
         ("get", "order_live"),
+        ("get", "alternatives"),
+        ("post", "answer_replacement"),
+        ("post", "choose_instead"),
         ("post", "cancel_order"),
         ("post", "reschedule_order"),
         ("post", "remove_address"),

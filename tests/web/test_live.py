@@ -197,4 +197,4 @@ def test_opening_one_asks_the_global_database_and_the_orders_own(order):
 
     with counted() as queries:
         run(scene)
-    assert queries.by_alias == {"default": 1, sharding.alias_for("customer", order.customer_id): 5}
+    assert queries.by_alias == {"default": 1, sharding.alias_for("customer", order.customer_id): 6}

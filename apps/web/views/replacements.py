@@ -72,6 +72,8 @@ def choose(request: HttpRequest, order_id: int, line_id: int) -> HttpResponse:
             item_id=ids.parse(request.POST.get("item", "")),
             now=clock.now(),
         )
+    except NotFound as missing:
+        raise Http404 from missing
     except DomainError as refusal:
         messages.error(request, str(refusal))
     else:
