@@ -6,7 +6,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from celery_app import conf as celery_conf
-from instacart.env import ROOT, Env, django_database
+from instacart.env import ROOT, Env, django_database, mail_server
 
 env = Env.read(os.environ)
 
@@ -59,6 +59,7 @@ INSTALLED_APPS = [
     "sharding",
     "apps.common",
     "apps.accounts",
+    "apps.notifications",
     "apps.stores",
     "apps.catalog",
     "apps.inventory",
@@ -261,6 +262,16 @@ SPECTACULAR_SETTINGS = {
         "BatchStatus": ["acknowledged", "picking"],
     },
 }
+
+# Letters to customers (apps.notifications)
+_mail = mail_server(env.email_url)
+EMAIL_BACKEND = _mail.backend
+EMAIL_HOST, EMAIL_PORT = _mail.host, _mail.port
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _mail.user, _mail.password
+EMAIL_USE_SSL, EMAIL_USE_TLS = _mail.is_tls_at_once, _mail.is_tls_asked_for
+EMAIL_FROM = env.email_from
+EMAIL_FOLDER = env.var / "mail"  # of letters that are not sent but shown
+EMAIL_TIMEOUT = 10  # seconds the mail server is waited for, each time
 
 # Payments
 PAYMENT_GATEWAY = "apps.payments.stripe_gateway.StripeGateway"

@@ -18,7 +18,7 @@ SECRETS = {
     "STRIPE_SECRET_KEY": "sk_test_k3secret",
     "STRIPE_WEBHOOK_SECRET": "whsec_k3webhook",
 }
-PASSWORDS = ("k3dbpassword", "k3redispassword", "k3demopassword")
+PASSWORDS = ("k3dbpassword", "k3redispassword", "k3demopassword", "k3mailpassword")
 PRODUCTION = {
     "INSTACART_ENV": "production",
     **SECRETS,
@@ -31,6 +31,8 @@ PRODUCTION = {
     "PUBLIC_URL": "https://larder.example",
     "WEBSOCKET_URL": "wss://larder.example",
     "ALLOWED_HOSTS": "larder.example",
+    "EMAIL_URL": "smtp+starttls://larder:k3mailpassword@mail.internal:587",
+    "EMAIL_FROM": "Larder <orders@larder.example>",
 }
 REQUIRED = [name for name in PRODUCTION if name != "INSTACART_ENV"]
 
