@@ -68,6 +68,7 @@ INSTALLED_APPS = [
     "apps.carts",
     "apps.ledger",
     "apps.payments",
+    "apps.statements",
     "apps.orders",
     "apps.shoppers",
     "apps.fulfilment",
@@ -229,6 +230,7 @@ UNFOLD = {
                     {"title": "Payments", "icon": "credit_card", "link": "/admin/payments/payment/"},
                     {"title": "Refunds", "icon": "undo", "link": "/admin/payments/refund/"},
                     {"title": "Disputes", "icon": "gavel", "link": "/admin/payments/dispute/"},
+                    {"title": "Statements", "icon": "receipt_long", "link": "/admin/statements/"},
                     {"title": "Transfers", "icon": "send_money", "link": "/admin/payments/transfer/"},
                     {"title": "Ledger", "icon": "menu_book", "link": "/admin/ledger/ledgerentry/"},
                 ],
@@ -236,6 +238,7 @@ UNFOLD = {
             {
                 "title": "Operations",
                 "items": [
+                    {"title": "Letters", "icon": "mail", "link": "/admin/notifications/notification/"},
                     {"title": "Databases", "icon": "database", "link": "/admin/sharding/mapversion/overview/"},
                 ],
             },
