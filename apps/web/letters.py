@@ -212,7 +212,7 @@ def _tables(receipt: Receipt, language: str) -> tuple[Table, ...]:
         for line in shown.lines
     ]
     charges = [
-        Row(label=entry.label, amount=str(entry.amount), detail=" · ".join(filter(None, (section.title, entry.detail))))
+        Row(label=entry.label, amount=str(entry.amount), detail=entry.detail)
         for section in shown.sections
         for entry in section.entries
     ]

@@ -29,7 +29,7 @@ TEXTS: Final[Mapping[str, Texts]] = {
         "ordered": "ordered {quantity}",
         "card": "{brand} ending in {last4}",
         "some_card": "A card that is no longer saved",
-        "by": "{what} by {who}",
+        "by": " by {who}",
     },
     "es": {
         "items": "Artículos",
@@ -45,7 +45,7 @@ TEXTS: Final[Mapping[str, Texts]] = {
         "ordered": "pedido: {quantity}",
         "card": "{brand} terminada en {last4}",
         "some_card": "Una tarjeta que ya no está guardada",
-        "by": "{what} por {who}",
+        "by": " por {who}",
     },
 }
 _STAGES: Final[Mapping[str, Texts]] = {
@@ -69,17 +69,22 @@ _STAGES: Final[Mapping[str, Texts]] = {
     },
 }
 _OUTCOMES: Final[Mapping[str, Texts]] = {
-    "en": {"found": "Found", "short": "Short", "refunded": "Not found, not charged", "replaced": "Replaced"},
+    "en": {
+        "found": "Found{by}",
+        "short": "Found in part{by}",
+        "refunded": "Not found{by}, not charged",
+        "replaced": "Replaced{by}",
+    },
     "es": {
-        "found": "Encontrado",
-        "short": "Faltó una parte",
-        "refunded": "No encontrado, no cobrado",
-        "replaced": "Reemplazado",
+        "found": "Encontrado{by}",
+        "short": "Encontrado en parte{by}",
+        "refunded": "No encontrado{by}, no cobrado",
+        "replaced": "Reemplazado{by}",
     },
 }
 _PEOPLE: Final[Mapping[str, Texts]] = {
     "en": {"shopper": "your shopper", "customer": "you", "staff": "our support", "store": "the store"},
-    "es": {"shopper": "tu comprador", "customer": "ti", "staff": "nuestro equipo", "store": "la tienda"},
+    "es": {"shopper": "tu comprador", "customer": "tú", "staff": "nuestro equipo", "store": "la tienda"},
 }
 _REASONS: Final[Mapping[str, Texts]] = {
     "en": {
@@ -221,8 +226,9 @@ def who(actor: str, language: str) -> str:
 
 
 def _line(line: ReceiptLine, language: str) -> ShownLine:
-    outcome = _OUTCOMES[language].get(line.outcome, line.outcome.replace("_", " ").capitalize())
     person = who(line.actor, language)
+    by = TEXTS[language]["by"].format(who=person) if person else ""
+    known = _OUTCOMES[language].get(line.outcome)
     return ShownLine(
         name=line.name,
         note=line.note,
@@ -231,7 +237,7 @@ def _line(line: ReceiptLine, language: str) -> ShownLine:
         is_changed=line.ordered != line.delivered,
         unit_price=f"{line.unit_price}/{line.cost_unit}" if line.cost_unit != "each" else str(line.unit_price),
         amount=line.amount,
-        outcome=TEXTS[language]["by"].format(what=outcome, who=person) if person else outcome,
+        outcome=known.format(by=by) if known else line.outcome.replace("_", " ").capitalize(),
     )
 
 
@@ -268,5 +274,4 @@ def _refund(refund: Refund, language: str) -> Entry:
     person = who(refund.actor, language)
     state = _REFUND_STATES[language].get(refund.status, refund.status)
     what = reason(refund.reason, language).capitalize()
-    label = TEXTS[language]["by"].format(what=what, who=person) if person else what
-    return Entry(label, -refund.amount, state)
+    return Entry(what, -refund.amount, " · ".join(filter(None, (state, person))))

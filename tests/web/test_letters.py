@@ -84,9 +84,9 @@ def test_placed_on_the_way_and_delivered_are_told_once_each_whatever_is_delivere
             "en-US",
             "Your receipt from",
             [
-                "- 2.25 lb Bananas: $1.33\n  ordered 2.5 lb · $0.59/lb · Short by your shopper",
+                "- 2.25 lb Bananas: $1.33\n  ordered 2.5 lb · $0.59/lb · Found in part by your shopper",
                 "- 2 Whole milk: $6.98\n  $3.49 · Found by your shopper",
-                "- 0 Root beer, 6 bottles: $0.00\n  ordered 1 · $10.99 · Not found, not charged by your shopper",
+                "- 0 Root beer, 6 bottles: $0.00\n  ordered 1 · $10.99 · Not found by your shopper, not charged",
                 "= Total: {total}",
                 "Your card was charged {total}.",
                 "Visa ending in 4242",
@@ -97,7 +97,7 @@ def test_placed_on_the_way_and_delivered_are_told_once_each_whatever_is_delivere
             "es-US",
             "Tu recibo de",
             [
-                "- 2.25 lb Bananas: $1.33\n  pedido: 2.5 lb · $0.59/lb · Faltó una parte por tu comprador",
+                "- 2.25 lb Bananas: $1.33\n  pedido: 2.5 lb · $0.59/lb · Encontrado en parte por tu comprador",
                 "= Total: {total}",
                 "Se han cobrado {total} en tu tarjeta.",
                 "Visa terminada en 4242",

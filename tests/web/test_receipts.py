@@ -40,9 +40,9 @@ def test_it_says_what_was_ordered_delivered_and_paid(delivered):
     assert (shown.faults, shown.h1) == ([], 1)
     text = " ".join(shown.text.split())
     for said in (
-        "Bananas Short by your shopper 2.5 lb → 2.25 lb $0.59/lb $1.33",
+        "Bananas Found in part by your shopper 2.5 lb → 2.25 lb $0.59/lb $1.33",
         "Whole milk Found by your shopper 2 $3.49 $6.98",
-        "Root beer, 6 bottles Not found, not charged by your shopper 1 → 0 $10.99 $0.00",
+        "Root beer, 6 bottles Not found by your shopper, not charged 1 → 0 $10.99 $0.00",
         "Items together $8.31",
         f"Total {delivered.total}",
         f"Your order Visa ending in 4242. Set aside by your bank: {delivered.authorised} {delivered.total}",
@@ -64,7 +64,7 @@ def test_refunds_are_there_with_their_reasons(delivered):
     text = " ".join(page(delivered).text.split())
     kept = delivered.total.cents - 349
     assert (
-        "Damaged by our support sent to your card -$3.49 Given back $3.49 "
+        "Damaged sent to your card · our support -$3.49 Given back $3.49 "
         f"You paid in the end ${kept // 100}.{kept % 100:02}"
     ) in text
 
@@ -109,6 +109,9 @@ def test_in_each_language_the_same_cents(delivered, language):
     assert shown.items.cents + sum(charged) == receipt.total.cents
     assert sum(line.amount.cents for line in shown.lines) == shown.items.cents == 831
     assert shown.kept == receipt.captured
-    titles = {"en": ("Fees", "Short by your shopper"), "es": ("Cargos", "Faltó una parte por tu comprador")}[language]
+    titles = {
+        "en": ("Fees", "Found in part by your shopper"),
+        "es": ("Cargos", "Encontrado en parte por tu comprador"),
+    }[language]
     assert (shown.sections[0].title, shown.lines[0].outcome) == titles
     assert receipts.TEXTS["en"].keys() == receipts.TEXTS["es"].keys()
