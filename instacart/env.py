@@ -292,7 +292,7 @@ def _check_mail(env: Env) -> None:
             raise SettingMissing(f"EMAIL_URL={EMBEDDED_MAIL} sends nothing; production names a mail server")
     elif not re.fullmatch(r"(smtp|smtps|smtp\+starttls)://([^@/\s]+@)?[\w.-]+(:[0-9]{1,5})?", env.email_url, re.ASCII):
         raise SettingMissing("EMAIL_URL is not of the form smtp+starttls://user:password@host:587, smtps:// or smtp://")
-    if not re.fullmatch(r"([^<>\r\n]+ )?<?[^@\s<>]+@[^@\s<>]+>?", env.email_from):
+    if not re.fullmatch(r"[^@\s<>]+@[^@\s<>]+|[^<>\r\n]+ <[^@\s<>]+@[^@\s<>]+>", env.email_from):
         raise SettingMissing("EMAIL_FROM is not an address such as orders@example.com or Larder <orders@example.com>")
 
 

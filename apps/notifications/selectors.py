@@ -1,12 +1,10 @@
-from datetime import datetime
+from collections.abc import Mapping
 
-import sharding
 from apps.accounts import selectors as accounts
 from apps.accounts.types import Profile
 from apps.common import crypto
 from apps.notifications import demo_outbox, domain, models, wording
 from apps.notifications.demo_outbox import Shown
-from apps.notifications.domain import Status
 from apps.notifications.types import Notification, Preferences
 
 MAX_LISTED = 100
@@ -26,16 +24,14 @@ def preferences(*, customer_id: int, profile: Profile | None = None) -> Preferen
     )
 
 
-def to_customer(*, customer_id: int, limit: int = 50) -> tuple[Notification, ...]:
-    """What the customer was or is to be told, newest first. 1 query."""
-    rows = models.Notification.objects.filter(customer_id=customer_id).order_by("-id")
-    return tuple(notification_of(row) for row in rows[: min(limit, MAX_LISTED)])
-
-
-def for_a_person(*, using: str, since: datetime) -> tuple[Notification, ...]:
-    """Letters of one customer shard that nobody knows to have arrived, of the time after ``since``. 1 query."""
-    rows = sharding.owned(models.Notification.objects, using).filter(status=Status.FAILED, created_at__gt=since)
-    return tuple(notification_of(row) for row in rows.order_by("-id")[:MAX_LISTED])
+def to_customer(
+    *, customer_id: int, about: Mapping[str, object] | None = None, limit: int = 50
+) -> tuple[Notification, ...]:
+    """What the customer was or is to be told, newest first; only what has the facts ``about``, if given. 1 query."""
+    rows = models.Notification.objects.filter(customer_id=customer_id)
+    if about is not None:
+        rows = rows.filter(facts__contains=dict(about))
+    return tuple(notification_of(row) for row in rows.order_by("-id")[: min(limit, MAX_LISTED)])
 
 
 def optional_kinds(*, language: str) -> dict[str, str]:

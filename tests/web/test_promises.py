@@ -50,30 +50,29 @@ def forge(order, statement):
         assert cursor.rowcount == 1
 
 
-TABLE = "notifications_notification"
 PLANTED = {
     "never taken down": (
-        f"DELETE FROM {TABLE} WHERE key = 'order_delivered:{{id}}:'",
+        "DELETE FROM notifications_notification WHERE key = 'order_delivered:{id}:'",
         "was never to be told order_delivered:{id}:",
     ),
     "a refund never taken down": (
-        f"DELETE FROM {TABLE} WHERE key = 'refund_made:{{id}}:1'",
+        "DELETE FROM notifications_notification WHERE key = 'refund_made:{id}:1'",
         "was never to be told refund_made:{id}:1",
     ),
     "left lying": (
-        f"UPDATE {TABLE} SET status = 'queued', due_at = now() WHERE key = 'order_placed:{{id}}:'",
+        "UPDATE notifications_notification SET status = 'queued', due_at = now() WHERE key = 'order_placed:{id}:'",
         "order_placed:{id}: is still queued",
     ),
     "being sent for ever": (
-        f"UPDATE {TABLE} SET status = 'sending', due_at = now() WHERE key = 'order_placed:{{id}}:'",
+        "UPDATE notifications_notification SET status = 'sending', due_at = now() WHERE key = 'order_placed:{id}:'",
         "order_placed:{id}: is still sending",
     ),
     "failed": (
-        f"UPDATE {TABLE} SET status = 'failed' WHERE key = 'order_placed:{{id}}:'",
+        "UPDATE notifications_notification SET status = 'failed' WHERE key = 'order_placed:{id}:'",
         "order_placed:{id}: failed, and nobody has looked",
     ),
     "sent and said not to be": (
-        f"UPDATE {TABLE} SET status = 'skipped' WHERE key = 'order_placed:{{id}}:'",
+        "UPDATE notifications_notification SET status = 'skipped' WHERE key = 'order_placed:{id}:'",
         "order_placed:{id}: arrived 1 times and was not to be sent",
     ),
 }

@@ -141,7 +141,8 @@ def _context(request: HttpRequest, party: Party, own: str) -> dict[str, object]:
         found = party.ask(after=request.GET.get("after"))
     except NotFound as missing:
         raise Http404 from missing
-    columns = (*found.columns, *found.notes)
+    own_columns = tuple(name for name in found.columns if name != "other" or found.totals.get(name))
+    columns = (*own_columns, *found.notes)
     asked = f"period={party.span.period}&day={party.span.first}"
     return {
         "party": party,
@@ -150,7 +151,7 @@ def _context(request: HttpRequest, party: Party, own: str) -> dict[str, object]:
         "csv": f"{own}csv/?{asked}",
         "more": f"{own}?{asked}&after={found.next_cursor}" if found.next_cursor else "",
         "periods": PERIODS,
-        "titles": [TITLES.get(column, column) for column in found.columns],
+        "titles": [TITLES.get(column, column) for column in own_columns],
         "note_titles": [TITLES.get(column, column) for column in found.notes],
         "rows": [
             {
@@ -161,7 +162,7 @@ def _context(request: HttpRequest, party: Party, own: str) -> dict[str, object]:
             }
             for row in found.rows
         ],
-        "sums": [(TITLES.get(column, column), Money(found.totals.get(column, 0))) for column in found.columns],
+        "sums": [(TITLES.get(column, column), Money(found.totals.get(column, 0))) for column in own_columns],
         "moves": [
             {"move": move, "at": _moment(move.at, party.zone), "amount": Money(-move.cents)} for move in found.moves
         ],
