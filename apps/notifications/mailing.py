@@ -5,6 +5,7 @@ raises ``NotSent`` (certainly not), or ``Unknown``.
 """
 
 import contextlib
+import re
 import smtplib
 from types import TracebackType
 from typing import Self
@@ -100,9 +101,9 @@ class Post:
             taken = self._connection.send_messages([mail])
         except smtplib.SMTPRecipientsRefused as error:
             self._hang_up()
-            code = min((answer[0] for answer in error.recipients.values()), default=0)
-            is_final = code >= 500
-            raise NotSent("address_refused", is_final=is_final, is_address=is_final) from error
+            is_address = all(_is_about_the_address(*answer) for answer in error.recipients.values())
+            reason = "address_refused" if is_address else _named(error)
+            raise NotSent(reason, is_final=is_address, is_address=is_address) from error
         except smtplib.SMTPDataError as error:
             self._hang_up()
             raise NotSent("letter_refused", is_final=error.smtp_code >= 500) from error
@@ -123,6 +124,18 @@ class Post:
             with contextlib.suppress(OSError, smtplib.SMTPException):  # what was to be known is known
                 self._connection.close()
         self._connection = None
+
+
+def _is_about_the_address(code: int, said: bytes) -> bool:
+    """Whether a refusal is for good and because of the address, not because of who we are ("relaying denied").
+
+    Enhanced status codes tell these apart (RFC 3463: 5.1 is the address, 5.2.1 a closed mailbox); without one the reply
+    code decides (RFC 5321, 4.2.3).
+    """
+    enhanced = re.match(rb"5\.(\d{1,3}\.\d{1,3})\b", said)
+    if enhanced:
+        return enhanced[1].startswith(b"1.") or enhanced[1] == b"2.1"
+    return code in (550, 551, 553)
 
 
 def _named(error: Exception) -> str:

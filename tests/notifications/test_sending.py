@@ -12,6 +12,7 @@ from django.db import IntegrityError, connections
 
 import sharding
 from apps.accounts import services as accounts
+from apps.accounts.models import CustomerProfile
 from apps.common import clock
 from apps.notifications import domain, models, selectors, services
 from apps.notifications.errors import KindUnknown, MustBeTold, NothingToSay, NotYet
@@ -150,13 +151,16 @@ def test_a_temporary_refusal_is_tried_again_and_is_no_copy(server):
     server.faults = [
         smtplib.SMTPRecipientsRefused({"ada@example.com": (450, b"later")}),
         smtplib.SMTPDataError(451, b"later"),
+        smtplib.SMTPRecipientsRefused({"ada@example.com": (550, b"5.7.1 relaying denied")}),
+        smtplib.SMTPRecipientsRefused({"ada@example.com": (552, b"mailbox full")}),
         smtplib.SMTPSenderRefused(550, b"who are you", "orders@larder.example"),
     ]
-    for minute in range(3):
+    for minute in (0, 1, 2, 4, 8):
         run(minute * MINUTE)
-    assert state(customer) == ("queued", "SMTPSenderRefused", 3, 0)
-    assert run(4 * MINUTE) == 1
-    assert state(customer) == ("sent", "", 4, 1)
+    assert state(customer) == ("queued", "SMTPSenderRefused", 5, 0)
+    assert selectors.preferences(customer_id=customer).is_reachable
+    assert run(16 * MINUTE) == 1
+    assert state(customer) == ("sent", "", 6, 1)
 
 
 def test_a_letter_that_is_refused_for_good_fails_and_the_address_stays_good(server):
@@ -168,10 +172,11 @@ def test_a_letter_that_is_refused_for_good_fails_and_the_address_stays_good(serv
     assert selectors.preferences(customer_id=customer).is_reachable
 
 
-def test_a_refused_address_gets_nothing_more_until_somebody_says_so(server):
+@pytest.mark.parametrize("said", [b"no such user", b"5.1.1 no such user", b"5.2.1 mailbox closed"])
+def test_a_refused_address_gets_nothing_more_until_somebody_says_so(server, said):
     customer = make_customer()
     tell(customer)
-    server.faults = [smtplib.SMTPRecipientsRefused({"ada@example.com": (550, b"no such user")})]
+    server.faults = [smtplib.SMTPRecipientsRefused({"ada@example.com": (550, said)})]
     run()
     assert state(customer) == ("failed", "address_refused", 1, 0)
     assert not selectors.preferences(customer_id=customer).is_reachable
@@ -342,6 +347,27 @@ def test_a_letter_that_cannot_be_written_does_not_keep_the_others(composers, cap
     assert state(first) == ("queued", "not_composed", 1, 0)
     assert private not in caplog.text
     assert "in broken" in caplog.text
+
+
+def test_a_letter_to_who_cannot_be_read_any_more_does_not_keep_the_others():
+    erased, other = make_customer(), make_customer()
+    tell(erased)
+    tell(other)
+    CustomerProfile.objects.filter(pk=erased).update(data_key=b"gone")
+    assert run() == 1
+    assert state(erased) == ("queued", "not_composed", 1, 0)
+
+
+def test_a_letter_that_may_have_arrived_is_not_said_to_be_skipped(server):
+    customer = make_customer()
+    tell(customer, kind="order_on_the_way")
+    server.after = [CUT]
+    run()
+    assert state(customer) == ("queued", "SMTPServerDisconnected", 1, 1)
+    services.set_muted(customer_id=customer, kinds=["order_on_the_way"])
+    assert run(MINUTE) == 0
+    assert state(customer) == ("failed", "outcome_unknown", 1, 1)
+    assert len(mail.outbox) == 1
 
 
 # What it says

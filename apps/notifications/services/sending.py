@@ -57,43 +57,54 @@ def _told(row: models.Notification, post: Post, now: datetime) -> bool:
     if row.status == Status.SENDING:  # whoever was at it has died
         _after_unknown(row, "outcome_unknown", now)
         return False
-    if row.created_at + domain.KINDS[row.kind].stale_after < now:
-        return _skip(row, "too_late")
     try:
-        profile = accounts.profile(customer_id=row.customer_id)
-    except UserNotFound:
-        return _skip(row, "nobody")
-    wishes = selectors.preferences(customer_id=row.customer_id, profile=profile)
-    if row.kind in wishes.muted:
-        return _skip(row, "muted")
-    if not wishes.is_reachable:
-        return _skip(row, "address_refused")
-    mail = _composed(row, profile, wishes.language, now)
-    return mail is not None and _sent(row, mail, profile, post, now)
-
-
-def _composed(
-    row: models.Notification, profile: Profile, language: str, now: datetime
-) -> EmailMultiAlternatives | None:
-    try:
-        letter = composing.composed(row.kind, customer_id=row.customer_id, facts=row.facts, language=language)
-        return mailing.message(letter, kind=row.kind, language=language, to=profile.email, number=row.pk)
+        profile, mail = _composed(row, now)
     except NotYet as wait:
         _turn(row, Status.QUEUED, due_at=now + wait.after)
-    except NothingToSay:
-        _skip(row, "nothing_to_say")
+    except _NotToBeSent as why:
+        _skip(row, why.reason)
     except Exception as error:  # one letter that cannot be written must not keep the others
         # Without the error's own words, which may quote what the letter says.
         at = "".join(traceback.format_tb(error.__traceback__))
         logger.error("notifications.not_composed %s %s %s\n%s", row.kind, row.pk, type(error).__name__, at)
         _put_off(row, "not_composed", now, tries=row.tries + 1)
-    return None
+    else:
+        return _sent(row, mail, profile, post, now)
+    return False
+
+
+class _NotToBeSent(Exception):
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def _composed(row: models.Notification, now: datetime) -> tuple[Profile, EmailMultiAlternatives]:
+    """To whom, and what. Raises ``NotYet`` and ``_NotToBeSent``."""
+    if row.created_at + domain.KINDS[row.kind].stale_after < now:
+        raise _NotToBeSent("too_late")
+    try:
+        profile = accounts.profile(customer_id=row.customer_id)
+    except UserNotFound:
+        raise _NotToBeSent("nobody") from None
+    wishes = selectors.preferences(customer_id=row.customer_id, profile=profile)
+    if row.kind in wishes.muted:
+        raise _NotToBeSent("muted")
+    if not wishes.is_reachable:
+        raise _NotToBeSent("address_refused")
+    language = wishes.language
+    try:
+        letter = composing.composed(row.kind, customer_id=row.customer_id, facts=row.facts, language=language)
+    except NothingToSay:
+        raise _NotToBeSent("nothing_to_say") from None
+    return profile, mailing.message(letter, kind=row.kind, language=language, to=profile.email, number=row.pk)
 
 
 def _sent(row: models.Notification, mail: EmailMultiAlternatives, profile: Profile, post: Post, now: datetime) -> bool:
     try:
         post.open()
     except Away as away:
+        logger.warning("notifications.mail_server_away %s", away.reason)
         _put_off(row, away.reason, now, tries=row.tries + 1)
         raise
     if not _turn(row, Status.SENDING, tries=F("tries") + 1, copies=F("copies") + 1, due_at=now + domain.LEASE):
@@ -111,6 +122,7 @@ def _sent(row: models.Notification, mail: EmailMultiAlternatives, profile: Profi
             _put_off(row, refusal.reason, now, copies=row.copies)
         return False
     except Unknown as unknown:
+        logger.warning("notifications.outcome_unknown %s %s %s", row.kind, row.pk, unknown)
         _after_unknown(row, str(unknown), now)
         raise
     _turn(row, Status.SENT, due_at=None, sent_at=now, reason="")
@@ -137,9 +149,11 @@ def _fail(row: models.Notification, reason: str, **columns: Any) -> None:
         logger.error("notifications.failed %s %s %s", row.kind, row.pk, reason)
 
 
-def _skip(row: models.Notification, reason: str) -> bool:
-    _turn(row, Status.SKIPPED, due_at=None, reason=reason)
-    return False
+def _skip(row: models.Notification, reason: str) -> None:
+    if row.copies:  # the customer may have it, or not: nobody will know from us
+        _fail(row, "outcome_unknown")
+    else:
+        _turn(row, Status.SKIPPED, due_at=None, reason=reason)
 
 
 @sharding.repeatable
