@@ -17,6 +17,7 @@ MOVERS = {
     "apps/dispatch/services/moving.py::stops": "Stop of a batch",
     "apps/fulfilment/services/picking.py::_set_line": "Line of a store order",
     "apps/fulfilment/services/stages.py::move": "Store order",
+    "apps/notifications/services/sending.py::_turn": "Notification",
     "apps/orders/services/moving.py::move": "Order",
     "apps/orders/services/refunding.py::_turn": "Refund of an order",
     "apps/payments/services/disputing.py::change": "Dispute",
