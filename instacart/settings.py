@@ -233,6 +233,7 @@ UNFOLD = {
                     {"title": "Disputes", "icon": "gavel", "link": "/admin/payments/dispute/"},
                     {"title": "Statements", "icon": "receipt_long", "link": "/admin/statements/"},
                     {"title": "Transfers", "icon": "send_money", "link": "/admin/payments/transfer/"},
+                    {"title": "Payouts", "icon": "account_balance", "link": "/admin/payments/payout/"},
                     {"title": "Ledger", "icon": "menu_book", "link": "/admin/ledger/ledgerentry/"},
                 ],
             },

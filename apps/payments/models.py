@@ -3,7 +3,7 @@ from typing import ClassVar
 from django.db import models
 from typing_extensions import override
 
-from apps.payments.types import AccountStatus, DisputeStatus, PaymentStatus, RefundStatus, TransferStatus
+from apps.payments.types import AccountStatus, DisputeStatus, PaymentStatus, PayoutStatus, RefundStatus, TransferStatus
 from sharding import ShardAutoField, ShardedModel, ShardForeignKey, ShardKey, ShardRef
 
 
@@ -233,6 +233,8 @@ class PayoutAccount(models.Model):
     version = models.PositiveIntegerField(default=1)
     paid_day = models.DateField(null=True)
     """The last day for which it was looked at whether anything is owed."""
+    payouts_checked_at = models.DateTimeField(null=True)
+    """When a sweep last asked what went from it to the owner's bank."""
     created_at = models.DateTimeField()
     changed_at = models.DateTimeField()
 
@@ -305,6 +307,36 @@ class Transfer(models.Model):
     @override
     def __str__(self) -> str:
         return f"{self.amount_cents} cents on {self.day}: {self.status}"
+
+
+class Payout(models.Model):
+    """What the provider paid from a party's account to their bank; the provider decides when, we take it down."""
+
+    account = models.ForeignKey(PayoutAccount, on_delete=models.PROTECT, related_name="payouts")
+    payout_id = models.CharField(max_length=80, unique=True)
+    amount_cents = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    status = models.CharField(max_length=20, choices=[(status.value, status.value) for status in PayoutStatus])
+    failure_code = models.CharField(max_length=60, blank=True)
+    arrives_on = models.DateField()
+    created_at = models.DateTimeField()
+    changed_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=models.Q(amount_cents__gt=0), name="payments_payout_positive"),
+            models.CheckConstraint(
+                condition=models.Q(status__in=[status.value for status in PayoutStatus]),
+                name="payments_payout_status",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["account"], condition=models.Q(status="pending"), name="payments_payout_under_way")
+        ]
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.amount_cents} cents to the bank: {self.status}"
 
 
 class StripeEvent(models.Model):
