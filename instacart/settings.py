@@ -71,6 +71,7 @@ INSTALLED_APPS = [
     "apps.shoppers",
     "apps.fulfilment",
     "apps.dispatch",
+    "apps.support",
     "apps.web",
     "apps.backoffice",
     "apps.simulation",

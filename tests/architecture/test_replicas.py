@@ -16,7 +16,10 @@ LATE_IS_HARMLESS = {
     "orders.OrderEvent",
     "shoppers.Certification",  # claiming and accepting ask again
     "shoppers.Pick",
+    "shoppers.Rating",
     "shoppers.Shopper",
+    "support.IssuePhoto",
+    "support.Rating",
 }
 
 
