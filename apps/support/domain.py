@@ -113,6 +113,7 @@ DECLINED: Final[Mapping[Reason, str]] = {
     Reason.TOO_OFTEN: "Too many reports",
     Reason.OTHER: "Another reason",
 }
+REASONS: Final[Mapping[Reason, str]] = {Reason.BY_RULES: "Believed at once", **UPHELD, **DECLINED}
 REASONS_OF: Final[Mapping[Status, frozenset[Reason]]] = {
     S.RESOLVED_REFUND: frozenset({Reason.BY_RULES, *UPHELD}),
     S.DECLINED: frozenset(DECLINED),

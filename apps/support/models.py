@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import F, Q
 from typing_extensions import override
 
-from apps.support.domain import REASONS_OF, RULES, STANDING, Fault, Kind, Status, Waits
+from apps.support.domain import FAULTS, KINDS, REASONS_OF, RULES, STANDING, TITLES, Fault, Kind, Status, Waits
 from sharding import ShardAutoField, ShardedModel, ShardForeignKey, ShardKey, ShardRef
 
 
@@ -72,14 +72,14 @@ class OrderIssue(ShardedModel):
     line_name = models.CharField(max_length=200, blank=True)
     store_id = models.BigIntegerField()
     shopper_id = models.BigIntegerField(null=True)
-    kind = models.CharField(max_length=20)
+    kind = models.CharField(max_length=20, choices=[(str(kind), title) for kind, title in KINDS.items()])
     quantity = models.DecimalField(max_digits=12, decimal_places=3, null=True)
     words = models.TextField(blank=True)
     key = models.CharField(max_length=80)
     fingerprint = models.CharField(max_length=64)
-    status = models.CharField(max_length=20)
+    status = models.CharField(max_length=20, choices=[(str(status), title) for status, title in TITLES.items()])
     sequence = models.PositiveIntegerField()
-    fault = models.CharField(max_length=10)
+    fault = models.CharField(max_length=10, choices=[(str(fault), title) for fault, title in FAULTS.items()])
     waits_for = models.CharField(max_length=20, blank=True)
     reason = models.CharField(max_length=20, blank=True)
     refund_quantity = models.DecimalField(max_digits=12, decimal_places=3, null=True)

@@ -1,8 +1,9 @@
 """Questions about ratings and reports. An order's or a report's id names its shard: one database is asked."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
+from typing import Any, Final
 
 from django.core.files.storage import default_storage
 
@@ -12,10 +13,36 @@ from apps.orders.types import Order
 from apps.support import domain, models, types
 from apps.support.domain import Kind, Status
 from apps.support.errors import IssueNotFound, PhotoNotFound
-from apps.support.types import AfterDelivery, Issue, IssueChange, IssuePage, Queue, ReportableLine, StoredPhoto
+from apps.support.types import (
+    AfterDelivery,
+    Issue,
+    IssueChange,
+    IssuePage,
+    Queue,
+    ReportableLine,
+    StoredPhoto,
+    Vocabulary,
+)
 
 MAX_PAGE = 100
 _CONTENT_TYPES = {"jpg": "image/jpeg", "png": "image/png"}
+
+
+def _worded(titles: Mapping[Any, str]) -> dict[str, str]:
+    return {str(code): words for code, words in titles.items()}
+
+
+VOCABULARY: Final = Vocabulary(
+    kinds=_worded(domain.KINDS),
+    tags=_worded(domain.TAGS),
+    upheld=_worded(domain.UPHELD),
+    declined=_worded(domain.DECLINED),
+    faults=_worded(domain.FAULTS),
+    waits=_worded(domain.WAITS),
+    reasons=_worded(domain.REASONS),
+    most_photos=domain.RULES.most_photos,
+    longest_words=domain.RULES.longest_words,
+)
 
 
 def rating(*, order_id: int, customer_id: int) -> types.Rating | None:
@@ -86,7 +113,7 @@ def photo(*, issue_id: int, position: int, customer_id: int | None = None) -> St
         return StoredPhoto(file.read(), _CONTENT_TYPES[row.reference.rpartition(".")[2]])
 
 
-def after_delivery(*, order: Order, now: datetime) -> AfterDelivery:
+def after_delivery(*, order: Order) -> AfterDelivery:
     """What its customer may say of the order, and has said. 2 queries, 4 with reports; none before the delivery."""
     if order.delivered_at is None:
         return AfterDelivery(rating=None, issues=(), rate_until=None, report_until=None, lines=())

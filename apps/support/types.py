@@ -1,5 +1,6 @@
 """Ratings and reports as other apps see them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -107,3 +108,18 @@ class AfterDelivery:
 class StoredPhoto:
     content: bytes
     content_type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vocabulary:
+    """What may be said, each code with its words for people, in the order of a form."""
+
+    kinds: Mapping[str, str]
+    tags: Mapping[str, str]
+    upheld: Mapping[str, str]
+    declined: Mapping[str, str]
+    faults: Mapping[str, str]
+    waits: Mapping[str, str]
+    reasons: Mapping[str, str]
+    most_photos: int
+    longest_words: int

@@ -341,7 +341,7 @@ def test_lists_ask_as_often_however_much_there_is(order):
         return [
             asked(lambda: selectors.issues(customer_id=order.customer_id)),
             asked(lambda: selectors.issues_of_order(order_id=order.id, customer_id=order.customer_id)),
-            asked(lambda: selectors.after_delivery(order=order, now=SOON)),
+            asked(lambda: selectors.after_delivery(order=order)),
             asked(lambda: selectors.queue()),
         ]
 
