@@ -11,7 +11,7 @@ from apps.common.api import ids
 from apps.common.money import Money
 from apps.orders.types import Order
 from apps.support import domain, models, types
-from apps.support.domain import Kind, Status
+from apps.support.domain import Kind, Reason, Status
 from apps.support.errors import IssueNotFound, PhotoNotFound
 from apps.support.types import (
     AfterDelivery,
@@ -192,6 +192,7 @@ def _issue(row: models.OrderIssue, steps: Iterable[models.IssueEvent], pictures:
         fault=row.fault,
         waits_for=row.waits_for,
         reason=row.reason,
+        reason_title=domain.REASONS[Reason(row.reason)] if row.reason else "",
         refund_quantity=row.refund_quantity,
         refunded=None if row.refund_cents is None else Money(row.refund_cents, row.currency),
         opened_at=row.opened_at,

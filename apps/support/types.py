@@ -57,7 +57,8 @@ class Issue:
     waits_for: str
     """Why the rules left it to a person, a code of ``domain.Waits``; empty once it is decided."""
     reason: str
-    """Why it was decided so, a code of ``domain.Reason``."""
+    """Why it was decided so, a code of ``domain.Reason``, and in words."""
+    reason_title: str
     refund_quantity: Decimal | None
     refunded: Money | None
     opened_at: datetime

@@ -67,7 +67,7 @@ def test_a_report_is_seen_with_all_that_is_known(operator, order):
     assert EVIL not in page.content.decode()
     text = text_of(page)
     for said in (
-        "Whole milk: 2 of 2 each, $3.49 each", "Worth $6.98", "None of the usual reasons", "1 report in 90 days",
+        "Whole milk: 2 of 2, $3.49 each", "Worth $6.98", "None of the usual reasons", "1 report in 90 days",
         "2 of 5 “Sad”", EVIL, "delivered by shopper:7", "settled by system", f"opened by customer:{order.customer_id}",
     ):  # fmt: skip
         assert said in text

@@ -101,6 +101,12 @@ def test_what_was_missing_is_reported_and_given_back(order, browser):
     assert len(orders.refunds(order_id=order.id)) == 1
 
 
+def test_something_about_the_whole_order(order, browser):
+    sent = form(order, browser, kind="late") | {"line": "order", "quantity": "1"}
+    text = shown(browser.post(f"/orders/{order.id}/report/", sent, follow=True))
+    assert "The order · The order came late We are looking at it" in text
+
+
 def test_photos_are_shown_to_their_customer_only(order, browser):
     picture = SimpleUploadedFile("x.html", JPEG[:2] + EXIF + JPEG[2:], content_type="text/html")
     sent = form(order, browser, kind="other", words="Odd", photos=[picture])
@@ -123,7 +129,8 @@ def test_photos_are_shown_to_their_customer_only(order, browser):
         ({"kind": ""}, "issue_invalid", 422),
         ({"quantity": "lots"}, "invalid", 422),
         ({"quantity": "9"}, "issue_invalid", 422),
-        ({"line": ""}, "issue_invalid", 422),
+        ({"line": ""}, "invalid", 422),
+        ({"line": "order"}, "issue_invalid", 422),
         ({"line": "4711"}, "issue_invalid", 422),
         ({"line": "x"}, "not_found", 404),
         ({"words": "x" * 1001}, "issue_invalid", 422),
@@ -161,6 +168,7 @@ def test_a_report_is_withdrawn(order, browser):
     assert "Withdraw this report" not in text
     other = reported(order, kind="damaged", key="b")
     services.decline(issue_id=other.id, user_id=1, reason="not_shown", now=SOON)
+    assert "It is damaged Declined The photos do not show it." in shown(browser.get(f"/orders/{order.id}/"))
     text = shown(browser.post(f"/orders/{order.id}/reports/{other.id}/withdraw/", follow=True))
     assert "This report is declined; it cannot become withdrawn." in text
 

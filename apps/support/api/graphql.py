@@ -43,6 +43,7 @@ class Issue(graphene.ObjectType):
     words = graphene.String(required=True)
     status = graphene.String(required=True, description=", ".join(domain.Status))
     status_title = graphene.String(required=True)
+    reason_title = graphene.String(required=True, description="Why it was decided so; empty while it is open.")
     refunded_cents = graphene.Int(description="Decided to be given back to the card.")
     photos = graphene.List(graphene.NonNull(graphene.String), required=True, description="Paths, for the signed in.")
     opened_at = graphene.DateTime(required=True)

@@ -20,6 +20,8 @@ from apps.orders.types import Order
 from apps.support import selectors, services
 from apps.web.views.shared import customer_id
 
+WHOLE_ORDER = "order"
+"""What the form sends instead of a line's id."""
 STARS = {5: "Excellent", 4: "Good", 3: "All right", 2: "Poor", 1: "Bad"}
 
 
@@ -92,9 +94,9 @@ def report(request: HttpRequest, order_id: int) -> HttpResponse:
             made = services.report(
                 order_id=order_id,
                 customer_id=order.customer_id,
-                line_id=ids.parse(said.line) if said.line else None,
+                line_id=_line_id(said.line),
                 kind=said.kind,
-                quantity=_quantity(said.quantity) if said.line else None,
+                quantity=None if said.line == WHOLE_ORDER else _quantity(said.quantity),
                 words=said.words,
                 pictures=[file.read(photos.MAX_BYTES + 1) for file in request.FILES.getlist("photos")],
                 key=said.key,
@@ -173,6 +175,12 @@ def _is_open(until: datetime | None) -> bool:
 
 def _whole(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 3 else 0
+
+
+def _line_id(text: str) -> int | None:
+    if not text:
+        raise Invalid("Choose what it is about: one item, or the whole order.")
+    return None if text == WHOLE_ORDER else ids.parse(text)
 
 
 def _quantity(text: str) -> Decimal | None:
