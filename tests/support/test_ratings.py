@@ -3,7 +3,10 @@
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth import get_user_model
+from rest_framework.test import APIClient
 
+from apps.accounts.api.jwt import Claims
 from apps.common import outbox
 from apps.orders.errors import OrderNotFound
 from apps.shoppers import selectors as shoppers
@@ -41,6 +44,21 @@ def test_a_rating_reaches_the_shopper(shopper):
     assert stars_of(shopper) == (1, 4)
     assert shoppers.shopper(shopper_id=shopper).rating == pytest.approx((4 + 47) / 11)
     assert selectors.rating(order_id=order.id, customer_id=order.customer_id) == made
+
+
+def test_a_shopper_reads_it_by_rest(shopper):
+    claims = Claims(user_id=shopper, client_id="shopper-app", scopes=frozenset({"shopper"}))
+    app = APIClient()
+    app.force_authenticate(get_user_model()(pk=shopper), token=claims)
+
+    def read():
+        found = app.get("/api/v1/shopper/me").json()
+        return found["rating"], found["ratings"]
+
+    assert read() == (None, 0)
+    rate(make_delivered(), 4)
+    outbox.drain()
+    assert read() == (4.64, 1)
 
 
 def test_a_changed_rating_corrects_and_does_not_add(shopper):

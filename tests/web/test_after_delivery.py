@@ -151,6 +151,13 @@ def test_a_photo_that_is_none_is_asked_for_again(order, browser):
     assert not models.OrderIssue.objects.filter(customer_id=order.customer_id).exists()
 
 
+def test_six_photos_are_too_many(order, browser):
+    photos = [SimpleUploadedFile(f"{n}.jpg", JPEG) for n in range(9)]
+    response = browser.post(f"/orders/{order.id}/report/", form(order, browser, photos=photos))
+    assert "At most 5 photos fit into one report." in shown(response, status=422)
+    assert not models.OrderIssue.objects.filter(customer_id=order.customer_id).exists()
+
+
 def test_what_was_reported_cannot_be_chosen_again(order, browser):
     reported(order)
     page = browser.get(f"/orders/{order.id}/report/")

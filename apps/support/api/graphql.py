@@ -2,7 +2,7 @@ import graphene
 from graphene import relay
 
 from apps.common import clock, photos
-from apps.common.api import ids
+from apps.common.api import ids, uploads
 from apps.common.api.actor import customer_id
 from apps.common.api.graphql import on_db_thread
 from apps.orders import selectors as orders
@@ -136,7 +136,7 @@ class ReportIssue(relay.ClientIDMutation):
             kind=kind,
             quantity=quantity,
             words=words,
-            pictures=[file.read(photos.MAX_BYTES + 1) for file in info.context.FILES.getlist("photos")],
+            pictures=uploads.pictures(info.context, most=domain.RULES.most_photos),
             key=idempotency_key,
             now=clock.now(),
         )

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from hashlib import sha256
 
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
@@ -60,7 +61,7 @@ def report(
         AlreadyReported: other reports are about as much of the line, or the same about the order.
         IdempotencyConflict: the key was used before, for another report.
     """
-    asked = fingerprint(order_id, kind, line_id, quantity, words, *map(fingerprint, pictures))
+    asked = fingerprint(order_id, kind, line_id, quantity, words, *(sha256(one).hexdigest() for one in pictures))
     if models.OrderIssue.objects.filter(customer_id=customer_id, key=domain.checked_key(key)).exists():
         return _known(customer_id, key, asked)
     order, delivered_at = files.delivered(

@@ -12,8 +12,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from apps.common import clock, photos
-from apps.common.api import ids
+from apps.common import clock
+from apps.common.api import ids, uploads
 from apps.common.errors import DomainError, Invalid, NotFound
 from apps.orders import selectors as orders
 from apps.orders.types import Order
@@ -98,7 +98,7 @@ def report(request: HttpRequest, order_id: int) -> HttpResponse:
                 kind=said.kind,
                 quantity=None if said.line == WHOLE_ORDER else _quantity(said.quantity),
                 words=said.words,
-                pictures=[file.read(photos.MAX_BYTES + 1) for file in request.FILES.getlist("photos")],
+                pictures=uploads.pictures(request, most=selectors.VOCABULARY.most_photos),
                 key=said.key,
                 now=clock.now(),
             )
