@@ -9,11 +9,12 @@ from rest_framework.test import APIClient
 from apps.accounts.api.jwt import Claims
 from apps.common import outbox
 from apps.orders.errors import OrderNotFound
+from apps.orders.models import Order
 from apps.shoppers import selectors as shoppers
 from apps.shoppers import services as shopper_services
 from apps.support import models, selectors, services
 from apps.support.errors import IssueInvalid, NotDelivered, RatingInvalid, TooLate
-from tests.orders.factories import make_customer, make_placed_order
+from tests.orders.factories import MORNING, make_customer, make_placed_order
 from tests.shoppers.factories import NOW, make_shopper
 from tests.support.factories import DELIVERED, SHOPPER, make_delivered, rate, report
 from tests.threads import answers_at_once
@@ -136,6 +137,17 @@ def test_a_low_rating_for_what_was_sold_out_does_not_count(shopper):
     assert rate(order, 2, tags=["out_of_stock", "careless"]).counts
     outbox.drain()
     assert stars_of(shopper) == (1, 2)
+
+
+@pytest.mark.parametrize(("takes", "fault", "counts"), [(6, "dispatch", False), (5, "shopper", True)])
+def test_late_counts_against_who_made_it_late(shopper, takes, fault, counts):
+    """The shopper took it at five past; the window ended at ten past, the door bell rang at twenty-five past."""
+    order = make_delivered()
+    Order.objects.filter(pk=order.id).update(window_ends_at=MORNING + timedelta(minutes=10), window_minutes=takes)
+    assert rate(order, 2, tags=["late"]).counts is counts
+    assert report(order, None, kind="late").fault == fault
+    outbox.drain()
+    assert stars_of(shopper) == ((1, 2) if counts else (0, 0))
 
 
 def test_a_report_changes_whether_it_counts_and_taking_it_back_changes_it_back(shopper):

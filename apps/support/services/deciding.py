@@ -15,7 +15,7 @@ from apps.orders.types import RefundLine
 from apps.support import domain, models, selectors, types
 from apps.support.domain import Fault, Kind, Reason, Status, Waits
 from apps.support.errors import DecisionInvalid, IssueNotFound
-from apps.support.services import claims, files, moving, rating
+from apps.support.services import cases, claims, moving, rating
 
 RULES_ACTOR = "rules"
 
@@ -127,7 +127,7 @@ def decide_waiting(*, order_id: int, customer_id: int, now: datetime) -> int:
     if not waiting.exists():
         return 0
     with sharding.atomic(sharding.home("customer", customer_id)) as alias:
-        files.lock(customer_id)
+        cases.lock(customer_id)
         rows = list(waiting.order_by("pk"))
         for row in rows:
             by_rules(row, now=now)
@@ -221,7 +221,7 @@ def _changed(
     if row is None or customer_id not in (None, row.customer_id):
         raise IssueNotFound("There is no such report.")
     with sharding.atomic(sharding.alias_of_id("customer", issue_id)) as alias:
-        files.lock(row.customer_id)
+        cases.lock(row.customer_id)
         row.refresh_from_db()
         if row.status != to:
             decide(row)

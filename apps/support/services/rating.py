@@ -9,7 +9,7 @@ import sharding
 from apps.common import outbox
 from apps.support import domain, models, selectors, types
 from apps.support.events import OrderRated
-from apps.support.services import files
+from apps.support.services import cases
 
 
 @sharding.repeatable
@@ -21,7 +21,7 @@ def rate(
     Repeating changes nothing. Raises ``OrderNotFound``, ``NotDelivered``, ``TooLate``, ``RatingInvalid`` and, for
     words that are too long, ``IssueInvalid``.
     """
-    order, delivered_at = files.delivered(
+    order, delivered_at = cases.delivered(
         order_id=order_id, customer_id=customer_id, within=domain.RULES.rate_within, now=now
     )
     given = {
@@ -29,9 +29,9 @@ def rate(
         "tags": list(domain.checked_tags(tags)),
         "words": domain.checked_words(words),
     }
-    faults = domain.faults_of(tags, files.delivery(order, delivered_at))
+    faults = domain.faults_of(tags, cases.delivery(order, delivered_at))
     with sharding.atomic(sharding.home("customer", customer_id)) as alias:
-        files.lock(customer_id)
+        cases.lock(customer_id)
         mine = models.Rating.objects.filter(customer_id=customer_id, order_id=order_id)
         row = mine.first()
         if row is not None and all(getattr(row, name) == value for name, value in given.items()):
@@ -46,7 +46,7 @@ def rate(
             row = models.Rating.objects.create(
                 customer_id=customer_id,
                 order_id=order_id,
-                shopper_id=files.shopper_of(order),
+                shopper_id=cases.shopper_of(order),
                 delivered_at=delivered_at,
                 rated_at=now,
                 **told,

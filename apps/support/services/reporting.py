@@ -19,7 +19,7 @@ from apps.support import domain, models, selectors, types
 from apps.support.domain import Kind, Status
 from apps.support.errors import IssueInvalid, LineNotCharged
 from apps.support.events import IssueOpened
-from apps.support.services import claims, deciding, files, moving, rating
+from apps.support.services import cases, claims, deciding, moving, rating
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,7 @@ def report(
     the process died in between, stays behind under a name that nobody knows.
 
     Raises:
-        OrderNotFound, NotDelivered, TooLate: see ``files.delivered``.
+        OrderNotFound, NotDelivered, TooLate: see ``cases.delivered``.
         IssueInvalid, PhotoInvalid, IdempotencyKeyMissing: what was said cannot be meant.
         LineNotCharged: the line was not to be had, and costs nothing.
         AlreadyReported: other reports are about as much of the line, or the same about the order.
@@ -64,7 +64,7 @@ def report(
     asked = fingerprint(order_id, kind, line_id, quantity, words, *(sha256(one).hexdigest() for one in pictures))
     if models.OrderIssue.objects.filter(customer_id=customer_id, key=domain.checked_key(key)).exists():
         return _known(customer_id, key, asked)
-    order, delivered_at = files.delivered(
+    order, delivered_at = cases.delivered(
         order_id=order_id, customer_id=customer_id, within=domain.RULES.report_within, now=now
     )
     line = _line(order, line_id)
@@ -74,7 +74,7 @@ def report(
         kind=domain.checked_kind(kind, has_line=line is not None),
         quantity=_quantity(line, quantity),
         words=domain.checked_words(words),
-        fault=domain.fault_of(Kind(kind), files.delivery(order, delivered_at)),
+        fault=domain.fault_of(Kind(kind), cases.delivery(order, delivered_at)),
         key=key,
         fingerprint=asked,
     )
@@ -99,7 +99,7 @@ def _opened(said: _Report, customer_id: int, references: Sequence[str], now: dat
     """Write the report and let the rules look at it. False, and nothing happens, where its key is taken."""
     order = said.order
     with sharding.atomic(sharding.home("customer", customer_id)) as alias:
-        files.lock(customer_id)
+        cases.lock(customer_id)
         if models.OrderIssue.objects.filter(customer_id=customer_id, key=said.key).exists():
             return False
         row = models.OrderIssue(
@@ -108,7 +108,7 @@ def _opened(said: _Report, customer_id: int, references: Sequence[str], now: dat
             line_id=said.line.id if said.line else None,
             line_name=said.line.name if said.line else "",
             store_id=order.store_id,
-            shopper_id=files.shopper_of(order),
+            shopper_id=cases.shopper_of(order),
             kind=said.kind,
             quantity=said.quantity,
             words=said.words,
