@@ -262,11 +262,6 @@ def waits_for(claim: Claim) -> Waits | None:
     return Waits.MUCH if claim.cents_before + claim.cents > RULES.at_once_cents else None
 
 
-def before(status: Status) -> frozenset[Status]:
-    """The states from which ``status`` may be reached."""
-    return frozenset(origin for origin, following in TRANSITIONS.items() if status in following)
-
-
 def checked_stars(stars: int) -> int:
     if stars not in range(1, 6):
         raise RatingInvalid("Choose between 1 and 5 stars.")

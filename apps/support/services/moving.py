@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+from apps.common import states
 from apps.support import domain, models
 from apps.support.domain import Status
 from apps.support.errors import IllegalStep
@@ -24,7 +25,7 @@ def transition(
     somebody was faster.
     """
     before = Status(row.status)
-    if before not in domain.before(to):
+    if before not in states.before(domain.TRANSITIONS, to):
         raise IllegalStep(f"This report is {domain.TITLES[before].lower()}; it cannot become {to}.")
     changes = {
         **columns,
