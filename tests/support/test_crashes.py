@@ -131,7 +131,7 @@ def test_a_kill_at_any_point_leaves_no_half(scenario, provider, capsys, request)
     assert len(names) >= 3
     chosen = list(range(len(names)))
     if not request.config.getoption("--long"):
-        chosen = distinct(names)[:: 3 if len(names) > 50 else 1]
+        chosen = distinct(names)[:: 1 + len(names) // 20]
     for number in chosen:
         where = f"{scenario.name}, killed at {number} ({names[number]})"
         order = stage_for(scenario, market)
