@@ -14,6 +14,7 @@ from apps.orders import domain as orders
 from apps.payments import domain as payments
 from apps.payments.types import DisputeStatus, PaymentStatus, PayoutStatus, RefundStatus, TransferStatus
 from apps.shoppers import domain as shoppers
+from apps.support import domain as support
 
 PAGE = Path(__file__).parents[1] / "docs" / "state-machines.md"
 COMMAND = "./dev draw-states"
@@ -161,6 +162,17 @@ MACHINES = (
         where="apps.notifications.domain.TRANSITIONS",
         table=notifications.TRANSITIONS,
         initial=notifications.Status.QUEUED,
+    ),
+    Machine(
+        title="Report about an order",
+        says=(
+            "What a customer says was wrong. Every step is one update guarded by status and sequence "
+            "(`apps/support/services/moving.py`), with a row of history; `resolved_refund` is written together with "
+            "the refund of the order. What was declined may be opened again: no money has moved."
+        ),
+        where="apps.support.domain.TRANSITIONS",
+        table=support.TRANSITIONS,
+        initial=support.Status.OPENED,
     ),
 )
 

@@ -74,6 +74,7 @@ INSTALLED_APPS = [
     "apps.shoppers",
     "apps.fulfilment",
     "apps.dispatch",
+    "apps.support",
     "apps.web",
     "apps.backoffice",
     "apps.simulation",
@@ -218,6 +219,7 @@ UNFOLD = {
                 "title": "Orders",
                 "items": [
                     {"title": "Find an order", "icon": "search", "link": "/admin/orders/"},
+                    {"title": "Reports", "icon": "report", "link": "/admin/reports/"},
                     {"title": "Closed stores", "icon": "event_busy", "link": "/admin/withdrawn/"},
                     {"title": "Shoppers", "icon": "badge", "link": "/admin/shoppers/"},
                     {"title": "Dispatch", "icon": "map", "link": "/admin/zones/"},

@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import path, re_path
 
-from apps.backoffice.views import orders, shoppers, statements, store, withdrawn, zones, zones_order
+from apps.backoffice.views import orders, reports, shoppers, statements, store, withdrawn, zones, zones_order
 
 app_name = "backoffice"
 
@@ -14,6 +14,13 @@ urlpatterns = [
         "admin/orders/<int:order_id>/reschedule/",
         admin.site.admin_view(orders.reschedule),
         name="reschedule_order",
+    ),
+    path("admin/reports/", admin.site.admin_view(reports.queue), name="reports"),
+    path("admin/reports/<int:issue_id>/", admin.site.admin_view(reports.report), name="report"),
+    path(
+        "admin/reports/<int:issue_id>/photos/<int:position>/",
+        admin.site.admin_view(reports.photo),
+        name="report_photo",
     ),
     path("admin/withdrawn/", admin.site.admin_view(withdrawn.withdrawn), name="withdrawn"),
     path("admin/zones/", admin.site.admin_view(zones.zones), name="zones"),

@@ -59,7 +59,6 @@ STAGES: Final = (S.WAITING, S.ASSIGNED, S.PICKING, S.CHECKOUT, S.DELIVERING, S.D
 _RUNS: Final = re.compile(r"[0-9]+|[^0-9]+")
 
 WEIGHT_TOLERANCE: Final = Decimal("0.15")
-MAX_PHOTO_BYTES: Final = 5 * 1024 * 1024
 
 
 def before(status: Status) -> frozenset[Status]:

@@ -33,9 +33,3 @@ class FoundQuantityInvalid(Invalid):
 
 class PinWrong(Conflict):
     code = "pin_wrong"
-
-
-class PhotoInvalid(Invalid):
-    """Not a JPEG or PNG picture, whatever it is called, or too large."""
-
-    code = "photo_invalid"

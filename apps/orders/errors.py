@@ -96,6 +96,10 @@ class NotRefundable(Conflict):
     code = "not_refundable"
 
 
+class NotPaidYet(NotRefundable):
+    """Nothing was captured so far; the same refund may be possible in a moment."""
+
+
 class RefundInvalid(Invalid):
     """What is to be given back is no amount or quantity of this order."""
 

@@ -43,6 +43,8 @@ def shopper(*, shopper_id: int) -> Shopper:
         online_since=row.online_since,
         shift_ends_at=row.shift_ends_at,
         pace=row.pace,
+        rating=row.rating,
+        ratings=row.ratings,
     )
 
 

@@ -17,6 +17,9 @@ FIRST_NAMES = ("Ada", "Ben", "Chloe", "Dev", "Elena", "Femi", "Grace", "Hugo", "
 STREETS = ("Alder Street", "Birch Avenue", "Canal Road", "Dover Lane", "Elm Court")
 GOOD_CARD = "4242424242424242"
 WATCH_EVERY_S = 1.0
+RATED = 0.6
+"""Of the deliveries; with stars as people give them."""
+STARS = (5, 5, 5, 5, 4, 4, 3, 2)
 
 _STORES = "{ stores { id city state postcode point { lat lng } isPaused } }"
 _SIGN_UP = "mutation($i: SignUpInput!) { signUp(input: $i) { userId } }"
@@ -33,6 +36,7 @@ _BIRTH_DATE = "1980-05-17"
 _PLACE = "mutation($i: PlaceOrderInput!) { placeOrder(input: $i) { orderId status } }"
 _ORDER = """query($id: ID!) { order(id: $id) { status pin capturedCents
   adjustments { phase amountCents } events { toStatus } } }"""
+_RATE = "mutation($i: RateOrderInput!) { rateOrder(input: $i) { rating { stars } } }"
 
 
 @dataclass
@@ -150,6 +154,8 @@ async def live(base_url: str, tally: Tally, rng: random.Random, pause_s: float) 
             await asyncio.sleep(1 + pause_s)
             continue
         await watch(customer, order)
+        if order.status == "delivered" and rng.random() < RATED:
+            await customer.insist(_RATE, i={"orderId": order.order_id, "stars": rng.choice(STARS)})
         await asyncio.sleep(pause_s * rng.uniform(0.5, 1.5))
 
 

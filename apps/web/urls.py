@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.web.views import account, carts, checkout, demo, letters, orders, receipts, stores
+from apps.web.views import account, after_delivery, carts, checkout, demo, letters, orders, receipts, stores
 
 app_name = "web"
 
@@ -29,6 +29,14 @@ urlpatterns = [
     path("orders/<int:order_id>/live/", orders.live, name="order_live"),
     path("orders/<int:order_id>/reschedule/", orders.reschedule, name="reschedule_order"),
     path("orders/<int:order_id>/cancel/", orders.cancel, name="cancel_order"),
+    path("orders/<int:order_id>/rate/", after_delivery.rate, name="rate_order"),
+    path("orders/<int:order_id>/report/", after_delivery.report, name="report_issue"),
+    path("orders/<int:order_id>/reports/<int:issue_id>/withdraw/", after_delivery.withdraw, name="withdraw_issue"),
+    path(
+        "orders/<int:order_id>/reports/<int:issue_id>/photos/<int:position>/",
+        after_delivery.photo,
+        name="issue_photo",
+    ),
     path("demo/", demo.demo, name="demo"),
     path("demo/outbox/", letters.outbox, name="demo_outbox"),
     path("demo/outbox/<slug:name>/", letters.letter, name="demo_letter"),

@@ -28,6 +28,7 @@ MOVERS = {
     "apps/payments/services/refunding.py::note": "Refund of a payment",
     "apps/payments/services/states.py::change": "Payment",
     "apps/shoppers/moving.py::assignments": "Assignment",
+    "apps/support/services/moving.py::transition": "Report about an order",
 }
 """The functions that write a status which is there already, and the machine it is of. Transfers and refunds of payments
 have two: one for what the provider answers, one for what it refuses or was told past us."""

@@ -35,6 +35,8 @@ REPEATABLE = {
     "addCard": "a payment method of the provider's is kept once",
     "cancelOrder": "an order that is canceled stays so, and says so",
     "rescheduleOrder": "an order that has the window keeps it",
+    "rateOrder": "an order has one rating; the same again changes nothing",
+    "withdrawIssue": "a report that is withdrawn stays so, and says so",
 }
 """Mutations that take no key, and what they do when they are sent twice: ``tests/orders/test_mutations_twice.py``."""
 

@@ -7,9 +7,10 @@ from django.contrib.auth.models import AnonymousUser
 
 from apps.accounts.models import User
 from apps.common.api.graphql import LoadingGraphQLView
+from apps.support import services as support
 from instacart.schema import schema
 from tests.architecture.test_writes import REPEATABLE
-from tests.orders.factories import BANANAS, MILK, make_placed_order, make_ready
+from tests.orders.factories import BANANAS, MILK, bring_to, make_placed_order, make_ready
 from tests.orders.snapshots import changed, snapshot
 
 pytestmark = pytest.mark.django_db(databases="__all__")
@@ -23,6 +24,8 @@ SAID = {
     "addCard": "card { id last4 }",
     "cancelOrder": "order { id status events { name } }",
     "rescheduleOrder": "order { id status windowStartsAt events { name } }",
+    "rateOrder": "rating { stars tags words ratedAt changedAt }",
+    "withdrawIssue": "issue { id status history { toStatus at } }",
 }
 
 
@@ -33,6 +36,10 @@ def inputs(provider):
     (known_as,) = set(provider.owners.values())
     provider.owners["pm_typed_in"] = known_as
     order = make_placed_order(market=ready.market, customer=ready.customer)
+    brought = bring_to(make_placed_order(market=ready.market, customer=ready.customer), "delivered")
+    issue = support.report(
+        order_id=brought.id, customer_id=ready.customer.id, kind="late", key="late", now=brought.delivered_at
+    )
     store, items = str(ready.market.store_id), ready.market.item_ids
     line = {"itemId": str(items[BANANAS]), "quantity": "3"}
     other = next(str(id) for id in ready.market.window_ids if id != order.window_id)
@@ -44,6 +51,8 @@ def inputs(provider):
         "addCard": {"paymentMethod": "pm_typed_in"},
         "cancelOrder": {"orderId": str(order.id)},
         "rescheduleOrder": {"orderId": str(order.id), "windowId": other},
+        "rateOrder": {"orderId": str(brought.id), "stars": 4, "tags": ["friendly"], "words": "Thanks"},
+        "withdrawIssue": {"issueId": str(issue.id)},
     }
 
 

@@ -22,6 +22,7 @@ from apps.payments import selectors as payments
 from apps.slots import selectors as slots
 from apps.slots.types import Window
 from apps.stores import selectors as stores
+from apps.support import selectors as support
 
 
 def find(request: HttpRequest) -> HttpResponse:
@@ -67,6 +68,7 @@ def order(request: HttpRequest, order_id: int) -> HttpResponse:
             "payments": payments.payments(customer_id=found.customer_id, order_id=order_id),
             "store_order": fulfilment.of_order(store_id=found.store_id, order_id=order_id),
             "batch": dispatch.batch_of_order(store_id=found.store_id, order_id=order_id),
+            "after": support.after_delivery(order=found),
             "estimate": [entry for entry in found.adjustments if entry.phase == "estimate"],
             "final": [entry for entry in found.adjustments if entry.phase == "final"],
         },
