@@ -9,11 +9,13 @@ from typing import Any
 
 from apps.dispatch import domain as dispatch
 from apps.fulfilment import domain as fulfilment
+from apps.notifications import domain as notifications
 from apps.orders import domain as orders
 from apps.orders.types import ReplacementStatus
 from apps.payments import domain as payments
 from apps.payments.types import DisputeStatus, PaymentStatus, PayoutStatus, RefundStatus, TransferStatus
 from apps.shoppers import domain as shoppers
+from apps.support import domain as support
 
 PAGE = Path(__file__).parents[1] / "docs" / "state-machines.md"
 COMMAND = "./dev draw-states"
@@ -162,6 +164,27 @@ MACHINES = (
         where="apps.payments.domain.DISPUTE_NEXT",
         table=payments.DISPUTE_NEXT,
         initial=DisputeStatus.OPEN,
+    ),
+    Machine(
+        title="Notification",
+        says=(
+            "Something to tell a customer, on their shard. `sending` is written before the mail server is asked; it "
+            "goes back to `queued` where the letter was not taken, or once where nobody knows."
+        ),
+        where="apps.notifications.domain.TRANSITIONS",
+        table=notifications.TRANSITIONS,
+        initial=notifications.Status.QUEUED,
+    ),
+    Machine(
+        title="Report about an order",
+        says=(
+            "What a customer says was wrong. Every step is one update guarded by status and sequence "
+            "(`apps/support/services/moving.py`), with a row of history; `resolved_refund` is written together with "
+            "the refund of the order. What was declined may be opened again: no money has moved."
+        ),
+        where="apps.support.domain.TRANSITIONS",
+        table=support.TRANSITIONS,
+        initial=support.Status.OPENED,
     ),
 )
 

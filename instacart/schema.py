@@ -7,13 +7,16 @@ from apps.carts.api import graphql as carts
 from apps.orders.api import graphql as orders
 from apps.payments.api import graphql as payments
 from apps.slots.api import graphql as slots
+from apps.support.api import graphql as support
 
 
-class Query(accounts.Query, slots.Query, carts.Query, payments.Query, orders.Query, graphene.ObjectType):
+class Query(accounts.Query, slots.Query, carts.Query, payments.Query, orders.Query, support.Query, graphene.ObjectType):
     pass
 
 
-class Mutation(accounts.Mutation, carts.Mutation, payments.Mutation, orders.Mutation, graphene.ObjectType):
+class Mutation(
+    accounts.Mutation, carts.Mutation, payments.Mutation, orders.Mutation, support.Mutation, graphene.ObjectType
+):
     pass
 
 

@@ -1,9 +1,9 @@
 """Operators' pages inside the admin, and the pages of a store's staff."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import path, re_path
 
-from apps.backoffice.views import orders, shoppers, store, withdrawn, zones, zones_order
+from apps.backoffice.views import orders, reports, shoppers, statements, store, withdrawn, zones, zones_order
 
 app_name = "backoffice"
 
@@ -14,6 +14,13 @@ urlpatterns = [
         "admin/orders/<int:order_id>/reschedule/",
         admin.site.admin_view(orders.reschedule),
         name="reschedule_order",
+    ),
+    path("admin/reports/", admin.site.admin_view(reports.queue), name="reports"),
+    path("admin/reports/<int:issue_id>/", admin.site.admin_view(reports.report), name="report"),
+    path(
+        "admin/reports/<int:issue_id>/photos/<int:position>/",
+        admin.site.admin_view(reports.photo),
+        name="report_photo",
     ),
     path("admin/withdrawn/", admin.site.admin_view(withdrawn.withdrawn), name="withdrawn"),
     path("admin/zones/", admin.site.admin_view(zones.zones), name="zones"),
@@ -30,5 +37,18 @@ urlpatterns = [
         admin.site.admin_view(shoppers.withdraw),
         name="withdraw_certificate",
     ),
+    path("admin/statements/", admin.site.admin_view(statements.find), name="find_statement"),
+    re_path(
+        r"^admin/statements/(?P<party_kind>store|shopper)/(?P<party_id>[0-9]{1,18})/$",
+        admin.site.admin_view(statements.statement),
+        name="statement",
+    ),
+    re_path(
+        r"^admin/statements/(?P<party_kind>store|shopper)/(?P<party_id>[0-9]{1,18})/csv/$",
+        admin.site.admin_view(statements.statement_csv),
+        name="statement_csv",
+    ),
     path("store/", store.today, name="store"),
+    path("store/<int:store_id>/statement/", statements.of_store, name="store_statement"),
+    path("store/<int:store_id>/statement/csv/", statements.of_store_csv, name="store_statement_csv"),
 ]

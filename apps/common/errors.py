@@ -55,6 +55,12 @@ class IdempotencyKeyMissing(Invalid):
     code = "idempotency_key_missing"
 
 
+class PhotoInvalid(Invalid):
+    """Not a JPEG or PNG picture, whatever it is called, or too large."""
+
+    code = "photo_invalid"
+
+
 class SignInRequired(Forbidden):
     code = "sign_in_required"
     status = 401

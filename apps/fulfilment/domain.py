@@ -66,7 +66,6 @@ MOST_OF_OWN: Final = 20
 """Pieces of something that the shopper found and the catalogue does not know."""
 MOST_CENTS: Final = 500_00
 """What one of those may cost."""
-MAX_PHOTO_BYTES: Final = 5 * 1024 * 1024
 
 
 def before(status: Status) -> frozenset[Status]:

@@ -51,9 +51,3 @@ class QuestionOpen(Conflict):
 
 class PinWrong(Conflict):
     code = "pin_wrong"
-
-
-class PhotoInvalid(Invalid):
-    """Not a JPEG or PNG picture, whatever it is called, or too large."""
-
-    code = "photo_invalid"

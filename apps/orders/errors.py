@@ -100,10 +100,26 @@ class LineNotReplaceable(Conflict):
     code = "line_not_replaceable"
 
 
+class ReceiptNotReady(Conflict):
+    """There is a receipt once the order is delivered."""
+
+    code = "receipt_not_ready"
+
+
+class ReceiptInconsistent(Conflict):
+    """Its lines do not come to what is in the ledger: nothing is shown until a person has looked."""
+
+    code = "receipt_inconsistent"
+
+
 class NotRefundable(Conflict):
     """Nothing was paid for the order yet, or what is asked for is more than is left to give back."""
 
     code = "not_refundable"
+
+
+class NotPaidYet(NotRefundable):
+    """Nothing was captured so far; the same refund may be possible in a moment."""
 
 
 class RefundInvalid(Invalid):

@@ -64,6 +64,14 @@ PICKS_TO_BELIEVE = 10
 PACES = (0.5, 2.0)
 """Nobody is reckoned with as faster or slower than that: twice as fast as expected, or half as fast."""
 
+RECENT_RATINGS = 100
+"""Rated deliveries, by when they were delivered, that make a shopper's rating."""
+USUAL_RATING = 4.7
+"""What is expected of everybody, in stars of 1 to 5."""
+RATINGS_TO_BELIEVE = 10
+"""Worth so many ratings is ``USUAL_RATING``; so many of one's own count for half."""
+STARS = (1, 5)
+
 CLOCK_SKEW = timedelta(seconds=30)
 """How far ahead of ours a phone's clock may be."""
 
@@ -100,6 +108,14 @@ def pace(ratios: Sequence[float]) -> float:
     own = len(ratios) / (len(ratios) + PICKS_TO_BELIEVE)
     slowest, fastest = max(PACES), min(PACES)
     return min(max(own * median(ratios) + 1 - own, fastest), slowest)
+
+
+def rating(stars: Sequence[int]) -> float:
+    """A shopper's rating, from the stars of ``RECENT_RATINGS`` at most.
+
+    Their mean, drawn to ``USUAL_RATING`` by credibility, n / (n + k), as in ``pace`` (a "Bayesian average").
+    """
+    return (sum(stars) + RATINGS_TO_BELIEVE * USUAL_RATING) / (len(stars) + RATINGS_TO_BELIEVE)
 
 
 def coarse(point: Point) -> Point:

@@ -36,6 +36,9 @@ class Shopper(ShardedModel):
     registered_at = models.DateTimeField(db_default=Now())
     pace = models.FloatField(db_default=1.0)
     """``domain.pace`` of the ``Pick`` rows."""
+    rating = models.FloatField(db_default=domain.USUAL_RATING)
+    """``domain.rating`` of the ``Rating`` rows that count, and ``ratings`` how many of them that took in."""
+    ratings = models.SmallIntegerField(db_default=0)
 
     sharding: ClassVar = ShardKey("shopper", field="id")
 
@@ -55,6 +58,10 @@ class Shopper(ShardedModel):
                 name="shoppers_shopper_shift",
             ),
             models.CheckConstraint(condition=Q(pace__range=domain.PACES), name="shoppers_shopper_pace"),
+            models.CheckConstraint(
+                condition=Q(rating__range=domain.STARS, ratings__range=(0, domain.RECENT_RATINGS)),
+                name="shoppers_shopper_rating",
+            ),
         ]
         indexes = [
             models.Index(fields=["zone_id", "last_seen_at"], name="shoppers_online", condition=Q(is_online=True)),
@@ -126,6 +133,32 @@ class Pick(ShardedModel):
     @override
     def __str__(self) -> str:
         return f"batch {self.batch_id} in {self.minutes:.0f} of {self.expected_minutes:.0f} minutes"
+
+
+class Rating(ShardedModel):
+    """What a customer thought of a delivery: a copy; ``version`` counts the customer's changes to it."""
+
+    id = ShardAutoField(primary_key=True)
+    shopper = ShardForeignKey(Shopper, on_delete=models.CASCADE, related_name="rated", db_index=False)
+    order_id = models.BigIntegerField()
+    stars = models.SmallIntegerField()
+    counts = models.BooleanField()
+    """False where it says something about others than the shopper."""
+    version = models.IntegerField()
+    delivered_at = models.DateTimeField()
+
+    sharding: ClassVar = ShardKey("shopper", field="shopper")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["shopper", "order_id"], name="shoppers_rating_once"),
+            models.CheckConstraint(condition=Q(stars__range=domain.STARS), name="shoppers_rating_stars"),
+        ]
+        indexes = [models.Index(fields=["shopper", "-delivered_at"], name="shoppers_rating_recent")]
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.stars} stars for order {self.order_id}"
 
 
 def valid(now: datetime) -> Q:

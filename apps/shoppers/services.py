@@ -275,6 +275,31 @@ def note_pick(*, shopper_id: int, batch_id: int, minutes: float, expected_minute
 
 
 @sharding.repeatable
+def note_rating(
+    *, shopper_id: int, order_id: int, stars: int, counts: bool, version: int, delivered_at: datetime
+) -> bool:
+    """A customer rated a delivery, or changed that; the shopper's rating follows. False when that is known. 6 queries.
+
+    Word of an older ``version`` changes nothing, in whatever order they come. What does not count is kept beside.
+    """
+    with sharding.atomic(sharding.home("shopper", shopper_id)):
+        mine = models.Shopper.objects.filter(pk=shopper_id)
+        if mine.select_for_update(no_key=True).first() is None:
+            return False
+        ratings = models.Rating.objects.filter(shopper_id=shopper_id)
+        told = {"stars": stars, "counts": counts, "version": version, "delivered_at": delivered_at}
+        known = ratings.filter(order_id=order_id)
+        if not known.filter(version__lt=version).update(**told):
+            if known.exists():
+                return False
+            models.Rating.objects.create(shopper_id=shopper_id, order_id=order_id, **told)
+        recent = ratings.filter(counts=True).order_by("-delivered_at", "-order_id").values_list("stars", flat=True)
+        of_recent = list(recent[: domain.RECENT_RATINGS])
+        mine.update(rating=domain.rating(of_recent), ratings=len(of_recent))
+    return True
+
+
+@sharding.repeatable
 def earn(
     *, shopper_id: int, batch_id: int, order_id: int | None, kind: domain.EarningKind, amount: Money, now: datetime
 ) -> bool:

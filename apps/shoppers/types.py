@@ -18,6 +18,10 @@ class Shopper:
     """Nothing is to be picked up later; None while offline."""
     pace: float
     """Multiplies minutes in the store; 1 until something is known."""
+    rating: float
+    """Stars, 1 to 5, of the last ``domain.RECENT_RATINGS`` rated deliveries; what is usual until there are some."""
+    ratings: int
+    """How many that are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,3 +100,13 @@ class EarningsPage:
     earnings: tuple[Earning, ...]
     total: Money
     next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tip:
+    """A tip in a shopper's earnings; ``id`` is the earning's."""
+
+    id: int
+    shopper_id: int
+    order_id: int
+    cents: int

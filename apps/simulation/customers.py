@@ -19,6 +19,9 @@ GOOD_CARD = "4242424242424242"
 WATCH_EVERY_S = 1.0
 YES_BELOW, ELSE_FROM = 0.75, 0.9
 """Which throws of the dice mean yes to a replacement, and which that something else is wanted; between, no."""
+RATED = 0.6
+"""Of the deliveries; with stars as people give them."""
+STARS = (5, 5, 5, 5, 4, 4, 3, 2)
 
 _STORES = "{ stores { id city state postcode point { lat lng } isPaused } }"
 _SIGN_UP = "mutation($i: SignUpInput!) { signUp(input: $i) { userId } }"
@@ -38,6 +41,7 @@ _ANSWER = "mutation($i: AnswerReplacementInput!) { answerReplacement(input: $i) 
 _CHOOSE = "mutation($i: ChooseReplacementInput!) { chooseReplacement(input: $i) { order { id } } }"
 _ORDER = """query($id: ID!) { order(id: $id) { status pin capturedCents questions { id lineId }
   adjustments { phase amountCents } events { toStatus } } }"""
+_RATE = "mutation($i: RateOrderInput!) { rateOrder(input: $i) { rating { stars } } }"
 
 
 @dataclass
@@ -180,6 +184,8 @@ async def live(base_url: str, tally: Tally, rng: random.Random, pause_s: float, 
             await asyncio.sleep(1 + pause_s)
             continue
         await watch(customer, order)
+        if order.status == "delivered" and rng.random() < RATED:
+            await customer.insist(_RATE, i={"orderId": order.order_id, "stars": rng.choice(STARS)})
         await asyncio.sleep(pause_s * rng.uniform(0.5, 1.5))
 
 

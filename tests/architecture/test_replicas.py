@@ -16,7 +16,11 @@ LATE_IS_HARMLESS = {
     "orders.OrderEvent",
     "shoppers.Certification",  # claiming and accepting ask again
     "shoppers.Pick",
+    "shoppers.Rating",
     "shoppers.Shopper",
+    *("notifications.Notification", "notifications.Mute", "notifications.RefusedAddress"),
+    "support.IssuePhoto",
+    "support.Rating",
 }
 
 

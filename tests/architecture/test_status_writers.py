@@ -17,6 +17,7 @@ MOVERS = {
     "apps/dispatch/services/moving.py::stops": "Stop of a batch",
     "apps/fulfilment/services/lines.py::move": "Line of a store order",
     "apps/fulfilment/services/stages.py::move": "Store order",
+    "apps/notifications/services/sending.py::_turn": "Notification",
     "apps/orders/services/answers.py::transition": "Replacement",
     "apps/orders/services/moving.py::move": "Order",
     "apps/orders/services/refunding.py::_turn": "Refund of an order",
@@ -28,6 +29,7 @@ MOVERS = {
     "apps/payments/services/refunding.py::note": "Refund of a payment",
     "apps/payments/services/states.py::change": "Payment",
     "apps/shoppers/moving.py::assignments": "Assignment",
+    "apps/support/services/moving.py::transition": "Report about an order",
 }
 """The functions that write a status which is there already, and the machine it is of. Transfers and refunds of payments
 have two: one for what the provider answers, one for what it refuses or was told past us."""

@@ -37,6 +37,8 @@ REPEATABLE = {
     "rescheduleOrder": "an order that has the window keeps it",
     "answerReplacement": "a question that has that answer keeps it",
     "chooseReplacement": "says which item is wanted; one that was asked for is",
+    "rateOrder": "an order has one rating; the same again changes nothing",
+    "withdrawIssue": "a report that is withdrawn stays so, and says so",
 }
 """Mutations that take no key, and what they do when they are sent twice: ``tests/orders/test_mutations_twice.py``."""
 

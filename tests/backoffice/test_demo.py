@@ -1,5 +1,6 @@
 """The demo city: exact, the same at every start, and never lost by starting again."""
 
+import random
 from collections import Counter
 from datetime import timedelta
 from io import StringIO
@@ -8,17 +9,23 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from apps.accounts import selectors as accounts
-from apps.backoffice.demo import city, people
+from apps.backoffice.demo import city, people, sayings
 from apps.backoffice.demo.goods import goods
 from apps.catalog import selectors as catalog
-from apps.common import clock
+from apps.common import clock, outbox
 from apps.inventory import selectors as inventory
 from apps.shoppers import selectors as shoppers
 from apps.slots import selectors as slots
 from apps.stores import selectors as stores
-from tests.orders.factories import MORNING
+from apps.support import selectors as support
+from tests.orders.factories import MORNING, make_customer, make_market
 from tests.orders.snapshots import changed, snapshot
+from tests.support.conftest import photos_of_their_own
+from tests.support.factories import SOON, make_delivered, now_of
+from tests.support.invariants import violations
 from tests.web.pages import Html
+
+__all__ = ["photos_of_their_own"]
 
 PASSWORD = "demo-password-4711"
 
@@ -160,3 +167,20 @@ def test_dearer_stores_are_dearer_in_everything():
     for low, middle, high in zip(cheap, usual, dear, strict=True):
         assert low.lookup_code == middle.lookup_code == high.lookup_code
         assert low.price_cents <= middle.price_cents <= high.price_cents
+
+
+@pytest.mark.django_db(transaction=True, databases="__all__")
+def test_people_say_what_they_thought_of_their_past_deliveries(photos_of_their_own, monkeypatch):
+    """The newest order of the first customer is left to whoever tries the demo."""
+    monkeypatch.setattr(sayings, "REPORTED_ONE_IN", 2)
+    market, first, other = make_market(), make_customer(), make_customer()
+    made = [make_delivered(market=market, customer=one) for one in (first, other) for _ in range(6)]
+    rated = sayings.write(customer_ids=[first.id, other.id], rng=random.Random(3), now=SOON)  # noqa: S311
+    outbox.drain()
+    said = {order.id: support.after_delivery(order=now_of(order)) for order in made}
+    assert rated == sum(one.rating is not None for one in said.values()) > 3
+    assert said[made[5].id].rating is None
+    assert said[made[5].id].issues == ()
+    assert {issue.kind for one in said.values() for issue in one.issues} <= {"missing", "poor_quality", "damaged"}
+    assert any(one.issues for one in said.values())
+    assert [line for line in violations() if "its shopper knows" not in line] == []  # nobody is shopper 7 here

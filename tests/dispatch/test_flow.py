@@ -30,7 +30,7 @@ from apps.shoppers import selectors as shoppers
 from apps.stores import selectors as stores
 from tests.accounts.factories import PASSWORD
 from tests.accounts.oauth import App
-from tests.fulfilment.test_photos import EXIF, JPEG
+from tests.common.test_photos import EXIF, JPEG
 from tests.orders.factories import BANANAS, BEER, MILK, MORNING, make_market, make_placed_order
 from tests.orders.provider import Provider
 from tests.queries import counted

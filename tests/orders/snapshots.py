@@ -18,6 +18,7 @@ _LABELS = (
     "pricing",
     "slots",
     "stores",
+    "support",
     "common",
 )
 Snapshot = dict[tuple[str, str], tuple[int, str]]

@@ -11,9 +11,10 @@ from apps.common.api.graphql import LoadingGraphQLView
 from apps.common.money import Money
 from apps.orders import models, services
 from apps.orders.types import Proposed
+from apps.support import services as support
 from instacart.schema import schema
 from tests.architecture.test_writes import REPEATABLE
-from tests.orders.factories import BANANAS, MILK, MORNING, make_placed_order, make_ready
+from tests.orders.factories import BANANAS, MILK, MORNING, bring_to, make_placed_order, make_ready
 from tests.orders.snapshots import changed, snapshot
 
 pytestmark = pytest.mark.django_db(databases="__all__")
@@ -29,6 +30,8 @@ SAID = {
     "rescheduleOrder": "order { id status windowStartsAt events { name } }",
     "answerReplacement": "order { id status questions { id } lines { status } events { name } }",
     "chooseReplacement": "order { id status lines { replacementItemId } events { name } }",
+    "rateOrder": "rating { stars tags words ratedAt changedAt }",
+    "withdrawIssue": "issue { id status history { toStatus at } }",
 }
 
 
@@ -39,6 +42,10 @@ def inputs(provider):
     (known_as,) = set(provider.owners.values())
     provider.owners["pm_typed_in"] = known_as
     order = make_placed_order(market=ready.market, customer=ready.customer)
+    brought = bring_to(make_placed_order(market=ready.market, customer=ready.customer), "delivered")
+    issue = support.report(
+        order_id=brought.id, customer_id=ready.customer.id, kind="late", key="late", now=brought.delivered_at
+    )
     store, items = str(ready.market.store_id), ready.market.item_ids
     line = {"itemId": str(items[BANANAS]), "quantity": "3"}
     other = next(str(id) for id in ready.market.window_ids if id != order.window_id)
@@ -56,6 +63,8 @@ def inputs(provider):
             "lineId": str(order.lines[1].id),
             "itemId": str(items[BANANAS]),
         },
+        "rateOrder": {"orderId": str(brought.id), "stars": 4, "tags": ["friendly"], "words": "Thanks"},
+        "withdrawIssue": {"issueId": str(issue.id)},
     }
 
 

@@ -14,9 +14,8 @@ from django.core import signals
 from django.db import close_old_connections
 
 from apps.accounts import services as accounts
-from apps.common import outbox
+from apps.common import outbox, photos
 from apps.dispatch import services as dispatch
-from apps.fulfilment import photos
 from apps.orders import selectors as orders
 from apps.payments import gateway
 from apps.shoppers import presence

@@ -13,13 +13,18 @@ from tests.web.pages import signed_in, without_tokens
 
 pytestmark = pytest.mark.django_db(databases="__all__")
 
-OPEN = {"home", "sign_up", "sign_in", "stores", "store", "department", "item", "demo"}
+OPEN = {"home", "sign_up", "sign_in", "stores", "store", "department", "item", "demo", "demo_outbox"}
 """Pages for everybody."""
-PRIVATE = {"account", "add_card", "card_added", "cart", "checkout", "orders", "order", "order_live", "alternatives"}
+AFTER_DELIVERY = {"rate_order", "report_issue", "issue_photo"}
+ORDER = {"order", "order_live", "alternatives"}
+PRIVATE = {"account", "add_card", "card_added", "cart", "checkout", "orders", *ORDER, *AFTER_DELIVERY}
+ELSEWHERE = {"receipt", "demo_letter"}
+"""Need a delivered order, or a letter: test_receipts.py and test_letters.py ask for them."""
 ANSWERS = {"answer_replacement", "choose_instead"}
-POSTED = {"sign_out", "remove_address", "set_line", "cancel_order", "reschedule_order", "demo_sign_in", *ANSWERS}
+CHANGES = {"remove_address", "cancel_order", "reschedule_order", "withdraw_issue", "choose_letters", *ANSWERS}
+POSTED = {"sign_out", "set_line", "demo_sign_in", *CHANGES}
 """Answer to POST and to nothing else."""
-HAS_FORMS = {"sign_up", "sign_in", "account", "checkout"}
+HAS_FORMS = {"sign_up", "sign_in", "account", "checkout", "rate_order", "report_issue"}
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,8 @@ class World:
             "line_id": self.line_id,
             "replacement_id": 4711,
             "address_id": self.ada.address_id,
+            "issue_id": self.order_id,
+            "position": 1,
             "department": "dairy",
             "role": "customer",
         }
@@ -57,7 +64,7 @@ def world() -> World:
 
 
 def test_the_lists_above_have_every_page():
-    assert {pattern.name for pattern in urls.urlpatterns} == OPEN | PRIVATE | POSTED
+    assert {pattern.name for pattern in urls.urlpatterns} == OPEN | PRIVATE | POSTED | ELSEWHERE
 
 
 @pytest.mark.parametrize("name", sorted(OPEN - {"home"}))
@@ -77,12 +84,12 @@ def test_private_pages_send_a_visitor_to_sign_in_and_back(world, name):
     assert (response.status_code, response["Location"]) == (302, f"/sign-in/?next={world.path(name)}")
 
 
-@pytest.mark.parametrize("name", ["account", "cart", "checkout", "orders", "order", "order_live", "alternatives"])
+@pytest.mark.parametrize("name", ["account", "cart", "checkout", "orders", *sorted(ORDER), "rate_order"])
 def test_private_pages_open_for_their_customer(world, name):
     assert signed_in(world.ada.id).get(world.path(name)).status_code == 200
 
 
-@pytest.mark.parametrize("name", ["remove_address", "cancel_order", "reschedule_order", *sorted(ANSWERS)])
+@pytest.mark.parametrize("name", sorted(CHANGES))
 def test_a_visitor_changes_nothing(world, name):
     before = snapshot()
     response = Client().post(world.path(name))
@@ -111,6 +118,11 @@ def test_pages_to_read_take_no_post(world, name):
         ("get", "alternatives"),
         ("post", "answer_replacement"),
         ("post", "choose_instead"),
+        ("get", "rate_order"),
+        ("get", "issue_photo"),
+        ("post", "rate_order"),
+        ("post", "report_issue"),
+        ("post", "withdraw_issue"),
         ("post", "cancel_order"),
         ("post", "reschedule_order"),
         ("post", "remove_address"),
@@ -122,7 +134,7 @@ def test_someone_elses_and_nobodys_look_alike(world, method, name):
     foreign = getattr(bob, method)(world.path(name))
     bodies = {without_tokens(foreign)}
     for id_ in (1, world.order_id + (1 << 22), 2**63 - 1, 2**63, 10**30):
-        absent = getattr(bob, method)(world.path(name, order_id=id_, address_id=id_))
+        absent = getattr(bob, method)(world.path(name, order_id=id_, address_id=id_, issue_id=id_))
         assert absent.status_code == 404
         bodies.add(without_tokens(absent))
     assert foreign.status_code == 404

@@ -7,18 +7,33 @@ from typing_extensions import override
 from apps.accounts import selectors
 from apps.common.api.admin import ReadOnly
 
-_ANSWER = "_is_operator"
+_ANSWERS = "_roles_held"
 
 
 def is_operator(request: HttpRequest) -> bool:
     """A superuser, or who holds the role everywhere. 1 query a request: the side bar asks for every model's page."""
+    return _holds(request, "operator")
+
+
+def helps_customers(request: HttpRequest) -> bool:
+    """Who runs the marketplace, or holds the role of support. 1 query more a request for who is no operator."""
+    return is_operator(request) or _holds(request, "support")
+
+
+def _holds(request: HttpRequest, role: str) -> bool:
     user_id = int(request.user.pk or 0)
     if request.user.is_superuser or not user_id:
         return bool(user_id)
-    if _ANSWER not in request.__dict__:
-        request.__dict__[_ANSWER] = selectors.has_role(user_id=user_id, role="operator")
-    found: bool = request.__dict__[_ANSWER]
-    return found
+    answers: dict[str, bool] = request.__dict__.setdefault(_ANSWERS, {})
+    if role not in answers:
+        answers[role] = selectors.has_role(user_id=user_id, role=role)
+    return answers[role]
+
+
+def only_helpers(request: HttpRequest) -> None:
+    """Raises ``PermissionDenied`` for who may not look into customers' reports."""
+    if not helps_customers(request):
+        raise PermissionDenied
 
 
 def only_operators(request: HttpRequest) -> None:

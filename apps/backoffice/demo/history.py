@@ -17,7 +17,7 @@ from django.conf import settings
 from apps.accounts import selectors as accounts_selectors
 from apps.accounts import services as accounts
 from apps.accounts.types import AddressInput
-from apps.backoffice.demo import city
+from apps.backoffice.demo import city, sayings
 from apps.backoffice.demo.people import CUSTOMER, SHOPPERS
 from apps.carts import selectors as carts_selectors
 from apps.carts import services as carts
@@ -79,6 +79,7 @@ def write(*, count: int, now: datetime) -> int:
         for day in range(days, 0, -1):
             wanted = min(ORDERS_A_DAY, count - delivered)
             delivered += _one_day(customers, wanted, rng, noon=now - timedelta(days=day))
+        sayings.write(customer_ids=[one.customer_id for one in customers], rng=rng, now=now)
     return delivered
 
 

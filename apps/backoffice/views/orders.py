@@ -15,12 +15,14 @@ from apps.common.api import ids
 from apps.common.errors import DomainError, NotFound
 from apps.dispatch import selectors as dispatch
 from apps.fulfilment import selectors as fulfilment
+from apps.notifications import selectors as notifications
 from apps.orders import selectors as orders
 from apps.orders import services
 from apps.payments import selectors as payments
 from apps.slots import selectors as slots
 from apps.slots.types import Window
 from apps.stores import selectors as stores
+from apps.support import selectors as support
 
 
 def find(request: HttpRequest) -> HttpResponse:
@@ -61,10 +63,12 @@ def order(request: HttpRequest, order_id: int) -> HttpResponse:
             "order": found,
             "customer": accounts.profile(customer_id=found.customer_id),
             "store": store,
+            "letters": notifications.to_customer(customer_id=found.customer_id, about={"order_id": order_id}),
             "windows": [window for window in windows if window.id != found.window_id],
             "payments": payments.payments(customer_id=found.customer_id, order_id=order_id),
             "store_order": fulfilment.of_order(store_id=found.store_id, order_id=order_id),
             "batch": dispatch.batch_of_order(store_id=found.store_id, order_id=order_id),
+            "after": support.after_delivery(order=found),
             "estimate": [entry for entry in found.adjustments if entry.phase == "estimate"],
             "final": [entry for entry in found.adjustments if entry.phase == "final"],
         },

@@ -12,15 +12,15 @@ from rest_framework.views import APIView
 from typing_extensions import override
 
 import sharding
-from apps.common import clock
+from apps.common import clock, photos
 from apps.common.api import actor, idempotency, ids
+from apps.common.errors import PhotoInvalid
 from apps.fulfilment import domain, selectors, services
-from apps.fulfilment.errors import PhotoInvalid
 from apps.fulfilment.types import ProofInput
 
 SCOPE = "shopper"
 TAGS = ["shopper"]
-_MAX_BASE64 = domain.MAX_PHOTO_BYTES * 4 // 3 + 4
+_MAX_BASE64 = photos.MAX_BYTES * 4 // 3 + 4
 
 
 class ProposalOutput(serializers.Serializer[Any]):

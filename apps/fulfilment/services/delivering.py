@@ -7,8 +7,8 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
 import sharding
-from apps.common import outbox
-from apps.fulfilment import domain, models, photos
+from apps.common import outbox, photos
+from apps.fulfilment import domain, models
 from apps.fulfilment.domain import Status
 from apps.fulfilment.errors import PinWrong, StoreOrderNotFound
 from apps.fulfilment.events import Delivered, DeliveryStarted

@@ -12,7 +12,7 @@ from apps.orders.services.moving import transition
 from apps.orders.services.picking import finalise, record_line
 from apps.orders.services.pins import check_pin
 from apps.orders.services.placing import place, return_to_cart
-from apps.orders.services.refunding import note_refund, pay_refund, refund
+from apps.orders.services.refunding import note_refund, pay_refund, quote_refund, refund
 from apps.orders.services.replacing import (
     answer_replacement,
     choose_instead,
@@ -33,6 +33,7 @@ __all__ = [
     "note_refund",
     "pay_refund",
     "place",
+    "quote_refund",
     "record_line",
     "record_proposal",
     "refund",

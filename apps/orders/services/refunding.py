@@ -14,7 +14,7 @@ from apps.common.money import Money
 from apps.ledger import services as ledger
 from apps.orders import domain, models, selectors, types
 from apps.orders.domain import Phase, RefundReason, RefundStatus, Status
-from apps.orders.errors import IllegalTransition, LineNotFound, NotRefundable, OrderNotFound, RefundInvalid
+from apps.orders.errors import IllegalTransition, LineNotFound, NotPaidYet, NotRefundable, OrderNotFound, RefundInvalid
 from apps.orders.events import OrderRefunded
 from apps.orders.services import moving
 from apps.orders.types import RefundLine
@@ -74,13 +74,7 @@ def refund(
             if earlier.fingerprint != asked:
                 raise IdempotencyConflict("This idempotency key was used before for another refund.")
             return selectors.refund_of(earlier, order.currency)
-        if order.captured_cents is None:
-            raise NotRefundable(f"An order that is {order.status} is not paid for yet.")
-        parts = _parts(order, lines, amount)
-        cents = sum(sum(part.cents.values()) for part in parts)
-        returned = order.refunds.values_list("amount_cents", flat=True)
-        if cents <= 0 or cents > order.captured_cents - sum(returned):
-            raise NotRefundable("That is more than is left to give back.")
+        parts, cents = _payable(order, lines, amount)
         row = _written(order, parts, key=key, asked=asked, reason=reason, actor=actor, now=now)
         outbox.emit(
             OrderRefunded(
@@ -95,6 +89,14 @@ def refund(
             using=alias,
         )
     return selectors.refund_of(row, order.currency)
+
+
+def quote_refund(*, order_id: int, lines: Sequence[RefundLine]) -> Money:
+    """What ``refund`` would give back for ``lines`` now; raises what it would. 5 queries and 2 for each line."""
+    order = models.Order.objects.filter(pk=order_id).first()
+    if order is None:
+        raise OrderNotFound(f"There is no order {order_id}.")
+    return Money(_payable(order, lines, None)[1], order.currency)
 
 
 def pay_refund(*, order_id: int, number: int, now: datetime) -> None:
@@ -135,6 +137,18 @@ def _turn(row: models.OrderRefund, to: RefundStatus, *, now: datetime) -> None:
         mine = models.OrderRefund.objects.filter(order_id=row.order_id, pk=row.pk, status__in=sources)
         if mine.update(status=to, changed_at=now):
             _noted(order, f"refund_{to}", "system", {"number": row.number}, now)
+
+
+def _payable(order: models.Order, lines: Sequence[RefundLine], amount: Money | None) -> tuple[list[_Part], int]:
+    """The parts of a refund and their cents; raises ``NotRefundable`` for more than was paid and not given back."""
+    if order.captured_cents is None:
+        raise NotPaidYet(f"An order that is {order.status} is not paid for yet.")
+    parts = _parts(order, lines, amount)
+    cents = sum(sum(part.cents.values()) for part in parts)
+    returned = order.refunds.values_list("amount_cents", flat=True)
+    if cents <= 0 or cents > order.captured_cents - sum(returned):
+        raise NotRefundable("That is more than is left to give back.")
+    return parts, cents
 
 
 def _parts(order: models.Order, lines: Sequence[RefundLine], amount: Money | None) -> list[_Part]:

@@ -12,6 +12,7 @@ from apps.common import clock
 from apps.common.api import actor, idempotency
 from apps.common.geo import Point
 from apps.shoppers import domain, selectors, services
+from apps.shoppers.types import Shopper
 
 SCOPE = "shopper"
 TAGS = ["shopper"]
@@ -29,6 +30,14 @@ class ShopperOutput(serializers.Serializer[Any]):
     shift_ends_at = serializers.DateTimeField(
         allow_null=True, help_text="No offer has you pick anything up later; then you go offline by yourself."
     )
+    rating = serializers.SerializerMethodField(
+        help_text="Stars, 1 to 5, with two decimals: the mean of your last 100 rated deliveries and of ten usual ones. "
+        "Low ratings that were not about you are left out; null until a customer rated you."
+    )
+    ratings = serializers.IntegerField(help_text="How many rated deliveries are in it, 100 at most.")
+
+    def get_rating(self, shopper: Shopper) -> float | None:
+        return round(shopper.rating, 2) if shopper.ratings else None
 
 
 class PointInput(serializers.Serializer[Any]):

@@ -7,9 +7,11 @@ JPEG: ITU-T T.81 annex B. PNG: W3C PNG specification, third edition, section 5.
 
 import zlib
 from dataclasses import dataclass
+from typing import Final
 
-from apps.fulfilment import domain
-from apps.fulfilment.errors import PhotoInvalid
+from apps.common.errors import PhotoInvalid
+
+MAX_BYTES: Final = 5 * 1024 * 1024
 
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 _PNG_KEPT = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"gAMA", b"sRGB", b"cHRM", b"pHYs"})
@@ -27,7 +29,7 @@ class Photo:
 
 def cleaned(data: bytes) -> Photo:
     """The picture in ``data``; raises ``PhotoInvalid`` for anything that is not a whole JPEG or PNG of at most 5 MB."""
-    if len(data) > domain.MAX_PHOTO_BYTES:
+    if len(data) > MAX_BYTES:
         raise PhotoInvalid("The photo is larger than 5 MB.")
     if data.startswith(_PNG_START):
         return Photo(_clean_png(data), "png")

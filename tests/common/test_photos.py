@@ -3,8 +3,8 @@ import zlib
 
 import pytest
 
-from apps.fulfilment import photos
-from apps.fulfilment.errors import PhotoInvalid
+from apps.common import photos
+from apps.common.errors import PhotoInvalid
 
 
 def chunk(kind, body=b""):
