@@ -74,15 +74,16 @@ def made(
 
 
 def _line(line: OrderLine, amount: Money, reason: str, picker: str) -> ReceiptLine:
+    other = line.replacement  # the reason names what was ordered
     return ReceiptLine(
         line_id=line.id,
-        name=line.name,
+        name=other.name if other else line.name,
         note=line.note,
         ordered=line.quantity,
         delivered=line.found_quantity or Decimal(0),
-        cost_unit=line.cost_unit,
-        sold_by=line.sold_by,
-        unit_price=line.list_price,
+        cost_unit=other.cost_unit if other else line.cost_unit,
+        sold_by=other.sold_by if other else line.sold_by,
+        unit_price=other.unit_price if other else line.list_price,
         amount=amount,
         outcome=_outcome(line),
         reason=reason,
@@ -98,7 +99,8 @@ def _outcome(line: OrderLine) -> str:
 
 def _picker(order: Order) -> str:
     """Who picked it last; it may have changed hands."""
-    return next((event.actor for event in reversed(order.events) if event.to_status == "picking"), "system")
+    begun = (event for event in reversed(order.events) if event.from_status == "acknowledged")
+    return next((event.actor for event in begun if event.to_status == "picking"), "system")
 
 
 def _charges(

@@ -173,7 +173,7 @@ def refunds(*, order_id: int) -> tuple[Refund, ...]:
 
 
 def receipt(*, order_id: int, customer_id: int) -> Receipt:
-    """The receipt of the customer's order. 8 queries, however long it is.
+    """The receipt of the customer's order. 9 queries, however long it is.
 
     Raises ``OrderNotFound`` for anyone else's, ``ReceiptNotReady`` before the delivery, and ``ReceiptInconsistent``,
     which is logged too, where its lines do not come to what the ledger says was sold.

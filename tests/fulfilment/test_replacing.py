@@ -11,6 +11,7 @@ from apps.common.money import Money
 from apps.fulfilment import errors, models, services
 from apps.inventory.errors import OutOfStock
 from apps.orders import models as order_models
+from apps.orders import selectors
 from apps.orders import services as orders
 from apps.orders.errors import AlreadyAnswered, LineNotReplaceable, OrderNotFound, ReplacementUnsuitable
 from tests.fulfilment.replacing import (
@@ -465,3 +466,10 @@ def test_it_is_delivered_and_paid_for_to_the_cent(picking, provider):  # noqa: F
     picking.tell()
     order = picking.order
     assert order.captured == order.total == Money(provider.taken_cents)
+    receipt = selectors.receipt(order_id=order.id, customer_id=order.customer_id)
+    assert [(line.name, line.outcome) for line in receipt.lines] == [
+        ("Bananas", "found"),
+        ("Cream", "replaced"),
+        ("Root beer, 6 bottles", "found"),
+    ]
+    assert {line.actor for line in receipt.lines} == {f"shopper:{ME}"}
