@@ -39,7 +39,7 @@ def deliver(order):
     fulfilment.start_picking(**mine)
     for line in entry.order.lines:
         if line.name.startswith("Root beer"):
-            fulfilment.mark_refund(**mine, line_id=line.id, reason="gone")
+            fulfilment.mark_refund(**mine, line_id=line.id, reason="out_of_stock")
         else:
             more = Decimal("0.25") if line.sold_by == "weight" else 0
             fulfilment.mark_found(**mine, line_id=line.id, quantity=line.quantity + more)
