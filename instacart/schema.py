@@ -4,6 +4,7 @@ import graphene
 
 from apps.accounts.api import graphql as accounts
 from apps.carts.api import graphql as carts
+from apps.fulfilment.api import graphql as fulfilment
 from apps.orders.api import graphql as orders
 from apps.payments.api import graphql as payments
 from apps.slots.api import graphql as slots
@@ -13,7 +14,14 @@ class Query(accounts.Query, slots.Query, carts.Query, payments.Query, orders.Que
     pass
 
 
-class Mutation(accounts.Mutation, carts.Mutation, payments.Mutation, orders.Mutation, graphene.ObjectType):
+class Mutation(
+    accounts.Mutation,
+    carts.Mutation,
+    payments.Mutation,
+    orders.Mutation,
+    fulfilment.Mutation,
+    graphene.ObjectType,
+):
     pass
 
 

@@ -6,10 +6,10 @@ JPEG: ITU-T T.81 annex B. PNG: W3C PNG specification, third edition, section 5.
 """
 
 import zlib
-from dataclasses import dataclass
 
 from apps.fulfilment import domain
 from apps.fulfilment.errors import PhotoInvalid
+from apps.fulfilment.types import Photo
 
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 _PNG_KEPT = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"gAMA", b"sRGB", b"cHRM", b"pHYs"})
@@ -19,20 +19,14 @@ _DROPPED_SEGMENTS = frozenset({0xFE, *range(0xE1, 0xEE), 0xEF})  # comments, EXI
 _BARE_MARKERS = frozenset({0x01, *range(0xD0, 0xD8)})
 
 
-@dataclass(frozen=True, slots=True)
-class Photo:
-    content: bytes
-    extension: str
-
-
 def cleaned(data: bytes) -> Photo:
     """The picture in ``data``; raises ``PhotoInvalid`` for anything that is not a whole JPEG or PNG of at most 5 MB."""
     if len(data) > domain.MAX_PHOTO_BYTES:
         raise PhotoInvalid("The photo is larger than 5 MB.")
     if data.startswith(_PNG_START):
-        return Photo(_clean_png(data), "png")
+        return Photo(content=_clean_png(data), extension="png")
     if data.startswith(_JPEG_START + b"\xff"):
-        return Photo(_clean_jpeg(data), "jpg")
+        return Photo(content=_clean_jpeg(data), extension="jpg")
     raise PhotoInvalid("The photo must be a JPEG or PNG picture.")
 
 

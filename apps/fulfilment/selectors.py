@@ -2,6 +2,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from django.core.files.storage import default_storage
 from django.db.models import Q
 
 import sharding
@@ -10,7 +11,17 @@ from apps.common.money import Money
 from apps.fulfilment import domain, models
 from apps.fulfilment.domain import ReceiptState, Status
 from apps.fulfilment.errors import StoreOrderNotFound
-from apps.fulfilment.types import FinishedOrder, InHand, PickLine, Quiet, Receipt, Standing, StoreOrder, WaitingOrder
+from apps.fulfilment.types import (
+    FinishedOrder,
+    InHand,
+    Photo,
+    PickLine,
+    Quiet,
+    Receipt,
+    Standing,
+    StoreOrder,
+    WaitingOrder,
+)
 from apps.stores import selectors as stores
 
 _MOST_FLAGGED = 100
@@ -50,6 +61,16 @@ def receipt(*, store_id: int, order_id: int) -> Receipt | None:
     rows = models.Receipt.objects.filter(store_id=store_id, store_order__order_id=order_id)
     row = rows.select_related("store_order").first()
     return _receipt(row) if row else None
+
+
+def receipt_photo(*, store_id: int, order_id: int) -> Photo | None:
+    """The picture of the till's receipt, if the shopper sent one. 1 query."""
+    rows = models.Receipt.objects.filter(store_id=store_id, store_order__order_id=order_id)
+    name = rows.values_list("photo", flat=True).first()
+    if not name:
+        return None
+    with default_storage.open(name) as file:
+        return Photo(content=file.read(), extension=name.rpartition(".")[2])
 
 
 def flagged_receipts() -> tuple[Receipt, ...]:

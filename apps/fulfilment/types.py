@@ -29,6 +29,14 @@ class PickLine:
     """Why it is not brought (``orders.types.LineReason``); empty for others."""
 
 
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A picture that was found to be one; ``extension`` is ``jpg`` or ``png``."""
+
+    content: bytes
+    extension: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
     """What the shopper read from the till's receipt, against what the found goods come to before tax and deposits."""

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.web.views import account, carts, checkout, demo, orders, stores
+from apps.web.views import account, carts, checkout, demo, order_edits, orders, stores
 
 app_name = "web"
 
@@ -25,6 +25,8 @@ urlpatterns = [
     path("orders/", orders.orders, name="orders"),
     path("orders/<int:order_id>/", orders.order, name="order"),
     path("orders/<int:order_id>/live/", orders.live, name="order_live"),
+    path("orders/<int:order_id>/items/", order_edits.items, name="order_items"),
+    path("orders/<int:order_id>/edit/", order_edits.edit, name="edit_order"),
     path("orders/<int:order_id>/reschedule/", orders.reschedule, name="reschedule_order"),
     path("orders/<int:order_id>/cancel/", orders.cancel, name="cancel_order"),
     path("demo/", demo.demo, name="demo"),

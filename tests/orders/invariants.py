@@ -67,7 +67,8 @@ def _money(orders: list[models.Order], provider: Provider, waiting: Collection[i
             yield f"{order}: {held} cents are authorised instead of {order.authorise_cents if is_held else 0}"
         if order.edits == 0 and len(live) > 1:
             yield f"{order}: {len(live)} authorisations instead of 1"
-        if order.edits == 0 and any(provider.amounts[i.id] != order.authorise_cents for i in intents):
+        placing = [i for i in intents if i.reference is not None and not i.reference.step.startswith("added-")]
+        if order.edits == 0 and any(provider.amounts[i.id] != order.authorise_cents for i in placing):
             yield f"{order}: another amount was authorised"
         taken = sum(intent.received_cents for intent in intents)
         if taken != (order.captured_cents or 0):

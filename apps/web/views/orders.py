@@ -23,6 +23,7 @@ from apps.slots import selectors as slots
 from apps.stores import selectors as directory
 from apps.stores.types import Store
 from apps.web import wording
+from apps.web.views.order_edits import new_key
 from apps.web.views.shared import customer_id
 
 _OVER = frozenset({"delivered", "rejected", "canceled", "returned"})
@@ -167,5 +168,6 @@ def _context(order: Order) -> dict[str, object]:
         "action_url": _action_url(order),
         "windows": _windows(order, zone),
         "can_cancel": order.is_cancelable,
+        "edit_key": new_key() if order.is_editable else "",
         "ended_because": wording.ending(order.status, order.rejected_code),
     }
