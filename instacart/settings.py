@@ -309,7 +309,8 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "loggers": {
-        name: {"level": "WARNING"} for name in ("httpx", "stripe")
-    },  # at INFO they write every address they call
+        **{name: {"level": "WARNING"} for name in ("httpx", "stripe")},  # at INFO they write every address they call
+        "django.request": {"level": "ERROR"},  # refusals are in the web server's log already
+    },
     "root": {"handlers": ["console"], "level": env.log_level},
 }

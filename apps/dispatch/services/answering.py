@@ -93,10 +93,11 @@ def _end(offer: models.Offer, outcome: OfferStatus, now: datetime, when: Q) -> b
 
 
 def _offer_to(shopper_id: int, offer_id: int) -> models.Offer:
-    offer = models.Offer.objects.filter(pk=offer_id, shopper_id=shopper_id).select_related("batch").first()
-    if offer is None:
-        raise OfferNotFound("There is no such offer.")
-    return offer
+    mine = models.Offer.objects.filter(pk=offer_id, shopper_id=shopper_id).select_related("batch")
+    try:
+        return mine.only("status", "expires_at", "store_id", "shopper_id", "batch__status").get()
+    except models.Offer.DoesNotExist:
+        raise OfferNotFound("There is no such offer.") from None
 
 
 def _check_certificates(offer: models.Offer, now: datetime) -> None:

@@ -9,10 +9,18 @@ from django.db.models.functions import Now
 
 import sharding
 from apps.inventory import domain, models
+from apps.inventory.errors import OutOfStock
 from apps.inventory.services import reserving
 
 _LOCK = """
     SELECT item_id FROM inventory_stocklevel WHERE store_id = %s AND item_id = ANY (%s) ORDER BY item_id FOR UPDATE
+"""
+_TAKE = """
+    UPDATE inventory_stocklevel AS level SET reserved = level.reserved + wanted.quantity
+    FROM unnest(%s::bigint[], %s::numeric[]) AS wanted (item_id, quantity)
+    WHERE level.store_id = %s AND level.item_id = wanted.item_id AND level.missing_since IS NULL
+        AND level.on_hand - level.reserved >= wanted.quantity
+    RETURNING level.item_id
 """
 
 
@@ -36,7 +44,10 @@ def change(*, store_id: int, order_id: int, deltas: Mapping[int, Decimal]) -> No
         promised = {item_id: quantity for item_id, (state, quantity) in found.items() if state == domain.COMMITTED}
         domain.check_holds(promised, less)
         cursor.execute(_LOCK, [store_id, sorted(more.keys() | less.keys())])
-        reserving.take(cursor, store_id, more)
+        cursor.execute(_TAKE, [list(more), list(more.values()), store_id])
+        lacking = more.keys() - {item_id for (item_id,) in cursor.fetchall()}
+        if lacking:
+            raise OutOfStock(lacking)  # and the transaction is undone
         reserving.give_back(cursor, {(store_id, item_id): quantity for item_id, quantity in less.items()})
         rows = models.Reservation.objects.filter(store_id=store_id, order_id=order_id)
         rows.filter(item_id__in=[item_id for item_id in less if less[item_id] == promised[item_id]]).delete()
