@@ -49,6 +49,8 @@ class StoreOrder(ShardedModel):
     """When its shopper last did something about it."""
     edits = models.IntegerField(default=0, db_default=0)
     """How often the customer has changed the list; each is an ``OrderEdit``."""
+    checks_receipt = models.BooleanField(default=False, db_default=False)
+    """Its store wanted that when the order came to it."""
     receipt_passed_at = models.DateTimeField(null=True)
     """When the till's receipt was found right, or accepted as it is; None where nobody asks for it, or not yet."""
     bag_count = models.SmallIntegerField(null=True)

@@ -22,7 +22,6 @@ from apps.fulfilment.types import (
     StoreOrder,
     WaitingOrder,
 )
-from apps.stores import selectors as stores
 
 _MOST_FLAGGED = 100
 
@@ -30,7 +29,7 @@ _MOST_FLAGGED = 100
 def store_order(*, store_order_id: int, shopper_id: int) -> StoreOrder:
     """The shopper's order with its pick list; raises ``StoreOrderNotFound`` for anyone else's. 2 queries.
 
-    1 more once it is checked out, and 1 where its store was not asked for lately.
+    1 more once it is checked out.
     """
     row = models.StoreOrder.objects.filter(pk=store_order_id, shopper_id=shopper_id).first()
     if row is None:
@@ -38,9 +37,7 @@ def store_order(*, store_order_id: int, shopper_id: int) -> StoreOrder:
     order = _whole([row])[0]
     if row.picked_at is None:
         return order
-    is_wanted = stores.store(store_id=row.store_id).checks_receipts and any(
-        line.status == domain.LineStatus.FOUND for line in order.lines
-    )
+    is_wanted = row.checks_receipt and any(line.status == domain.LineStatus.FOUND for line in order.lines)
     return replace(order, is_receipt_wanted=is_wanted, receipt=receipt(store_id=row.store_id, order_id=row.order_id))
 
 

@@ -160,9 +160,16 @@ class TestOneOrder:
         services.check_out(**mine)
         assert services.start_delivery(**mine) is True
 
-    def test_a_store_that_does_not_check_lets_go(self, mine):
-        stores.set_receipt_check(store_id=row(mine).store_id, is_on=False)
-        assert services.start_delivery(**mine) is True
+    def test_what_the_store_wants_when_the_order_comes_counts(self, store, mine):
+        stores.set_receipt_check(store_id=store.id, is_on=False)
+        with pytest.raises(errors.ReceiptMissing):
+            services.start_delivery(**mine)
+        later = {"store_order_id": make_assigned_store_order(store=store, shopper_id=ME), "shopper_id": ME, "now": NOW}
+        services.start_picking(**later)
+        services.mark_found(**later, line_id=BEANS, quantity=Decimal(2))
+        services.mark_refund(**later, line_id=BANANAS, reason="other")
+        services.check_out(**later)
+        assert services.start_delivery(**later) is True
 
 
 @pytest.mark.django_db(transaction=True, databases="__all__")

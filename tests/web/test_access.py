@@ -15,8 +15,8 @@ pytestmark = pytest.mark.django_db(databases="__all__")
 
 OPEN = {"home", "sign_up", "sign_in", "stores", "store", "department", "item", "demo"}
 """Pages for everybody."""
-PRIVATE = {"account", "add_card", "card_added", "cart", "checkout", "orders", "order", "order_live"}
-POSTED = {"sign_out", "remove_address", "set_line", "cancel_order", "reschedule_order", "demo_sign_in"}
+PRIVATE = {"account", "add_card", "card_added", "cart", "checkout", "orders", "order", "order_live", "order_items"}
+POSTED = {"sign_out", "remove_address", "set_line", "cancel_order", "reschedule_order", "edit_order", "demo_sign_in"}
 """Answer to POST and to nothing else."""
 HAS_FORMS = {"sign_up", "sign_in", "account", "checkout"}
 
@@ -73,12 +73,12 @@ def test_private_pages_send_a_visitor_to_sign_in_and_back(world, name):
     assert (response.status_code, response["Location"]) == (302, f"/sign-in/?next={world.path(name)}")
 
 
-@pytest.mark.parametrize("name", ["account", "cart", "checkout", "orders", "order", "order_live"])
+@pytest.mark.parametrize("name", ["account", "cart", "checkout", "orders", "order", "order_live", "order_items"])
 def test_private_pages_open_for_their_customer(world, name):
     assert signed_in(world.ada.id).get(world.path(name)).status_code == 200
 
 
-@pytest.mark.parametrize("name", ["remove_address", "cancel_order", "reschedule_order"])
+@pytest.mark.parametrize("name", ["remove_address", "cancel_order", "reschedule_order", "edit_order"])
 def test_a_visitor_changes_nothing(world, name):
     before = snapshot()
     response = Client().post(world.path(name))
@@ -106,6 +106,8 @@ def test_pages_to_read_take_no_post(world, name):
         ("get", "order_live"),
         ("post", "cancel_order"),
         ("post", "reschedule_order"),
+        ("post", "edit_order"),
+        ("get", "order_items"),
         ("post", "remove_address"),
     ],
 )

@@ -23,13 +23,9 @@ def start_delivery(*, store_order_id: int, shopper_id: int, now: datetime) -> bo
 
     Raises ``ReceiptMissing`` and ``BagsUncounted`` where its store checks receipts, and what ``stages.advance`` does.
     """
-    is_checked = receipts.is_asked_for(store_order_id=store_order_id)
     target = sharding.home_of_id("store", store_order_id)
     with sharding.atomic(target):
-        if is_checked:
-            standing = stages.locked(store_order_id=store_order_id, shopper_id=shopper_id)
-            if standing.status == Status.CHECKOUT:
-                receipts.check_may_leave(standing)
+        receipts.check_may_leave(stages.locked(store_order_id=store_order_id, shopper_id=shopper_id))
         is_new = stages.advance(
             store_order_id=store_order_id, shopper_id=shopper_id, to=Status.DELIVERING, now=now, delivery_started_at=now
         )

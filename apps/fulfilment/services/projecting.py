@@ -11,6 +11,7 @@ from apps.fulfilment import domain, models
 from apps.fulfilment.domain import Status
 from apps.fulfilment.errors import StoreOrderNotFound
 from apps.fulfilment.events import StoreOrderCanceled
+from apps.fulfilment.services import stages
 from apps.fulfilment.types import NewLine
 from apps.stores import selectors as stores
 from apps.stores.types import Store
@@ -57,6 +58,7 @@ def project(
                 "is_cold": handling.is_cold,
                 "tip_cents": tip_cents,
                 "currency": store.currency,
+                "checks_receipt": store.checks_receipts,
                 "projected_at": now,
             },
         )
@@ -117,7 +119,7 @@ def cancel(*, store_id: int, order_id: int, customer_id: int, now: datetime) -> 
                 store_id=store_id, order_id=order_id, defaults=_tombstone(customer_id, store, now)
             )
             return is_new
-        if not mine.filter(status__in=domain.before(Status.CANCELED)).update(status=Status.CANCELED, canceled_at=now):
+        if not stages.move(mine, Status.CANCELED, canceled_at=now):
             return False
         outbox.emit(
             StoreOrderCanceled(store_order_id=row.pk, order_id=order_id, store_id=store_id, shopper_id=row.shopper_id),

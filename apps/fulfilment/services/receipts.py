@@ -13,7 +13,6 @@ from apps.fulfilment.domain import LineStatus, ReceiptState, Status
 from apps.fulfilment.errors import BagsUncounted, ReceiptDiffers, ReceiptInvalid, ReceiptMissing
 from apps.fulfilment.events import ReceiptPassed
 from apps.fulfilment.services import stages
-from apps.stores import selectors as stores
 
 
 def enter_receipt(
@@ -106,18 +105,12 @@ def count_bags(*, store_order_id: int, shopper_id: int, count: int, now: datetim
     return True
 
 
-def is_asked_for(*, store_order_id: int) -> bool:
-    """Whether the order's store checks receipts. Outside of any transaction: the store is in the global database."""
-    store_id = models.StoreOrder.objects.filter(pk=store_order_id).values_list("store_id", flat=True).first()
-    return store_id is not None and stores.store(store_id=store_id).checks_receipts
-
-
 def check_may_leave(row: models.StoreOrder) -> None:
-    """Raises ``ReceiptMissing`` or ``BagsUncounted`` for an order whose store checks receipts.
+    """Raises ``ReceiptMissing`` or ``BagsUncounted`` where the order's store checks receipts.
 
     An order of which nothing was found has neither.
     """
-    if row.lines.filter(status=LineStatus.FOUND).exists():
+    if row.status == Status.CHECKOUT and row.checks_receipt and row.lines.filter(status=LineStatus.FOUND).exists():
         if row.receipt_passed_at is None:
             raise ReceiptMissing("This store checks receipts: enter the total of the till's receipt first.")
         if row.bag_count is None:

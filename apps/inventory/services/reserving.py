@@ -111,8 +111,9 @@ def reserve(
     """Promise ``quantities`` (by item id, each in its ``cost_unit``) to the order until ``expires_at``: all or nothing.
 
     Repeating it is harmless, whatever has become of the order since; after a release it reserves
-    anew. 1 statement the first time, 2 where something does not suffice. Raises ``OutOfStock`` with the items that do
-    not suffice (nothing is reserved then), ``QuantityInvalid``, ``ReservationDiffers`` for other quantities than before.
+    anew. 1 statement the first time, 2 where something does not suffice. Raises ``OutOfStock`` with the items that
+    do not suffice (nothing is reserved then), ``QuantityInvalid``, ``ReservationDiffers`` for other quantities than
+    before.
     """
     wanted = domain.checked(quantities, zero=False)
     if not wanted:
@@ -133,7 +134,8 @@ def reserve(
     except IntegrityError:  # the order reserves twice at this moment, and the other call was faster
         is_new, lacking = False, frozenset()
     if lacking or not is_new:
-        _reserve_again(home, store_id, order_id, wanted, parameters)
+        with sharding.atomic(home) as alias, connections[alias].cursor() as cursor:
+            _reserve_again(cursor, wanted, parameters)
 
 
 def _promise(
@@ -148,21 +150,18 @@ def _promise(
     return is_new, frozenset(wanted) - set(sufficing)
 
 
-def _reserve_again(
-    home: sharding.Home, store_id: int, order_id: int, wanted: Mapping[int, Decimal], parameters: Mapping[str, Any]
-) -> None:
-    with sharding.atomic(home) as alias, connections[alias].cursor() as cursor:
-        earlier = reservation(cursor, store_id, order_id)
-        if earlier and not domain.is_gone([state for state, _ in earlier.values()]):
-            domain.check_same(earlier, wanted)
-            return
-        give_back(cursor, _reserved(store_id, earlier))
-        cursor.execute(_FORGET, parameters)
-        is_new, lacking = _promise(cursor, wanted, parameters)
-        if not is_new:
-            raise ReservationDiffers("Some of what this order has reserved left the store.")
-        if lacking:
-            raise OutOfStock(lacking)  # and the transaction is undone
+def _reserve_again(cursor: CursorWrapper, wanted: Mapping[int, Decimal], parameters: Mapping[str, Any]) -> None:
+    earlier = reservation(cursor, parameters["store"], parameters["order"])
+    if earlier and not domain.is_gone([state for state, _ in earlier.values()]):
+        domain.check_same(earlier, wanted)
+        return
+    give_back(cursor, _reserved(parameters["store"], earlier))
+    cursor.execute(_FORGET, parameters)
+    is_new, lacking = _promise(cursor, wanted, parameters)
+    if not is_new:
+        raise ReservationDiffers("Some of what this order has reserved left the store.")
+    if lacking:
+        raise OutOfStock(lacking)  # and the transaction is undone
 
 
 @sharding.repeatable
