@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
 
+from apps.common import outbox
 from apps.fulfilment import models as fulfilment
 from apps.fulfilment import services
+from apps.fulfilment.types import ProofInput
 from apps.inventory import models as inventory
 from apps.orders import models, selectors
 from apps.orders.domain import Phase
@@ -62,6 +64,15 @@ def check_out(order: Order, mine: Mapping[str, object]) -> None:
     for line in store_order(order).lines.filter(status="not_picked"):
         services.mark_found(**mine, line_id=line.line_id, quantity=line.quantity)  # type: ignore[arg-type]
     services.check_out(**mine)  # type: ignore[arg-type]
+
+
+def bring(order: Order, mine: Mapping[str, object]) -> None:
+    """From the till to the door, and paid: holds that nobody needed are given back then."""
+    outbox.drain()
+    services.start_delivery(**mine)  # type: ignore[arg-type]
+    pin = selectors.order_for_staff(order_id=order.id).pin
+    services.deliver(**mine, proof=ProofInput(kind="pin", pin=pin))  # type: ignore[arg-type]
+    outbox.drain()
 
 
 def disagreements(order: Order) -> list[str]:

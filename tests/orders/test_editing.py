@@ -14,7 +14,6 @@ from apps.common.money import Money
 from apps.fulfilment import models as fulfilment
 from apps.fulfilment import services as fulfilment_services
 from apps.fulfilment.errors import AlcoholTooLate, LineTakenOut, NotAtStoreYet
-from apps.fulfilment.types import ProofInput
 from apps.inventory import services as inventory
 from apps.inventory.errors import OutOfStock
 from apps.orders import models, selectors, services
@@ -29,7 +28,7 @@ from apps.orders.errors import (
     TooLateToEdit,
 )
 from apps.payments.errors import ProviderUnavailable
-from tests.orders.edits import check_out, disagreements, edit, store_order, wanted, with_shopper
+from tests.orders.edits import bring, check_out, disagreements, edit, store_order, wanted, with_shopper
 from tests.orders.factories import (
     ASKS,
     BANANAS,
@@ -79,13 +78,6 @@ def with_wine(market):
     item_id = catalog.put_item(store_id=market.store_id, item=item, now=MORNING)
     inventory.set_on_hand(store_id=market.store_id, quantities={item_id: Decimal(9)}, reason="count", now=MORNING)
     market.item_ids[WINE] = item_id
-
-
-def deliver(order, mine):
-    outbox.drain()
-    fulfilment_services.start_delivery(**mine)
-    fulfilment_services.deliver(**mine, proof=ProofInput(kind="pin", pin=now_is(order).pin))
-    outbox.drain()
 
 
 def test_more_less_none_and_something_new(provider, market, order):
@@ -138,7 +130,7 @@ def test_what_is_added_is_delivered_and_paid_from_both_holds(provider, market, o
     assert intents(provider, order) == sorted([first, amount_to_authorise(estimate).cents - first])
     assert now_is(order).authorised == amount_to_authorise(estimate)
     check_out(order, mine)
-    deliver(order, mine)
+    bring(order, mine)
     after = now_is(order)
     assert (after.status, after.captured) == ("delivered", after.total)
     assert after.total == estimate
@@ -153,7 +145,7 @@ def test_a_hold_that_is_not_needed_in_the_end_is_given_back(provider, market, or
     edit(order, market, {BEER: "0"})
     assert len(intents(provider, order)) == 2
     check_out(order, mine)
-    deliver(order, mine)
+    bring(order, mine)
     assert now_is(order).captured == now_is(order).total == order.estimate
     assert sorted(intent.status for intent in provider.intents_of(order.id)) == ["canceled", "captured"]
     assert violations(provider, store_id=market.store_id) == []

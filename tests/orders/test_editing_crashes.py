@@ -10,11 +10,9 @@ from dataclasses import dataclass
 import pytest
 
 from apps.common import outbox
-from apps.fulfilment import services as fulfilment
-from apps.fulfilment.types import ProofInput
 from apps.orders import selectors
 from apps.orders.types import Order
-from tests.orders.edits import check_out, disagreements, edit, wanted, with_shopper
+from tests.orders.edits import bring, check_out, disagreements, edit, wanted, with_shopper
 from tests.orders.factories import BANANAS, BEER, MILK, MORNING, Market, make_market, make_placed_order, relay_once
 from tests.orders.failpoints import Killed, failpoints
 from tests.orders.invariants import violations
@@ -105,11 +103,7 @@ def finish(stage):
     """Pick, bring and pay: holds that nobody needed must be gone then."""
     mine = stage.mine or with_shopper(stage.order)
     check_out(stage.order, mine)
-    outbox.drain()
-    fulfilment.start_delivery(**mine)
-    pin = selectors.order_for_staff(order_id=stage.order.id).pin
-    fulfilment.deliver(**mine, proof=ProofInput(kind="pin", pin=pin))
-    outbox.drain()
+    bring(stage.order, mine)
     done = selectors.order_for_staff(order_id=stage.order.id)
     assert (done.status, done.captured) == ("delivered", done.total)
 

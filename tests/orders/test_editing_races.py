@@ -12,7 +12,7 @@ from apps.common.errors import DomainError
 from apps.fulfilment import services as fulfilment
 from apps.inventory import services as inventory
 from apps.orders import selectors, services
-from tests.orders.edits import check_out, disagreements, edit, store_order, wanted, with_shopper
+from tests.orders.edits import bring, check_out, disagreements, edit, store_order, wanted, with_shopper
 from tests.orders.factories import BANANAS, BEER, MILK, MORNING, make_market, make_placed_order
 from tests.orders.invariants import violations
 from tests.orders.test_races import at_once
@@ -74,6 +74,7 @@ def test_of_an_addition_and_the_check_out_one_comes_first(provider, market, orde
     after = selectors.order_for_staff(order_id=order.id)
     assert after.status == "checkout"
     assert (BEER in wanted(order, market)) is (added is None)
+    bring(order, mine)
     assert violations(provider, store_id=market.store_id) == []
 
 
@@ -149,4 +150,5 @@ def test_after_any_changes_and_picks_lines_money_list_and_stock_agree(provider, 
     assert after.status == "checkout"
     final = [charge.amount.cents for charge in after.adjustments if charge.phase == "final"]
     assert sum(final) == after.total.cents <= after.authorised.cents
+    bring(order, mine)
     assert violations(provider, store_id=market.store_id) == []
