@@ -20,6 +20,7 @@ MOVERS = {
     "apps/fulfilment/services/stages.py::move": "Store order",
     "apps/orders/services/moving.py::move": "Order",
     "apps/orders/services/refunding.py::_turn": "Refund of an order",
+    "apps/payments/services/arriving.py::_take": "Payout",
     "apps/payments/services/disputing.py::change": "Dispute",
     "apps/payments/services/paying_out.py::_take": "Transfer",
     "apps/payments/services/paying_out.py::resume": "Transfer",
