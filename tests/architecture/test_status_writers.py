@@ -18,6 +18,7 @@ MOVERS = {
     "apps/fulfilment/services/editing.py::_set": "Line of a store order",
     "apps/fulfilment/services/picking.py::_set_line": "Line of a store order",
     "apps/fulfilment/services/stages.py::move": "Store order",
+    "apps/notifications/services/sending.py::_turn": "Notification",
     "apps/orders/services/moving.py::move": "Order",
     "apps/orders/services/refunding.py::_turn": "Refund of an order",
     "apps/payments/services/arriving.py::_take": "Payout",

@@ -7,11 +7,12 @@ import pytest
 from django.contrib.auth.models import AnonymousUser
 
 from apps.accounts.models import User
+from apps.common import outbox
 from apps.common.api.graphql import LoadingGraphQLView
 from apps.orders import models
 from apps.orders.api.graphql import Mutation, Query
 from apps.pricing import services as pricing
-from tests.orders.factories import MORNING, make_customer, make_market, make_placed_order, make_ready
+from tests.orders.factories import MORNING, bring_to, make_customer, make_market, make_placed_order, make_ready
 
 pytestmark = pytest.mark.django_db(databases="__all__")
 
@@ -203,3 +204,36 @@ def test_a_preview_is_for_ones_own_address(ask):
     where = {key: wanted(ready)[key] for key in ("storeId", "windowId")}
     (error,) = ask(PREVIEW, ready.customer.id, **where, addressId=str(somebody.address_id), code="")["errors"]
     assert error["extensions"]["code"] == "address_not_found"
+
+
+RECEIPT = """
+query ($id: ID!) { order(id: $id) { receipt {
+  totalCents capturedCents outstandingCents refundedCents
+  lines { name ordered delivered unitPriceCents amountCents outcome }
+  charges { kind code amountCents percent }
+  payments { step brand last4 capturedCents } refunds { number amountCents reason status }
+} } }
+"""
+
+
+def test_a_receipt_is_null_before_the_delivery_and_its_parts_come_to_the_total(ask):
+    order = make_placed_order()
+    assert ask(RECEIPT, order.customer_id, id=str(order.id)) == {"data": {"order": {"receipt": None}}}
+    order = bring_to(order, "delivered")
+    outbox.drain()
+    receipt = ask(RECEIPT, order.customer_id, id=str(order.id))["data"]["order"]["receipt"]
+    assert receipt["lines"][1] == {
+        "name": "Whole milk",
+        "ordered": "2.000",
+        "delivered": "2.000",
+        "outcome": "found",
+        "unitPriceCents": 349,
+        "amountCents": 698,
+    }
+    parts = [one["amountCents"] for one in (*receipt["lines"], *receipt["charges"])]
+    assert sum(parts) == receipt["totalCents"] == receipt["capturedCents"] == order.total.cents
+    assert (receipt["outstandingCents"], receipt["refundedCents"], receipt["refunds"]) == (0, 0, [])
+    (payment,) = receipt["payments"]
+    assert payment == {"step": "estimate", "brand": "visa", "last4": "4242", "capturedCents": order.total.cents}
+    stranger = make_customer()
+    assert ask(RECEIPT, stranger.id, id=str(order.id))["errors"][0]["extensions"]["code"] == "order_not_found"
