@@ -62,7 +62,8 @@ MACHINES = (
         title="Line of a store order",
         says=(
             "What became of one line of the pick list. Until check-out a later word replaces an earlier one, under "
-            "the lock of its order (`picking.py`); found with another quantity is found still."
+            "the lock of its order (`picking.py`); found with another quantity is found still. The customer may take a "
+            "line out that is not picked, put it in again, and ask for more than was found (`editing.py`)."
         ),
         where="apps.fulfilment.domain.LINE_TRANSITIONS",
         table=fulfilment.LINE_TRANSITIONS,

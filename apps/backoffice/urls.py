@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import path, re_path
 
-from apps.backoffice.views import orders, reports, shoppers, statements, store, withdrawn, zones, zones_order
+from apps.backoffice.views import orders, receipts, reports, shoppers, statements, store, withdrawn, zones, zones_order
 
 app_name = "backoffice"
 
@@ -22,6 +22,9 @@ urlpatterns = [
         admin.site.admin_view(reports.photo),
         name="report_photo",
     ),
+    path("admin/receipts/", admin.site.admin_view(receipts.receipts), name="receipts"),
+    path("admin/orders/<int:order_id>/receipt/", admin.site.admin_view(receipts.photo), name="receipt_photo"),
+    path("admin/orders/<int:order_id>/receipt/seen/", admin.site.admin_view(receipts.seen), name="see_receipt"),
     path("admin/withdrawn/", admin.site.admin_view(withdrawn.withdrawn), name="withdrawn"),
     path("admin/zones/", admin.site.admin_view(zones.zones), name="zones"),
     path("admin/zones/<int:zone_id>/", admin.site.admin_view(zones.zone), name="zone"),

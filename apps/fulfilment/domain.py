@@ -6,7 +6,10 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
+from apps.common.money import Money
 from apps.fulfilment.errors import FoundQuantityInvalid
+from apps.inventory.types import Outcome
+from apps.orders.types import LineReason
 
 
 class Status(StrEnum):
@@ -33,6 +36,14 @@ class LineStatus(StrEnum):
     TO_REFUND = "to_refund"
 
 
+class ReceiptState(StrEnum):
+    RECOUNT = "recount"
+    """It differs by more than the tolerance: the shopper looks again."""
+    PASSED = "passed"
+    FLAGGED = "flagged"
+    """It differs, and the shopper has read the same twice: the order goes on, and a person looks at it."""
+
+
 S = Status
 
 TRANSITIONS: Final[Mapping[Status, frozenset[Status]]] = {
@@ -48,8 +59,8 @@ TRANSITIONS: Final[Mapping[Status, frozenset[Status]]] = {
 
 LINE_TRANSITIONS: Final[Mapping[LineStatus, frozenset[LineStatus]]] = {
     LineStatus.NOT_PICKED: frozenset({LineStatus.FOUND, LineStatus.TO_REFUND}),
-    LineStatus.FOUND: frozenset({LineStatus.TO_REFUND}),
-    LineStatus.TO_REFUND: frozenset({LineStatus.FOUND}),
+    LineStatus.FOUND: frozenset({LineStatus.TO_REFUND, LineStatus.NOT_PICKED}),  # back: the customer wants more of it
+    LineStatus.TO_REFUND: frozenset({LineStatus.FOUND, LineStatus.NOT_PICKED}),  # back: it was the customer's own word
 }
 """What may become of a line until check-out: no word makes it one that nobody has looked for."""
 
@@ -59,6 +70,23 @@ STAGES: Final = (S.WAITING, S.ASSIGNED, S.PICKING, S.CHECKOUT, S.DELIVERING, S.D
 _RUNS: Final = re.compile(r"[0-9]+|[^0-9]+")
 
 WEIGHT_TOLERANCE: Final = Decimal("0.15")
+
+
+EDITABLE: Final = frozenset({S.WAITING, S.ASSIGNED, S.PICKING})
+"""The customer may change the list."""
+EMPTY_SHELF: Final = frozenset({LineReason.OUT_OF_STOCK, LineReason.POOR_QUALITY})
+"""Reasons that say that nobody else will find the item either."""
+NOT_BROUGHT: Final = frozenset(LineReason) - {LineReason.TAKEN_OUT}
+"""Reasons that a shopper may give."""
+
+RECEIPT_TOLERANCE: Final = (Decimal("0.01"), 50)
+"""By which share of the goods, and at least how many cents, a receipt may differ. Tills round each weighed line by
+
+themselves, and scales are read to a hundredth of a pound: some cents a line. A wrong item or a wrong count is more.
+"""
+MOST_CENTS: Final = 1_000_000_00
+MAX_ATTEMPTS: Final = 1_000
+MAX_BAGS: Final = 99
 
 
 def before(status: Status) -> frozenset[Status]:
@@ -99,6 +127,33 @@ def taken(lines: Iterable[tuple[int, str, Decimal]]) -> dict[int, Decimal]:
         if status == LineStatus.FOUND:
             quantities[item_id] = quantities.get(item_id, Decimal(0)) + found
     return quantities
+
+
+def receipt_is_right(entered_cents: int, expected_cents: int) -> bool:
+    """Whether what the till asked for is what the goods come to, within ``RECEIPT_TOLERANCE``."""
+    share, least = RECEIPT_TOLERANCE
+    return abs(entered_cents - expected_cents) <= max(least, int(expected_cents * share))
+
+
+def receipt_state(entered_cents: int, expected_cents: int, *, is_confirmed: bool) -> ReceiptState:
+    """What to do about an entry; ``is_confirmed`` if the shopper has read the same the time before."""
+    if receipt_is_right(entered_cents, expected_cents):
+        return ReceiptState.PASSED
+    return ReceiptState.FLAGGED if is_confirmed else ReceiptState.RECOUNT
+
+
+def goods_cents(lines: Iterable[tuple[str, Decimal, int]]) -> int:
+    """What found goods come to, before tax and deposits, of ``(status, found quantity, cents a unit)``."""
+    prices = (Money(cents).times(found) for status, found, cents in lines if status == LineStatus.FOUND)
+    return sum(price.cents for price in prices)
+
+
+def outcome(status: str, found: Decimal, *, ordered: Decimal, sold_by: str) -> Outcome:
+    """What a line says of its item's being there; of something weighed, 15 % less than ordered is all of it."""
+    if status != LineStatus.FOUND:
+        return Outcome.NOT_FOUND
+    least = ordered * (1 - WEIGHT_TOLERANCE) if sold_by == "weight" else ordered
+    return Outcome.PARTLY if found < least else Outcome.FOUND
 
 
 def needs(*, has_alcohol: bool) -> frozenset[str]:

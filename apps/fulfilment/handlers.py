@@ -9,9 +9,11 @@ from apps.fulfilment.events import (
     Delivered,
     DeliveryStarted,
     LinePicked,
+    ListEdited,
     OrderAssigned,
     OrderUnassigned,
     PickingStarted,
+    ReceiptPassed,
 )
 from apps.fulfilment.types import NewLine
 from apps.orders.events import OrderCanceled, OrderConfirmed, OrderRescheduled
@@ -54,8 +56,13 @@ def report_line(event: LinePicked, message_id: str) -> None:
     services.report_line(store_order_id=event.store_order_id, line_id=event.line_id, now=clock.now())
 
 
+@outbox.on(ListEdited)
+def write_edits(event: ListEdited, message_id: str) -> None:
+    services.tell_edits(store_order_id=event.store_order_id, now=clock.now())
+
+
 def report(
-    event: OrderAssigned | OrderUnassigned | PickingStarted | CheckedOut | DeliveryStarted | Delivered,
+    event: OrderAssigned | OrderUnassigned | PickingStarted | CheckedOut | ReceiptPassed | DeliveryStarted | Delivered,
     message_id: str,
 ) -> None:
     services.report(store_order_id=event.store_order_id, now=clock.now())
@@ -65,5 +72,6 @@ outbox.on(OrderAssigned)(report)
 outbox.on(OrderUnassigned)(report)
 outbox.on(PickingStarted)(report)
 outbox.on(CheckedOut)(report)
+outbox.on(ReceiptPassed)(report)
 outbox.on(DeliveryStarted)(report)
 outbox.on(Delivered)(report)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from decimal import ROUND_CEILING, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from enum import StrEnum
 from typing import Final
 
@@ -106,6 +106,9 @@ UNPLACED: Final = frozenset({S.PENDING, S.PAYMENT_PENDING})
 CANCELABLE: Final = frozenset({S.PENDING, S.PAYMENT_PENDING, S.BRAND_NEW})
 """The customer may still cancel, free of charge."""
 
+EDITABLE: Final = frozenset({S.BRAND_NEW, S.ACKNOWLEDGED, S.PICKING, S.VERIFYING_REPLACEMENTS})
+"""The customer may change its lines, as far as the customer's shard knows: the store's shard decides."""
+
 UNDONE: Final = frozenset({S.REJECTED, S.CANCELED, S.RETURNED})
 """Nothing may be held or authorised for these any longer."""
 
@@ -145,6 +148,9 @@ PUBLIC_NAMES: Final[Mapping[Status, str]] = {
 RESCHEDULED: Final = "rescheduled"
 """What a change of the window is called in an order's history."""
 
+EDITED: Final = "edited"
+"""What a change of the lines is called in an order's history."""
+
 PUBLIC_NOTES: Final[Mapping[str, str]] = {RESCHEDULED: "fulfillment.rescheduled"}
 """Likewise, of entries in the history that change no status."""
 
@@ -163,11 +169,17 @@ LAST_LOOK: Final = timedelta(minutes=3)
 STUCK_AFTER: Final = timedelta(hours=2)
 """An order that is not at its end this long after its window needs a person."""
 
+MAX_LINES: Final = 150
+"""Of an order, those among them that were taken out; a cart holds no more either."""
+
 MAX_PIN_FAILURES: Final = 10
 MAX_KEY_LENGTH: Final = 80
 MAX_REASON_LENGTH: Final = 300
 WEIGHT_TOLERANCE: Final = Decimal("0.15")
 """What a weighed line may weigh above the order: bananas do not come in exact pounds."""
+
+PARTIAL_BELOW: Final = 1 - WEIGHT_TOLERANCE
+"""Of a weighed line, less than this share of what was ordered is only a part of it: nobody cuts to the gram."""
 
 _BUFFER: Final = Decimal("1.15")
 _STEP_CENTS: Final = 5_00
@@ -181,6 +193,17 @@ def amount_to_authorise(estimate: Money) -> Money:
     """The estimate and 15 % for goods that weigh more than ordered, rounded up to whole five-dollar steps."""
     steps = (estimate.cents * _BUFFER / _STEP_CENTS).to_integral_value(ROUND_CEILING)
     return Money(int(steps) * _STEP_CENTS, estimate.currency)
+
+
+def most_to_estimate(authorised: Money) -> Money:
+    """The largest estimate that ``authorised``, in five-dollar steps, is enough for: see ``amount_to_authorise``."""
+    most = authorised.cents // _STEP_CENTS * _STEP_CENTS / _BUFFER
+    return Money(int(most.to_integral_value(ROUND_FLOOR)), authorised.currency)
+
+
+def is_partial(found: Decimal, *, ordered: Decimal, sold_by: str) -> bool:
+    """Whether ``found``, more than nothing, is less than the customer asked for."""
+    return found < (ordered * PARTIAL_BELOW if sold_by == "weight" else ordered)
 
 
 def pay_by(placed_at: datetime, cutoff_at: datetime) -> datetime:

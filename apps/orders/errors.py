@@ -62,6 +62,56 @@ class RescheduleTooFar(Conflict):
     code = "reschedule_too_far"
 
 
+class TooLateToEdit(Conflict):
+    """Its shopper has checked out, or the order has ended."""
+
+    code = "too_late_to_edit"
+
+
+class LineAlreadyPicked(Conflict):
+    """What is in the bag, or was looked for in vain, cannot be lowered or taken out any more."""
+
+    code = "line_already_picked"
+
+
+class NothingLeft(Conflict):
+    """An order of nothing is no order; cancel it instead."""
+
+    code = "nothing_left"
+
+
+class EditNotCovered(Conflict):
+    """The order would come to more than the card is authorised for, and its bank does not hold the difference.
+
+    ``left`` is by how much the estimate may still grow.
+    """
+
+    code = "edit_not_covered"
+
+    def __init__(self, left: Money) -> None:
+        self.left = left
+        super().__init__(
+            f"Your bank does not hold the money for that. You may still add goods for {left} ({left.cents} cents), "
+            "fees and taxes included."
+        )
+
+
+class EditNeedsBank(Conflict):
+    """The bank wants to see its customer before it holds the difference; ``action_url`` is where. Then ask again."""
+
+    code = "edit_needs_bank"
+
+    def __init__(self, action_url: str) -> None:
+        self.action_url = action_url
+        super().__init__("Your bank wants you to confirm the higher amount first. Then change your order again.")
+
+
+class EditOverlaps(Conflict):
+    """Somebody changes the same order at this moment; asking again helps."""
+
+    code = "edit_overlaps"
+
+
 class FoundQuantityInvalid(Invalid):
     """More than was ordered (by count), more than the scales may differ (by weight), or not a quantity."""
 

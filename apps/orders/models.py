@@ -12,7 +12,7 @@ from typing_extensions import override
 from apps.common import crypto
 from apps.common.geo import Point
 from apps.orders.domain import TERMINAL, LineStatus, Phase, RefundReason, RefundStatus, Status
-from apps.orders.types import DropOff
+from apps.orders.types import DropOff, LineReason
 from sharding import ShardAutoField, ShardedModel, ShardForeignKey, ShardKey
 
 
@@ -35,6 +35,7 @@ class Order(ShardedModel):
     window_ends_at = models.DateTimeField()
     window_minutes = models.PositiveIntegerField()
     window_version = models.IntegerField(default=1, db_default=1)  # the order's how-manieth window this is
+    edits = models.IntegerField(default=0, db_default=0)  # how often its lines were changed
     data_key = models.BinaryField(null=True)  # wrapped; thrown away, nobody can read the two columns below
     address_encrypted = models.BinaryField()
     pin_encrypted = models.BinaryField()
@@ -152,6 +153,7 @@ class OrderLine(ShardedModel):
     pieces = models.SmallIntegerField(null=True)  # asked for, of something weighed
     status = models.CharField(max_length=20, default=str(LineStatus.NOT_PICKED))
     found_quantity = models.DecimalField(max_digits=12, decimal_places=3, null=True)
+    reason = models.CharField(max_length=20, blank=True, default="", db_default="")  # types.LineReason
 
     sharding: ClassVar = ShardKey("customer", field="customer_id")
     decides_money_or_stock = True
@@ -174,6 +176,11 @@ class OrderLine(ShardedModel):
     @override
     def __str__(self) -> str:
         return f"{self.quantity} {self.cost_unit} {self.name}"
+
+    @property
+    def is_taken_out(self) -> bool:
+        """By the customer: it is no part of the order any more."""
+        return self.reason == LineReason.TAKEN_OUT
 
 
 class OrderAdjustment(ShardedModel):

@@ -13,7 +13,7 @@ from apps.common.geo import Point
 from apps.common.money import Money
 from apps.ledger import selectors as ledger
 from apps.orders import domain, estimates, models, receipts
-from apps.orders.domain import Phase, Status
+from apps.orders.domain import LineStatus, Phase, Status
 from apps.orders.errors import OrderNotFound
 from apps.orders.types import (
     Adjustment,
@@ -103,6 +103,11 @@ def orders(*, customer_id: int, after: str | None = None, limit: int = 20) -> Pa
 def owner(*, order_id: int) -> int:
     """Id of the customer whose order this is. 1 query."""
     return _row(order_id).customer_id
+
+
+def edits(*, order_id: int) -> int:
+    """How often the order's lines were changed. 1 query."""
+    return _row(order_id).edits
 
 
 def drop_off(*, order_id: int) -> DropOff:
@@ -243,6 +248,7 @@ def _whole(row: models.Order) -> Order:
         pin=row.pin,
         is_cancelable=status in domain.CANCELABLE,
         is_reschedulable=status is Status.BRAND_NEW,
+        is_editable=status in domain.EDITABLE,
         placed_at=row.placed_at,
         pay_by=row.pay_by,
         confirmed_at=row.confirmed_at,
@@ -267,6 +273,11 @@ def _whole(row: models.Order) -> Order:
                 replacement_item_id=line.replacement_item_id,
                 pieces=line.pieces,
                 status=line.status,
+                reason=line.reason,
+                is_partial=line.found_quantity is not None
+                and line.status == LineStatus.FOUND
+                and domain.is_partial(line.found_quantity, ordered=line.quantity, sold_by=line.sold_by),
+                is_taken_out=line.is_taken_out,
             )
             for line in lines
         ),

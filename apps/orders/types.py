@@ -3,11 +3,25 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any
 
 from apps.common.geo import Point
 from apps.common.money import Money
 from apps.pricing.types import Charge
+
+
+class LineReason(StrEnum):
+    """Why a line is not brought."""
+
+    OUT_OF_STOCK = "out_of_stock"
+    POOR_QUALITY = "poor_quality"
+    """What lies there, nobody would want."""
+    WRONG_PRICE = "wrong_price"
+    """The shelf asks for more than the order says."""
+    OTHER = "other"
+    TAKEN_OUT = "taken_out"
+    """The customer took it out again; no shopper says this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +66,12 @@ class OrderLine:
     pieces: int | None
     """Asked for, of something weighed; ``quantity`` is what they usually weigh."""
     status: str
+    reason: str
+    """Why it is not brought (``LineReason``); empty for others."""
+    is_partial: bool
+    """Less was found than was ordered; of something weighed, by more than scales and knives differ."""
+    is_taken_out: bool
+    """The customer took it out of the order: it costs nothing and nobody looks for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +151,8 @@ class Order:
     is_cancelable: bool
     is_reschedulable: bool
     """It may get another window, as long as its present one is not past its cut-off."""
+    is_editable: bool
+    """Its lines may still be changed, as long as its shopper has not checked out."""
     placed_at: datetime
     pay_by: datetime
     """How long a silent payment provider is waited for."""
@@ -176,11 +198,44 @@ class DropOff:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PickedLine:
-    """What became of a line in the store: ``found`` with the quantity taken, or ``to_refund``."""
+    """What became of a line in the store: ``found`` with the quantity taken, or ``to_refund`` with the reason."""
 
     line_id: int
     status: str
     found_quantity: Decimal
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineWish:
+    """How much of an item an order is to be of, in its ``cost_unit``; zero takes it out."""
+
+    item_id: int
+    quantity: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EditedLine:
+    """A line as an edit makes it. ``details`` are the columns of a line that is new, None for one that was there."""
+
+    line_id: int
+    item_id: int
+    before: Decimal
+    """What the order was of before: 0 for a new line and one that was taken out."""
+    quantity: Decimal
+    details: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """The ``number``th change of an order's lines, priced and covered by what the card was authorised for."""
+
+    number: int
+    lines: tuple[EditedLine, ...]
+    authorise_cents: int
+    """What the card is authorised for, all holds together."""
+    minimum_age: int
+    actor: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

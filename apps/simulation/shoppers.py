@@ -5,7 +5,7 @@ import base64
 import random
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +19,7 @@ from apps.simulation.clients import Refused, Tokens, Unanswered
 from apps.simulation.tally import Placed, Tally
 
 NOT_FOUND_SHARE = 0.03
+SLIP_SHARE = 0.05
 _STORES = "{ stores { point { lat lng } } }"
 
 
@@ -95,17 +96,51 @@ async def _pick(shopper: Shopper, order: Mapping[str, Any]) -> None:
     if order["status"] == "assigned":
         await shopper.call("POST", f"{path}/start-picking")
     if order["status"] in {"assigned", "picking"}:
-        for line in order["lines"]:
+        await _pick_lines(shopper, path, order["lines"])
+    await _check_receipt(shopper, path)
+
+
+async def _pick_lines(shopper: Shopper, path: str, lines: Sequence[Mapping[str, Any]]) -> None:
+    """Every line, and once more what the customer has added, wants more of or has taken out meanwhile."""
+    while True:
+        for line in lines:
             if line["status"] == "not_picked":
                 await asyncio.sleep(shopper.pace.line)
-                await shopper.call("PUT", f"{path}/lines/{line['id']}", _result(shopper.rng, line))
-        await shopper.call("POST", f"{path}/checkout")
+                with suppress(Refused):  # the list has changed: look at it again
+                    await shopper.call("PUT", f"{path}/lines/{line['id']}", _result(shopper.rng, line))
+        try:
+            await shopper.call("POST", f"{path}/checkout")
+        except Refused as refusal:
+            if refusal.code != "lines_open":
+                raise
+            lines = (await shopper.call("GET", path))["lines"]
+        else:
+            return
+
+
+async def _check_receipt(shopper: Shopper, path: str) -> None:
+    """What the till printed, where the store wants to know; now and then with a slip of the finger the first time."""
+    order = await shopper.call("GET", path)
+    if order["status"] != "checkout" or not order["checks_receipt"]:
+        return
+    found = [line for line in order["lines"] if line["status"] == "found"]
+    total = round(sum(Decimal(line["found_quantity"]) * line["unit_price_cents"] for line in found))
+    attempt = (order["receipt"] or {"attempt": 0})["attempt"] + 1
+    state = (order["receipt"] or {"state": "recount"})["state"]
+    if state == "recount":
+        if shopper.rng.random() < SLIP_SHARE:
+            with suppress(Refused):
+                slip = {"total_cents": total + 1000, "attempt": attempt, "photo": _photo()}
+                await shopper.call("POST", f"{path}/receipt", slip)
+            attempt += 1
+        await shopper.call("POST", f"{path}/receipt", {"total_cents": total, "attempt": attempt, "photo": _photo()})
+    await shopper.call("POST", f"{path}/bags", {"count": 1 + len(found) // 4})
 
 
 def _result(rng: random.Random, line: Mapping[str, Any]) -> dict[str, str]:
     """What the shelf and the scale gave."""
     if rng.random() < NOT_FOUND_SHARE:
-        return {"status": "to_refund", "reason": "not on the shelf"}
+        return {"status": "to_refund", "reason": "out_of_stock"}
     ordered = Decimal(line["quantity"])
     if line["sold_by"] == "weight":
         weighed = (ordered * Decimal(str(round(rng.uniform(0.93, 1.1), 3)))).quantize(Decimal("0.001"))

@@ -2,7 +2,18 @@
 
 from django.urls import path
 
-from apps.web.views import account, after_delivery, carts, checkout, demo, letters, orders, receipts, stores
+from apps.web.views import (
+    account,
+    after_delivery,
+    carts,
+    checkout,
+    demo,
+    letters,
+    order_edits,
+    orders,
+    receipts,
+    stores,
+)
 
 app_name = "web"
 
@@ -27,6 +38,8 @@ urlpatterns = [
     path("orders/<int:order_id>/", orders.order, name="order"),
     path("orders/<int:order_id>/receipt/", receipts.receipt, name="receipt"),
     path("orders/<int:order_id>/live/", orders.live, name="order_live"),
+    path("orders/<int:order_id>/items/", order_edits.items, name="order_items"),
+    path("orders/<int:order_id>/edit/", order_edits.edit, name="edit_order"),
     path("orders/<int:order_id>/reschedule/", orders.reschedule, name="reschedule_order"),
     path("orders/<int:order_id>/cancel/", orders.cancel, name="cancel_order"),
     path("orders/<int:order_id>/rate/", after_delivery.rate, name="rate_order"),

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from apps.common.money import Money
 from apps.dispatch.types import Eta
-from apps.orders.types import Adjustment, OrderEvent
+from apps.orders.types import Adjustment, OrderEvent, OrderLine
 from apps.pricing.types import DISCOUNT, SALE, Charge
 from apps.slots.types import Window
 
@@ -39,7 +39,18 @@ _EVENTS = {
 
 KINDS = {"immediate": "As soon as possible", "priority": "Priority"}
 
-_NOTES = {"settled": "Your card was charged", "rescheduled": "Moved to another delivery time"}
+_NOTES = {
+    "settled": "Your card was charged",
+    "rescheduled": "Moved to another delivery time",
+    "edited": "You changed your order",
+}
+
+_NOT_BROUGHT = {
+    "out_of_stock": "Out of stock; you do not pay for it",
+    "poor_quality": "Not good enough today; you do not pay for it",
+    "wrong_price": "The store asked for more than we told you; you do not pay for it",
+    "taken_out": "You took this out",
+}
 
 _REJECTIONS = {
     "out_of_stock": "Something in your cart sold out while you were ordering. Nothing was charged.",
@@ -76,6 +87,16 @@ def event(entry: OrderEvent) -> str:
 class ShownCharge:
     label: str
     amount: Money
+
+
+def outcome(line: OrderLine) -> str:
+    """What became of a line; nothing where it is as ordered, or not picked yet."""
+    if line.status == "to_refund":
+        return _NOT_BROUGHT.get(line.reason, "Not available; you do not pay for it")
+    if line.is_partial and line.found_quantity is not None:
+        unit = f" {line.cost_unit}" if line.sold_by == "weight" else ""
+        return f"Only {line.found_quantity.normalize():f}{unit} of {line.quantity.normalize():f}{unit} were there"
+    return ""
 
 
 def charges(entries: Iterable[Charge | Adjustment]) -> list[ShownCharge]:

@@ -15,6 +15,7 @@ MOVERS = {
     "apps/dispatch/services/moving.py::batches": "Batch",
     "apps/dispatch/services/moving.py::offers": "Offer",
     "apps/dispatch/services/moving.py::stops": "Stop of a batch",
+    "apps/fulfilment/services/editing.py::_set": "Line of a store order",
     "apps/fulfilment/services/picking.py::_set_line": "Line of a store order",
     "apps/fulfilment/services/stages.py::move": "Store order",
     "apps/notifications/services/sending.py::_turn": "Notification",
@@ -31,11 +32,15 @@ MOVERS = {
     "apps/support/services/moving.py::transition": "Report about an order",
 }
 """The functions that write a status which is there already, and the machine it is of. Transfers and refunds of payments
-have two: one for what the provider answers, one for what it refuses or was told past us."""
+have two: one for what the provider answers, one for what it refuses or was told past us; a line has one for its shopper
+and one for its customer."""
 
 NO_MACHINE = {
     "apps/common/idempotency.py::<module>": "an HTTP status, of an answer whose time is over",
-    "apps/inventory/services/reserving.py::<module>": "a reservation's three states; domain.py says what may follow",
+    "apps/inventory/services/changing.py::change": "a reservation that is committed stays so, of another quantity",
+    "apps/inventory/services/finding.py::<module>": "a reservation's states; domain.py says what may follow",
+    "apps/inventory/services/reserving.py::<module>": "a reservation's states; domain.py says what may follow",
+    "apps/orders/services/editing.py::_write": "the customer's copy of what the store's shard says of a line",
     "apps/orders/services/picking.py::_record": "the customer's copy of what the store's shard says of a line",
     "apps/payments/services/accounts.py::open_account": "the provider's word on an account, whatever it was before",
     "apps/payments/services/accounts.py::take": "the provider's word on an account, whatever it was before",

@@ -61,10 +61,14 @@ def _money(orders: list[models.Order], provider: Provider, waiting: Collection[i
     for order in orders:
         intents = provider.intents_of(order.pk)
         live = [i for i in intents if i.status in ("authorised", "requires_action", "processing")]
-        expected = 1 if order.pk in waiting or (order.status in HOLDING and order.captured_cents is None) else 0
-        if len(live) != expected:
-            yield f"{order}: {len(live)} authorisations instead of {expected}"
-        if any(provider.amounts[i.id] != order.authorise_cents for i in intents):
+        is_held = order.pk in waiting or (order.status in HOLDING and order.captured_cents is None)
+        held = sum(provider.amounts[i.id] for i in live)
+        if held != (order.authorise_cents if is_held else 0) or (is_held and not live):
+            yield f"{order}: {held} cents are authorised instead of {order.authorise_cents if is_held else 0}"
+        if order.edits == 0 and len(live) > 1:
+            yield f"{order}: {len(live)} authorisations instead of 1"
+        placing = [i for i in intents if i.reference is not None and not i.reference.step.startswith("added-")]
+        if order.edits == 0 and any(provider.amounts[i.id] != order.authorise_cents for i in placing):
             yield f"{order}: another amount was authorised"
         taken = sum(intent.received_cents for intent in intents)
         if taken != (order.captured_cents or 0):
@@ -92,8 +96,9 @@ def _ledger() -> list[str]:
 
 def _stock(store_id: int, holding: list[models.Order], waiting: Collection[int]) -> Iterator[str]:
     promised: Counter[int] = Counter()
-    for order in holding:
-        for item_id, quantity in order.lines.values_list("item_id", "quantity"):
+    left = inventory.Reservation.objects.filter(store_id=store_id, state="consumed").values_list("order_id", flat=True)
+    for order in (order for order in holding if order.pk not in set(left)):
+        for item_id, quantity in order.lines.exclude(reason="taken_out").values_list("item_id", "quantity"):
             promised[item_id] += quantity
     for level in inventory.StockLevel.objects.filter(store_id=store_id):
         if level.reserved != promised[level.item_id]:

@@ -15,11 +15,22 @@ pytestmark = pytest.mark.django_db(databases="__all__")
 
 OPEN = {"home", "sign_up", "sign_in", "stores", "store", "department", "item", "demo", "demo_outbox"}
 """Pages for everybody."""
-AFTER_DELIVERY = {"rate_order", "report_issue", "issue_photo"}
-PRIVATE = {"account", "add_card", "card_added", "cart", "checkout", "orders", "order", "order_live", *AFTER_DELIVERY}
+OF_AN_ORDER = {"order_items", "rate_order", "report_issue", "issue_photo"}
+PRIVATE = {
+    "account",
+    "add_card",
+    "card_added",
+    "cart",
+    "checkout",
+    "orders",
+    "order",
+    "order_live",
+    "order_items",
+    *OF_AN_ORDER,
+}
 ELSEWHERE = {"receipt", "demo_letter"}
 """Need a delivered order, or a letter: test_receipts.py and test_letters.py ask for them."""
-CHANGES = {"remove_address", "cancel_order", "reschedule_order", "withdraw_issue", "choose_letters"}
+CHANGES = {"remove_address", "cancel_order", "reschedule_order", "edit_order", "withdraw_issue", "choose_letters"}
 POSTED = {"sign_out", "set_line", "demo_sign_in", *CHANGES}
 """Answer to POST and to nothing else."""
 HAS_FORMS = {"sign_up", "sign_in", "account", "checkout", "rate_order", "report_issue"}
@@ -79,7 +90,9 @@ def test_private_pages_send_a_visitor_to_sign_in_and_back(world, name):
     assert (response.status_code, response["Location"]) == (302, f"/sign-in/?next={world.path(name)}")
 
 
-@pytest.mark.parametrize("name", ["account", "cart", "checkout", "orders", "order", "order_live", "rate_order"])
+@pytest.mark.parametrize(
+    "name", ["account", "cart", "checkout", "orders", "order", "order_live", "order_items", "rate_order"]
+)
 def test_private_pages_open_for_their_customer(world, name):
     assert signed_in(world.ada.id).get(world.path(name)).status_code == 200
 
@@ -117,6 +130,8 @@ def test_pages_to_read_take_no_post(world, name):
         ("post", "withdraw_issue"),
         ("post", "cancel_order"),
         ("post", "reschedule_order"),
+        ("post", "edit_order"),
+        ("get", "order_items"),
         ("post", "remove_address"),
     ],
 )

@@ -67,6 +67,7 @@ def order(request: HttpRequest, order_id: int) -> HttpResponse:
             "windows": [window for window in windows if window.id != found.window_id],
             "payments": payments.payments(customer_id=found.customer_id, order_id=order_id),
             "store_order": fulfilment.of_order(store_id=found.store_id, order_id=order_id),
+            "receipt": fulfilment.receipt(store_id=found.store_id, order_id=order_id),
             "batch": dispatch.batch_of_order(store_id=found.store_id, order_id=order_id),
             "after": support.after_delivery(order=found),
             "estimate": [entry for entry in found.adjustments if entry.phase == "estimate"],

@@ -58,6 +58,7 @@ def project(
                 "is_cold": handling.is_cold,
                 "tip_cents": tip_cents,
                 "currency": store.currency,
+                "checks_receipt": store.checks_receipts,
                 "projected_at": now,
             },
         )

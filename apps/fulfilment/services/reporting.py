@@ -6,15 +6,19 @@ was taken before.
 """
 
 import logging
+from collections.abc import Sequence
 from datetime import datetime
 
+import sharding
 from apps.fulfilment import domain, models
-from apps.fulfilment.domain import Status
+from apps.fulfilment.domain import LineStatus, Status
+from apps.fulfilment.services import edits
 from apps.inventory import services as inventory
 from apps.orders import selectors as order_selectors
 from apps.orders import services as orders
 from apps.orders.errors import IllegalTransition
 from apps.orders.types import PickedLine
+from apps.stores import selectors as stores
 
 logger = logging.getLogger(__name__)
 
@@ -33,8 +37,11 @@ def report(*, store_order_id: int, now: datetime) -> None:
         return
     if not _bring_to_picking(row, now):
         return
+    tell_edits(store_order_id=store_order_id, now=now)
     if domain.has_reached(row.status, Status.CHECKOUT):
         _tell_what_was_found(row, now)
+    if row.receipt_passed_at is not None:
+        _move(row, "bags_check", now)
     if domain.has_reached(row.status, Status.DELIVERING):
         _move(row, "delivering", now)
     if domain.has_reached(row.status, Status.DELIVERED):
@@ -48,15 +55,29 @@ def report_line(*, store_order_id: int, line_id: int, now: datetime) -> None:
         return  # or taken back since: whoever goes on with it checks every line out
     if not _bring_to_picking(row, now):
         return
+    tell_edits(store_order_id=store_order_id, now=now)
     line = row.lines.get(line_id=line_id)
+    if line.status == LineStatus.NOT_PICKED:
+        return  # the customer wanted more of it since
     orders.record_line(
         order_id=row.order_id,
         line_id=line_id,
         status=line.status,
         found_quantity=line.found_quantity,
+        reason=line.refund_reason[:20],
         actor=_actor(row),
         now=now,
     )
+
+
+def tell_edits(*, store_order_id: int, now: datetime) -> None:
+    """Write the changes of the list that the store has agreed to into the customer's order; repeating is harmless."""
+    row = models.StoreOrder.objects.get(pk=store_order_id)
+    if not row.edits:
+        return
+    known = order_selectors.edits(order_id=row.order_id)
+    for edit in row.order_edits.filter(number__gt=known).order_by("number"):
+        orders.apply_edit(order_id=row.order_id, edit=edits.read(edit), now=now)
 
 
 def _bring_to_picking(row: models.StoreOrder, now: datetime) -> bool:
@@ -73,17 +94,44 @@ def _tell_what_was_found(row: models.StoreOrder, now: datetime) -> None:
     orders.finalise(
         order_id=row.order_id,
         lines=[
-            PickedLine(line_id=line.line_id, status=line.status, found_quantity=line.found_quantity) for line in lines
+            PickedLine(
+                line_id=line.line_id,
+                status=line.status,
+                found_quantity=line.found_quantity,
+                reason=line.refund_reason[:20],
+            )
+            for line in lines
         ],
         actor=_actor(row),
         now=now,
     )
-    inventory.consume(
-        store_id=row.store_id,
-        order_id=row.order_id,
-        taken=domain.taken((line.item_id, line.status, line.found_quantity) for line in lines),
-        now=now,
-    )
+    _take_off_the_shelf(row, lines, now)
+
+
+@sharding.repeatable
+def _take_off_the_shelf(row: models.StoreOrder, lines: Sequence[models.PickLine], now: datetime) -> None:
+    """The goods leave the stock, and what was there is counted with it: once, as the stock is."""
+    timezone = stores.store(store_id=row.store_id).timezone
+    with sharding.atomic(sharding.home("store", row.store_id)):
+        is_new = inventory.consume(
+            store_id=row.store_id,
+            order_id=row.order_id,
+            taken=domain.taken((line.item_id, line.status, line.found_quantity) for line in lines),
+            now=now,
+        )
+        if is_new:
+            inventory.note_outcomes(
+                store_id=row.store_id,
+                outcomes={
+                    line.item_id: domain.outcome(
+                        line.status, line.found_quantity, ordered=line.quantity, sold_by=line.sold_by
+                    )
+                    for line in lines
+                    if not line.is_taken_out
+                },
+                timezone=timezone,
+                at=row.picked_at or now,
+            )
 
 
 def _move(row: models.StoreOrder, to: str, now: datetime) -> bool:

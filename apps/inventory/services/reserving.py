@@ -33,6 +33,7 @@ _PROMISE = """
         SELECT level.id, level.item_id, wanted.quantity
         FROM inventory_stocklevel AS level JOIN wanted USING (item_id)
         WHERE level.store_id = %(store)s AND level.on_hand - level.reserved >= wanted.quantity
+            AND level.missing_since IS NULL
         ORDER BY level.item_id FOR UPDATE OF level
     ), verdict AS MATERIALIZED (
         SELECT NOT EXISTS (
@@ -128,7 +129,7 @@ def reserve(
     try:
         with connections[home.alias].cursor() as cursor:
             is_new, lacking = _promise(cursor, wanted, parameters)
-            if lacking and not _reservation(cursor, store_id, order_id):
+            if lacking and not reservation(cursor, store_id, order_id):
                 raise OutOfStock(lacking)
     except IntegrityError:  # the order reserves twice at this moment, and the other call was faster
         is_new, lacking = False, frozenset()
@@ -150,11 +151,11 @@ def _promise(
 
 
 def _reserve_again(cursor: CursorWrapper, wanted: Mapping[int, Decimal], parameters: Mapping[str, Any]) -> None:
-    earlier = _reservation(cursor, parameters["store"], parameters["order"])
+    earlier = reservation(cursor, parameters["store"], parameters["order"])
     if earlier and not domain.is_gone([state for state, _ in earlier.values()]):
         domain.check_same(earlier, wanted)
         return
-    _give_back(cursor, _reserved(parameters["store"], earlier))
+    give_back(cursor, _reserved(parameters["store"], earlier))
     cursor.execute(_FORGET, parameters)
     is_new, lacking = _promise(cursor, wanted, parameters)
     if not is_new:
@@ -181,39 +182,41 @@ def release(*, store_id: int, order_id: int, now: datetime) -> None:
     Nothing to do for an order without one, or twice. Raises ``ReservationConsumed``.
     """
     with sharding.atomic(sharding.home("store", store_id)) as alias, connections[alias].cursor() as cursor:
-        found = _reservation(cursor, store_id, order_id)
+        found = reservation(cursor, store_id, order_id)
         if not domain.must_release([state for state, _ in found.values()]):
             return
         _move(cursor, store_id, order_id, to=domain.RELEASED)
-        _give_back(cursor, _reserved(store_id, found))
+        give_back(cursor, _reserved(store_id, found))
 
 
 @sharding.repeatable
-def consume(*, store_id: int, order_id: int, taken: Mapping[int, Decimal], now: datetime) -> None:
+def consume(*, store_id: int, order_id: int, taken: Mapping[int, Decimal], now: datetime) -> bool:
     """The order's goods leave the store: ``taken`` (by item id) leaves the stock, the reservation ends as a whole.
 
     ``taken`` may be less than was reserved (not found), more (weighed), or of an item that was not
-    reserved (a replacement). Repeating it changes nothing, whatever it takes. 3 statements. Raises
+    reserved (a replacement). False, and nothing changes, when it was done, whatever it takes now. 3 statements. Raises
     ``ReservationNotFound``, ``ReservationGone``, ``ReservationNotCommitted``, ``QuantityInvalid``.
     """
     found_goods = domain.checked(taken, zero=True)
     with sharding.atomic(sharding.home("store", store_id)) as alias, connections[alias].cursor() as cursor:
-        reserved = _reservation(cursor, store_id, order_id)
+        reserved = reservation(cursor, store_id, order_id)
         if not domain.must_consume([state for state, _ in reserved.values()]):
-            return
+            return False
         _move(cursor, store_id, order_id, to=domain.CONSUMED)
         item_ids = sorted(reserved.keys() | found_goods.keys())
+        promised = {item_id: quantity for item_id, (state, quantity) in reserved.items() if state == domain.COMMITTED}
         cursor.execute(
             _LEAVE,
             {
                 "store": store_id,
                 "order": order_id,
                 "items": item_ids,
-                "reserved": [reserved[item_id][1] if item_id in reserved else Decimal(0) for item_id in item_ids],
+                "reserved": [promised.get(item_id, Decimal(0)) for item_id in item_ids],
                 "taken": [found_goods.get(item_id, Decimal(0)) for item_id in item_ids],
                 "now": now,
             },
         )
+    return True
 
 
 def release_expired(*, using: str, now: datetime) -> int:
@@ -229,18 +232,18 @@ def release_expired(*, using: str, now: datetime) -> int:
         for store_id, order_id, item_id, quantity in cursor.fetchall():
             freed[store_id, item_id] = freed.get((store_id, item_id), Decimal(0)) + quantity
             orders.add((store_id, order_id))
-        _give_back(cursor, freed)
+        give_back(cursor, freed)
     return len(orders)
 
 
-def _reservation(cursor: CursorWrapper, store_id: int, order_id: int) -> dict[int, tuple[str, Decimal]]:
+def reservation(cursor: CursorWrapper, store_id: int, order_id: int) -> dict[int, tuple[str, Decimal]]:
     """State and quantity by item id, locked."""
     cursor.execute(_OF_ORDER, {"store": store_id, "order": order_id})
     return {item_id: (state, quantity) for item_id, state, quantity in cursor.fetchall()}
 
 
 def _states(cursor: CursorWrapper, store_id: int, order_id: int) -> list[str]:
-    return [state for state, _ in _reservation(cursor, store_id, order_id).values()]
+    return [state for state, _ in reservation(cursor, store_id, order_id).values()]
 
 
 def _reserved(store_id: int, found: Mapping[int, tuple[str, Decimal]]) -> dict[tuple[int, int], Decimal]:
@@ -251,7 +254,7 @@ def _reserved(store_id: int, found: Mapping[int, tuple[str, Decimal]]) -> dict[t
 
 _BEFORE = {
     domain.COMMITTED: [domain.HELD],
-    domain.CONSUMED: [domain.COMMITTED],
+    domain.CONSUMED: [domain.COMMITTED, domain.MISSING],
     domain.RELEASED: [domain.HELD, domain.COMMITTED],
 }
 
@@ -260,7 +263,7 @@ def _move(cursor: CursorWrapper, store_id: int, order_id: int, *, to: str) -> No
     cursor.execute(_SET_STATE, {"store": store_id, "order": order_id, "to": to, "from": _BEFORE[to]})
 
 
-def _give_back(cursor: CursorWrapper, freed: Mapping[tuple[int, int], Decimal]) -> None:
+def give_back(cursor: CursorWrapper, freed: Mapping[tuple[int, int], Decimal]) -> None:
     if not freed:
         return
     keys = sorted(freed)

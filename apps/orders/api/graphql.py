@@ -29,6 +29,9 @@ class OrderLine(graphene.ObjectType):
     replacement_item_id = graphene.ID(description="The one to bring instead, where the policy is item.")
     pieces = graphene.Int(description="Asked for, of something weighed; quantity is what they usually weigh.")
     status = graphene.String(required=True)
+    reason = graphene.String(required=True, description="Why it is not brought: out_of_stock, taken_out and so on.")
+    is_partial = graphene.Boolean(required=True, description="Less was found than was ordered.")
+    is_taken_out = graphene.Boolean(required=True, description="By the customer, after ordering.")
 
     resolve_unit_price_cents = cents("unit_price")
 
@@ -104,6 +107,7 @@ class Order(graphene.ObjectType):
     is_reschedulable = graphene.Boolean(
         required=True, description="As long as its present window is not past its cut-off."
     )
+    is_editable = graphene.Boolean(required=True, description="As long as its shopper has not checked out: editOrder.")
     tip_cents = graphene.Int(required=True)
     estimate_cents = graphene.Int(required=True)
     total_cents = graphene.Int(required=True, description="Final once picking is over, the estimate before.")

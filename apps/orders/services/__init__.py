@@ -8,6 +8,7 @@ along the state table by ``transition``.
 from apps.orders.services.auditing import audit
 from apps.orders.services.canceling import cancel
 from apps.orders.services.completing import resume, secure, sweep, undo
+from apps.orders.services.editing import apply_edit, plan_edit
 from apps.orders.services.moving import transition
 from apps.orders.services.picking import finalise, record_line
 from apps.orders.services.pins import check_pin
@@ -17,6 +18,7 @@ from apps.orders.services.rescheduling import reschedule, reschedule_by_staff
 from apps.orders.services.settling import settle
 
 __all__ = [
+    "apply_edit",
     "audit",
     "cancel",
     "check_pin",
@@ -24,6 +26,7 @@ __all__ = [
     "note_refund",
     "pay_refund",
     "place",
+    "plan_edit",
     "quote_refund",
     "record_line",
     "refund",

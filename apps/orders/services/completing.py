@@ -20,12 +20,12 @@ from django.conf import settings
 import sharding
 from apps.common.money import Money
 from apps.inventory import services as inventory
-from apps.inventory.errors import OutOfStock, ReservationConsumed
+from apps.inventory.errors import OutOfStock, ReservationConsumed, ReservationGone, ReservationNotFound
 from apps.orders import domain, models, selectors
 from apps.orders.domain import Status
 from apps.orders.errors import IllegalTransition, OrderNotFound
 from apps.orders.services import holding, moving, settling
-from apps.orders.types import Placed, SweepReport
+from apps.orders.types import LineReason, Placed, SweepReport
 from apps.payments import selectors as payment_selectors
 from apps.payments import services as payments
 from apps.payments.errors import CardDeclined, CardNotFound, PaymentConflict, ProviderUnavailable
@@ -95,8 +95,7 @@ def secure(*, order_id: int, now: datetime) -> None:
     quantities = _quantities(order)
     try:
         with sharding.atomic(sharding.home("store", order.store_id)):
-            _hold(order, quantities, now)
-            inventory.commit(store_id=order.store_id, order_id=order_id)
+            _keep(order, quantities, now)
             slots.confirm(store_id=order.store_id, order_id=order_id, version=order.window_version)
     except HoldGone:  # the order moved to another window since it was read; whoever moved it sees to that
         return
@@ -195,12 +194,27 @@ def _quantities(order: models.Order, lines: Sequence[models.OrderLine] | None = 
     """By item id."""
     if lines is not None:
         return {line.item_id: line.quantity for line in lines}
-    return dict(order.lines.order_by("item_id").values_list("item_id", "quantity"))
+    wanted = order.lines.exclude(reason=LineReason.TAKEN_OUT).order_by("item_id")
+    return dict(wanted.values_list("item_id", "quantity"))
+
+
+def _keep(order: models.Order, quantities: Mapping[int, Decimal], now: datetime) -> None:
+    """Make the reservation the order's own. A reservation that is may have been changed since ``quantities`` were read,
+
+    so it is not compared with them. In the caller's transaction.
+    """
+    try:
+        inventory.commit(store_id=order.store_id, order_id=order.pk)
+    except (ReservationGone, ReservationNotFound):
+        _hold(order, quantities, now)
+        inventory.commit(store_id=order.store_id, order_id=order.pk)
+    else:
+        _hold(order, {}, now)
 
 
 @sharding.repeatable
 def _hold(order: models.Order, quantities: Mapping[int, Decimal], now: datetime) -> None:
-    """Reserve stock and window, in one transaction on the store's shard.
+    """Reserve stock (none where ``quantities`` is empty) and window, in one transaction on the store's shard.
 
     Stock before window, here and wherever they are released: two orders never wait for each other.
     """

@@ -20,9 +20,9 @@ OPEN = (Status.PICKING, Status.VERIFYING_REPLACEMENTS)
 
 @sharding.repeatable
 def record_line(
-    *, order_id: int, line_id: int, status: str, found_quantity: Decimal, actor: str, now: datetime
+    *, order_id: int, line_id: int, status: str, found_quantity: Decimal, actor: str, now: datetime, reason: str = ""
 ) -> bool:
-    """Note what became of a line: ``found`` with the quantity taken, or ``to_refund``; the last note stands.
+    """Note what became of a line: ``found`` with the quantity taken, or ``to_refund`` and why; the last note stands.
 
     False, and nothing changes, once picking is over: what the check-out said counts, and notes may
     arrive late.
@@ -37,7 +37,7 @@ def record_line(
         if order.status not in OPEN:
             _refuse_unless_over(order)
             return False
-        _record(order, [PickedLine(line_id=line_id, status=status, found_quantity=found_quantity)])
+        _record(order, [PickedLine(line_id=line_id, status=status, found_quantity=found_quantity, reason=reason)])
         outbox.emit(
             OrderLineRecorded(
                 order_id=order_id,
@@ -125,5 +125,6 @@ def _record(order: models.Order, picked: Sequence[PickedLine]) -> None:
         line.found_quantity = domain.checked_found(
             entry.found_quantity, status=entry.status, ordered=line.quantity, sold_by=line.sold_by
         )
+        line.reason = entry.reason
     noted = {entry.line_id: lines[entry.line_id] for entry in picked}
-    models.OrderLine.objects.bulk_update(noted.values(), ["status", "found_quantity"])
+    models.OrderLine.objects.bulk_update(noted.values(), ["status", "found_quantity", "reason"])

@@ -88,7 +88,7 @@ def release(row: models.Payment, *, now: datetime) -> models.Payment:
 def _nothing_captured(row: models.Payment, *, now: datetime) -> models.Payment:
     if row.status == Status.VOIDED:
         return row
-    if row.status not in (Status.AUTHORISED, Status.VOIDING, Status.CHECKED):
+    if row.status not in domain.VOIDABLE:
         raise NotCapturable("There is no authorisation to release.")
     return release(row, now=now)
 

@@ -24,6 +24,7 @@ from apps.stores import selectors as directory
 from apps.stores.types import Store
 from apps.web import wording
 from apps.web.views import after_delivery
+from apps.web.views.order_edits import new_key
 from apps.web.views.shared import customer_id
 
 _OVER = frozenset({"delivered", "rejected", "canceled", "returned"})
@@ -169,5 +170,6 @@ def _context(order: Order) -> dict[str, object]:
         "windows": _windows(order, zone),
         "can_cancel": order.is_cancelable,
         **after_delivery.context(order, zone),
+        "edit_key": new_key() if order.is_editable else "",
         "ended_because": wording.ending(order.status, order.rejected_code),
     }
