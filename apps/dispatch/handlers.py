@@ -5,7 +5,7 @@ from apps.common.money import Money
 from apps.dispatch import services
 from apps.dispatch.events import BatchCanceled, BatchCompleted, BatchReopened, OfferAccepted, OfferClosed
 from apps.fulfilment.events import Delivered, PickingStarted, StoreOrderCanceled
-from apps.orders.events import OrderDelivered
+from apps.orders.events import OrderDelivered, OrderTipChanged
 from apps.shoppers import services as shoppers
 
 
@@ -57,6 +57,14 @@ def measure_the_pace(event: BatchCompleted, message_id: str) -> None:
 def pass_on_the_tip(event: OrderDelivered, message_id: str) -> None:
     tip = Money(event.tip_cents, event.currency)
     services.tell_tip(store_id=event.store_id, order_id=event.order_id, tip=tip, now=clock.now())
+
+
+@outbox.on(OrderTipChanged)
+def change_the_tip(event: OrderTipChanged, message_id: str) -> None:
+    changed = Money(event.amount_cents, event.currency)
+    services.tell_tip(
+        store_id=event.store_id, order_id=event.order_id, tip=changed, number=event.number, now=clock.now()
+    )
 
 
 @outbox.on(PickingStarted)

@@ -241,4 +241,5 @@ def _line(row: models.PickLine, currency: str) -> PickLine:
         replacement_policy=row.replacement_policy,
         status=row.status,
         found_quantity=row.found_quantity,
+        refund_reason=row.refund_reason,
     )

@@ -25,6 +25,8 @@ class PickLine:
     replacement_policy: str
     status: str
     found_quantity: Decimal
+    refund_reason: str
+    """Why it is not brought, where somebody said so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -201,6 +201,22 @@ def credit_by_hand(*, customer_id: int, order_id: int, step: str, version: int, 
     )
 
 
+def book_tip(*, customer_id: int, order_id: int, number: int, amount: Money, now: datetime) -> bool:
+    """After the delivery the customer has tipped ``amount`` more, and it is the shopper's; ``number`` counts that."""
+    is_new = post(
+        customer_id=customer_id,
+        order_id=order_id,
+        cause=Cause.SOLD,
+        step=f"tip:{number}",
+        version=1,
+        lines=[Line(debit=Account.CUSTOMER, credit=Account.TIP, cents=amount.cents, kind="tip")],
+        currency=amount.currency,
+        now=now,
+    )
+    pass_tip_on(customer_id=customer_id, order_id=order_id, now=now)
+    return is_new
+
+
 def pass_tip_on(*, customer_id: int, order_id: int, now: datetime) -> bool:
     """What the customer owes as a tip, and nobody has passed on yet, is the shopper's."""
     booked = selectors.entries(customer_id=customer_id, order_id=order_id)

@@ -90,6 +90,30 @@ class RefundInvalid(Invalid):
     code = "refund_invalid"
 
 
+class TipInvalid(Invalid):
+    """Less than the tip is, more than may be tipped for this order, or raised by less than a card is charged with."""
+
+    code = "tip_invalid"
+
+
+class TipNotNow(Conflict):
+    """The order is not delivered and paid for yet, or it was too long ago."""
+
+    code = "tip_not_now"
+
+
+class TipUnderWay(Conflict):
+    """Another amount is being charged; the provider has not answered yet."""
+
+    code = "tip_under_way"
+
+
+class TipNotLowered(Conflict):
+    """Neither an issue nor a reason was given, or the tip is not more than that."""
+
+    code = "tip_not_lowered"
+
+
 class PinLocked(Forbidden):
     """Too many wrong delivery PINs; only another proof helps now."""
 

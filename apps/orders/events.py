@@ -98,6 +98,22 @@ class OrderRefunded(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OrderTipChanged(Event):
+    """The tip of a delivered order is ``amount_cents`` more, or less where below zero: the shopper's, all of it.
+
+    ``number`` counts the raises, and the order's refunds where it was lowered.
+    """
+
+    name: ClassVar[str] = "orders.tip_changed"
+    order_id: int
+    customer_id: int
+    store_id: int
+    number: int
+    amount_cents: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OrderDelivered(Event):
     """``total_cents`` is what the customer is charged, ``tip_cents`` how much of that is the tip."""
 

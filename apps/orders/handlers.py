@@ -12,6 +12,7 @@ from apps.orders.events import (
 )
 from apps.payments.events import PaymentUpdated, RefundUpdated
 
+TIP = "tip:"
 DECIDED = frozenset({"authorised", "declined", "expired"})
 """What a placement may be waiting to hear of its payment."""
 
@@ -54,5 +55,5 @@ def note_what_became_of_a_refund(event: RefundUpdated, message_id: str) -> None:
 
 @outbox.on(PaymentUpdated)
 def go_on_with_the_order(event: PaymentUpdated, message_id: str) -> None:
-    if event.status in DECIDED:
+    if event.status in DECIDED or (event.status == "captured" and event.step.startswith(TIP)):
         services.resume(order_id=event.order_id, now=clock.now())

@@ -117,6 +117,7 @@ class Order:
     """Shopper-minutes it takes out of its window."""
     address: "DropOff | None"
     tip: Money
+    """As it is now: chosen when ordering, and raised or lowered since."""
     estimate: Money
     total: Money
     authorised: Money
@@ -133,6 +134,22 @@ class Order:
     lines: tuple[OrderLine, ...]
     adjustments: tuple[Adjustment, ...]
     events: tuple[OrderEvent, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tip:
+    """The tip of a delivered order, all of which is the shopper's."""
+
+    amount: Money
+    paid: Money
+    """What the order itself came to, of which a tip may be a percentage."""
+    most: Money
+    raisable_until: datetime
+    is_raisable: bool
+    is_under_way: bool
+    """More is being charged; the provider has not answered yet."""
+    declined_code: str
+    """Why the last raise was not charged, in the provider's words; empty where it was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,8 @@ DEPOSIT = "deposit"
 DISCOUNT = "discount"
 TIP = "tip"
 REFUND = "refund"
+FORGIVEN = "forgiven"
+"""What the card would not pay, and the platform does; below zero. No stage of the pricing makes it."""
 
 SALE = "sale"
 SURGE = "surge"

@@ -13,7 +13,7 @@ Vehicle = Literal["car", "bike", "foot"]
 AssignmentState = Literal["claimed", "offered", "accepted", "completed", "released", "expired"]
 CertificateKind = Literal["alcohol"]
 CERTIFICATES: tuple[CertificateKind, ...] = ("alcohol",)
-EarningKind = Literal["batch_pay", "peak_pay", "tip"]
+EarningKind = Literal["batch_pay", "peak_pay", "work_pay", "tip", "tip_lowered"]
 
 LIVE: tuple[AssignmentState, ...] = ("claimed", "offered", "accepted")
 """A shopper has at most one assignment in these states."""

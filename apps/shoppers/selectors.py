@@ -12,6 +12,7 @@ from apps.common.money import Money
 from apps.shoppers import domain, models, presence
 from apps.shoppers.errors import NotAShopper
 from apps.shoppers.types import (
+    TIPS,
     Assignment,
     AvailableShopper,
     BusyShopper,
@@ -178,7 +179,7 @@ def earnings(*, shopper_id: int, after: str | None = None, limit: int = 50) -> E
     """The shopper's ledger, newest first. 2 queries. Raises ``NotFound`` for a cursor that is none."""
     limit = max(1, min(limit, MAX_PAGE))
     ledger = models.Earning.objects.filter(shopper_id=shopper_id)
-    total = ledger.aggregate(cents=Sum("amount_cents"))["cents"]
+    total = ledger.aggregate(cents=Sum("amount_cents"), tips=Sum("amount_cents", filter=Q(kind__in=TIPS)))
     page = ledger if after is None else ledger.filter(pk__lt=ids.parse(after))
     rows = list(page.order_by("-pk")[: limit + 1])
     return EarningsPage(
@@ -193,7 +194,8 @@ def earnings(*, shopper_id: int, after: str | None = None, limit: int = 50) -> E
             )
             for row in rows[:limit]
         ),
-        total=Money(total or 0),
+        total=Money(total["cents"] or 0),
+        tips=Money(total["tips"] or 0),
         next_cursor=str(rows[limit - 1].pk) if len(rows) > limit else None,
     )
 

@@ -11,6 +11,7 @@ from apps.inventory import models as inventory
 from apps.orders import domain, models, services
 from apps.orders.domain import Phase, Status
 from apps.payments import services as payments
+from apps.payments.gateway import Intent
 from apps.slots import models as slots
 from tests.orders.provider import Provider
 
@@ -61,10 +62,12 @@ def _money(orders: list[models.Order], provider: Provider, waiting: Collection[i
     for order in orders:
         intents = provider.intents_of(order.pk)
         live = [i for i in intents if i.status in ("authorised", "requires_action", "processing")]
-        expected = 1 if order.pk in waiting or (order.status in HOLDING and order.captured_cents is None) else 0
+        is_holding = order.pk in waiting or (order.status in HOLDING and order.captured_cents is None)
+        expected = is_holding * (1 + (order.overage == "held"))
         if len(live) != expected:
             yield f"{order}: {len(live)} authorisations instead of {expected}"
-        if any(provider.amounts[i.id] != order.authorise_cents for i in intents):
+        agreed = {"estimate": order.authorise_cents, "overage": order.overage_cents}
+        if any(provider.amounts[i.id] != agreed.get(_step(i), provider.amounts[i.id]) for i in intents):
             yield f"{order}: another amount was authorised"
         taken = sum(intent.received_cents for intent in intents)
         if taken != (order.captured_cents or 0):
@@ -80,6 +83,10 @@ def _money(orders: list[models.Order], provider: Provider, waiting: Collection[i
             yield f"{order}: delivered and not paid for"
 
 
+def _step(intent: Intent) -> str:
+    return intent.reference.step if intent.reference else ""
+
+
 def _ledger() -> list[str]:
     """Every cent of every order, as ``manage.py ledger check`` explains it an hour later."""
     found: list[str] = []
@@ -92,7 +99,12 @@ def _ledger() -> list[str]:
 
 def _stock(store_id: int, holding: list[models.Order], waiting: Collection[int]) -> Iterator[str]:
     promised: Counter[int] = Counter()
+    off_the_shelf = set(
+        inventory.Reservation.objects.filter(store_id=store_id, state="consumed").values_list("order_id", flat=True)
+    )
     for order in holding:
+        if order.pk in off_the_shelf:
+            continue
         for item_id, quantity in order.lines.values_list("item_id", "quantity"):
             promised[item_id] += quantity
     for level in inventory.StockLevel.objects.filter(store_id=store_id):

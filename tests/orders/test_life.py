@@ -262,13 +262,6 @@ def test_a_fee_that_changes_after_the_order_does_not_change_the_order(order):
     assert bring_to(order, "checkout").total == Money(2704)
 
 
-def test_more_than_the_authorisation_is_never_charged(order):
-    models.Order.objects.filter(pk=order.id).update(authorise_cents=2700)
-    final = bring_to(order, "checkout")
-    assert final.total == Money(2700)
-    assert [(a.kind, a.amount.cents) for a in final.adjustments if a.phase == "final"][-1] == ("discount", -4)
-
-
 # Delivery and money
 
 

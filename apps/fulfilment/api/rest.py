@@ -36,6 +36,7 @@ class PickLineOutput(serializers.Serializer[Any]):
     replacement_policy = serializers.CharField()
     status = serializers.ChoiceField(choices=["not_picked", "found", "to_refund"])
     found_quantity = serializers.DecimalField(max_digits=12, decimal_places=3)
+    refund_reason = serializers.CharField(help_text="Why it is not brought. Unpaid goods are to be left in the store.")
 
 
 class StoreOrderOutput(serializers.Serializer[Any]):

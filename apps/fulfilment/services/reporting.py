@@ -10,6 +10,7 @@ from datetime import datetime
 
 from apps.fulfilment import domain, models
 from apps.fulfilment.domain import Status
+from apps.fulfilment.services import leaving
 from apps.inventory import services as inventory
 from apps.orders import selectors as order_selectors
 from apps.orders import services as orders
@@ -78,6 +79,12 @@ def _tell_what_was_found(row: models.StoreOrder, now: datetime) -> None:
         actor=_actor(row),
         now=now,
     )
+    short = orders.cover(order_id=row.order_id, can_wait=row.status == Status.CHECKOUT, now=now)
+    if short and leaving.leave_behind(store_order_id=row.pk, line_ids=short, now=now):
+        orders.leave_behind(order_id=row.order_id, line_ids=short, now=now)
+        lines = list(row.lines.order_by("pk"))
+    elif short:
+        orders.forgive(order_id=row.order_id, now=now)
     inventory.consume(
         store_id=row.store_id,
         order_id=row.order_id,

@@ -8,6 +8,7 @@ along the state table by ``transition``.
 from apps.orders.services.auditing import audit
 from apps.orders.services.canceling import cancel
 from apps.orders.services.completing import resume, secure, sweep, undo
+from apps.orders.services.covering import cover, forgive, leave_behind
 from apps.orders.services.moving import transition
 from apps.orders.services.picking import finalise, record_line
 from apps.orders.services.pins import check_pin
@@ -15,15 +16,21 @@ from apps.orders.services.placing import place, return_to_cart
 from apps.orders.services.refunding import note_refund, pay_refund, refund
 from apps.orders.services.rescheduling import reschedule, reschedule_by_staff
 from apps.orders.services.settling import settle
+from apps.orders.services.tipping import lower_tip, raise_tip
 
 __all__ = [
     "audit",
     "cancel",
     "check_pin",
+    "cover",
     "finalise",
+    "forgive",
+    "leave_behind",
+    "lower_tip",
     "note_refund",
     "pay_refund",
     "place",
+    "raise_tip",
     "record_line",
     "refund",
     "reschedule",

@@ -24,7 +24,7 @@ from apps.inventory.errors import OutOfStock, ReservationConsumed
 from apps.orders import domain, models, selectors
 from apps.orders.domain import Status
 from apps.orders.errors import IllegalTransition, OrderNotFound
-from apps.orders.services import holding, moving, settling
+from apps.orders.services import holding, moving, settling, tipping
 from apps.orders.types import Placed, SweepReport
 from apps.payments import selectors as payment_selectors
 from apps.payments import services as payments
@@ -46,8 +46,8 @@ def resume(*, order_id: int, now: datetime) -> Placed:
 
     Pending: reserve, authorise (or check the card, where the window is far away), confirm or reject. Under way: hold
     what was only checked, or has expired. Rejected, canceled, returned: release and void.
-    Delivered: capture. Raises ``ProviderUnavailable`` or a database error when that fails in a way
-    that time may heal; the sweeper comes back to it.
+    Delivered: capture, and charge a tip that was added. Raises ``ProviderUnavailable`` or a database error when that
+    fails in a way that time may heal; the sweeper comes back to it.
     """
     order = _order(order_id)
     status = Status(order.status)
@@ -57,6 +57,7 @@ def resume(*, order_id: int, now: datetime) -> Placed:
         undo(order_id=order_id, now=now)
     elif status is Status.DELIVERED:
         settling.settle(order_id=order_id, now=now)
+        tipping.charge_tip(order_id=order_id, now=now)
     else:
         holding.hold(order, now=now)
     return standing(_order(order_id))

@@ -1,4 +1,4 @@
-"""Take the money for what was delivered."""
+"""Take the money for what was delivered, from all that is held for it."""
 
 from datetime import datetime
 
@@ -9,16 +9,19 @@ from apps.orders import domain, models, selectors
 from apps.orders.domain import Status
 from apps.orders.errors import IllegalTransition, OrderNotFound
 from apps.orders.services import moving
+from apps.payments import selectors as payment_selectors
 from apps.payments import services as payments
 from apps.payments.errors import NotCapturable
+from apps.payments.types import SMALLEST_CENTS, Payment
 
 STEP = "estimate"
 """Name of the payment made when ordering; one for a larger total or a later tip gets a name of its own."""
+_HELD = ("authorised", "capturing", "captured", "expired")
 
 
 @sharding.repeatable
 def settle(*, order_id: int, now: datetime) -> Money:
-    """Capture the final total of a delivered order, once, and say how much that was.
+    """Capture the final total of a delivered order from its holds, once, and say how much that was.
 
     Repeating it is harmless: payments keeps one capture per order and step. Nothing found in the
     store means nothing to pay, and the authorisation is given back. One that has expired is held anew
@@ -34,13 +37,7 @@ def settle(*, order_id: int, now: datetime) -> Money:
         raise IllegalTransition(f"An order that is {order.status} is not paid for yet.")
 
     total = selectors.total(order_id=order_id, phase=domain.Phase.FINAL)
-    try:
-        _capture(order, total, now)
-    except NotCapturable:
-        held = payments.renew(customer_id=order.customer_id, order_id=order_id, step=STEP, now=now)
-        if held.status != "authorised":
-            raise  # the bank says no: a person has to find another way
-        _capture(order, total, now)
+    take(order, total, now=now)
 
     with sharding.atomic(sharding.alias_of_id("customer", order_id)):
         unsettled = models.Order.objects.filter(pk=order_id, captured_cents__isnull=True, sequence=order.sequence)
@@ -53,5 +50,45 @@ def settle(*, order_id: int, now: datetime) -> Money:
     return total
 
 
-def _capture(order: models.Order, total: Money, now: datetime) -> None:
-    payments.capture(customer_id=order.customer_id, order_id=order.pk, step=STEP, amount=total, now=now)
+def holds(order: models.Order) -> list[Payment]:
+    """The payments that hold money for the order, or did until the provider ended them, in the order of their making.
+
+    The first one counts in any case, further ones once they hold. What is charged at once is none of them. 1 query.
+    """
+    made = payment_selectors.payments(customer_id=order.customer_id, order_id=order.pk)
+    return [
+        payment
+        for payment in made
+        if not payment.is_charge and (payment.step == STEP or payment.status in _HELD or _is_renewing(payment))
+    ]
+
+
+def held(order: models.Order) -> Money:
+    """What all of them come to. 1 query."""
+    return Money.total((payment.amount for payment in holds(order)), order.currency)
+
+
+def _is_renewing(payment: Payment) -> bool:
+    return payment.status == "authorising" and payment.attempt > 1
+
+
+def take(order: models.Order, total: Money, *, now: datetime) -> None:
+    """Capture ``total`` from the order's holds in the order of their making, and release what is left of them.
+
+    The shares follow from the amounts held, so whoever is interrupted goes on with the same. Raises as ``settle``.
+    """
+    held_by = holds(order)
+    shares = domain.shares(total.cents, [hold.amount.cents for hold in held_by], smallest=SMALLEST_CENTS)
+    for hold, cents in zip(held_by, shares, strict=True):
+        if cents or hold.status != "expired":
+            _take(order, hold.step, Money(cents, order.currency), now)
+
+
+def _take(order: models.Order, step: str, amount: Money, now: datetime) -> None:
+    try:
+        payments.capture(customer_id=order.customer_id, order_id=order.pk, step=step, amount=amount, now=now)
+    except NotCapturable:
+        renewed = payments.renew(customer_id=order.customer_id, order_id=order.pk, step=step, now=now)
+        if renewed.status != "authorised":
+            raise  # the bank says no: a person has to find another way
+        payments.capture(customer_id=order.customer_id, order_id=order.pk, step=step, amount=amount, now=now)
