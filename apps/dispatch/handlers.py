@@ -22,12 +22,26 @@ def free_whom_we_asked(event: OfferClosed, message_id: str) -> None:
 @outbox.on(BatchReopened)
 def free_who_did_not_begin(event: BatchReopened, message_id: str) -> None:
     shoppers.release(shopper_id=event.shopper_id, batch_id=event.batch_id)
+    _pay_for_work(event, event.shopper_id)
 
 
 @outbox.on(BatchCanceled)
 def free_who_has_nothing_left(event: BatchCanceled, message_id: str) -> None:
     if event.shopper_id is not None:
         shoppers.release(shopper_id=event.shopper_id, batch_id=event.batch_id)
+        _pay_for_work(event, event.shopper_id)
+
+
+def _pay_for_work(event: BatchReopened | BatchCanceled, shopper_id: int) -> None:
+    shoppers.earn(
+        shopper_id=shopper_id,
+        batch_id=event.batch_id,
+        order_id=None,
+        kind="work_pay",
+        number=event.offer_id,
+        amount=Money(event.work_cents, event.currency),
+        now=clock.now(),
+    )
 
 
 @outbox.on(BatchCompleted)

@@ -40,7 +40,7 @@ TRANSITIONS: Final[Mapping[Status, frozenset[Status]]] = {
     S.ASSIGNED: frozenset({S.WAITING, S.PICKING, S.CANCELED}),
     S.PICKING: frozenset({S.WAITING, S.CHECKOUT, S.CANCELED}),
     S.CHECKOUT: frozenset({S.DELIVERING, S.CANCELED}),
-    S.DELIVERING: frozenset({S.DELIVERED}),
+    S.DELIVERING: frozenset({S.DELIVERED, S.CANCELED}),  # nobody was there: it comes back
     S.DELIVERED: frozenset(),
     S.CANCELED: frozenset(),
 }

@@ -32,6 +32,12 @@ def of_order(*, store_id: int, order_id: int) -> StoreOrder | None:
     return _whole([row])[0] if row else None
 
 
+def last_progress(*, store_order_ids: Collection[int]) -> datetime | None:
+    """When the orders' shopper last did something about any of them. 1 query."""
+    rows = models.StoreOrder.objects.filter(pk__in=store_order_ids)
+    return max((at for at in rows.values_list("progress_at", flat=True) if at is not None), default=None)
+
+
 def open_orders(*, store_ids: Collection[int]) -> tuple[StoreOrder, ...]:
     """What these stores still have to hand over, the earliest window first. 2 queries for each shard of theirs."""
     by_store: dict[int, list[models.StoreOrder]] = {}

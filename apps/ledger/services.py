@@ -83,6 +83,20 @@ def book_sale(
     )
 
 
+def write_off(*, customer_id: int, order_id: int, amount: Money, now: datetime) -> bool:
+    """The customer does not pay ``amount`` that was owed: the platform's loss. Once for an order."""
+    return post(
+        customer_id=customer_id,
+        order_id=order_id,
+        cause=Cause.SOLD,
+        step="waived",
+        version=1,
+        lines=[Line(debit=Account.WRITTEN_OFF, credit=Account.CUSTOMER, cents=amount.cents, kind="forgiven")],
+        currency=amount.currency,
+        now=now,
+    )
+
+
 def book_capture(*, customer_id: int, order_id: int, step: str, version: int, amount: Money, now: datetime) -> bool:
     """The provider has taken ``amount`` of the customer's money."""
     line = Line(debit=Account.PROVIDER_CASH, credit=Account.CUSTOMER, cents=amount.cents, kind="card")

@@ -55,6 +55,18 @@ class RefundReason(StrEnum):
     OTHER = "other"
 
 
+class CancelReason(StrEnum):
+    """Why the store or support cancels an order."""
+
+    CUSTOMER_ASKED = "customer_asked"
+    OUT_OF_STOCK = "out_of_stock"
+    STORE_CLOSED = "store_closed"
+    NO_SHOPPER = "no_shopper"
+    ADDRESS_UNREACHABLE = "address_unreachable"
+    SUSPECTED_FRAUD = "suspected_fraud"
+    OTHER = "other"
+
+
 class RefundStatus(StrEnum):
     REQUESTED = "requested"
     PAID = "paid"
@@ -88,8 +100,10 @@ TRANSITIONS: Final[Mapping[Status, frozenset[Status]]] = {
     S.PAYMENT_PENDING: frozenset({S.BRAND_NEW, S.REJECTED, S.CANCELED}),
     S.BRAND_NEW: frozenset({S.ACKNOWLEDGED, S.CANCELED}),
     S.ACKNOWLEDGED: frozenset({S.BRAND_NEW, S.PICKING, S.CANCELED}),
-    S.PICKING: frozenset({S.BRAND_NEW, S.VERIFYING_REPLACEMENTS, S.CHECKOUT}),  # back: its shopper fell silent
-    S.VERIFYING_REPLACEMENTS: frozenset({S.CHECKOUT}),
+    S.PICKING: frozenset(
+        {S.BRAND_NEW, S.VERIFYING_REPLACEMENTS, S.CHECKOUT, S.CANCELED}  # back: its shopper fell silent
+    ),
+    S.VERIFYING_REPLACEMENTS: frozenset({S.CHECKOUT, S.CANCELED}),
     S.CHECKOUT: frozenset({S.BAGS_CHECK, S.DELIVERING}),  # a store need not scan its bags
     S.BAGS_CHECK: frozenset({S.STAGED, S.DELIVERING}),
     S.STAGED: frozenset({S.DELIVERING}),
@@ -130,6 +144,8 @@ EARNED: Final = frozenset(
         (S.PAYMENT_PENDING, S.REJECTED),
         (S.PICKING, S.CHECKOUT),
         (S.VERIFYING_REPLACEMENTS, S.CHECKOUT),
+        (S.CUSTOMER_MISSING, S.RETURNED),
+        *((before, S.CANCELED) for before in (S.ACKNOWLEDGED, S.PICKING, S.VERIFYING_REPLACEMENTS)),
     }
 )
 """Steps nobody may ask for by name: something has to be true first, and the service that sees to it takes them."""
@@ -137,8 +153,14 @@ EARNED: Final = frozenset(
 UNPLACED: Final = frozenset({S.PENDING, S.PAYMENT_PENDING})
 """The placement is still at work on these."""
 
-CANCELABLE: Final = frozenset({S.PENDING, S.PAYMENT_PENDING, S.BRAND_NEW})
-"""The customer may still cancel, free of charge."""
+FREELY_CANCELABLE: Final = frozenset({S.PENDING, S.PAYMENT_PENDING, S.BRAND_NEW})
+"""No shopper has it: the customer may cancel, free of charge."""
+
+CANCELABLE: Final = FREELY_CANCELABLE | {S.ACKNOWLEDGED}
+"""The customer may cancel; once a shopper has taken it, for a fee."""
+
+CANCELABLE_FOR_CUSTOMER: Final = CANCELABLE | {S.PICKING, S.VERIFYING_REPLACEMENTS}
+"""The store or support may cancel, always free of charge: nothing is at the till yet."""
 
 UNDONE: Final = frozenset({S.REJECTED, S.CANCELED, S.RETURNED})
 """Nothing may be held or authorised for these any longer."""

@@ -38,6 +38,20 @@ class TooLateToCancel(Conflict):
     code = "too_late_to_cancel"
 
 
+class CancelingCosts(Conflict):
+    """By now canceling costs more than the customer has agreed to; nothing was canceled."""
+
+    code = "canceling_costs"
+
+    def __init__(self, *, fee: Money) -> None:
+        self.fee = fee
+        super().__init__(f"A shopper has taken your order: canceling it costs {fee} now. Nothing was canceled yet.")
+
+
+class CancelReasonInvalid(Invalid):
+    code = "cancel_reason_invalid"
+
+
 class TooLateToReschedule(Conflict):
     """A shopper has taken the order, its window takes no changes any more, or it has ended."""
 

@@ -75,6 +75,16 @@ class OrderCanceled(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OrderReturned(Event):
+    """Nobody was there: the goods are on their way back to the store."""
+
+    name: ClassVar[str] = "orders.returned"
+    order_id: int
+    customer_id: int
+    store_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRejected(Event):
     name: ClassVar[str] = "orders.rejected"
     order_id: int

@@ -9,6 +9,7 @@ from apps.orders.events import (
     OrderRefunded,
     OrderRejected,
     OrderRescheduled,
+    OrderReturned,
 )
 from apps.payments.events import PaymentUpdated, RefundUpdated
 
@@ -29,6 +30,11 @@ def leave_the_old_window(event: OrderRescheduled, message_id: str) -> None:
 
 @outbox.on(OrderCanceled)
 def give_back_after_cancel(event: OrderCanceled, message_id: str) -> None:
+    services.undo(order_id=event.order_id, now=clock.now())
+
+
+@outbox.on(OrderReturned)
+def give_back_after_return(event: OrderReturned, message_id: str) -> None:
     services.undo(order_id=event.order_id, now=clock.now())
 
 

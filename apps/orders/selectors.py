@@ -16,6 +16,7 @@ from apps.orders.domain import Phase, RefundReason, Status, TipStatus
 from apps.orders.errors import OrderNotFound
 from apps.orders.types import (
     Adjustment,
+    Cancellation,
     DropOff,
     Order,
     OrderEvent,
@@ -27,8 +28,9 @@ from apps.orders.types import (
     Tip,
 )
 from apps.pricing import selectors as pricing
-from apps.pricing.types import TIP
+from apps.pricing.types import ACKNOWLEDGED, TIP
 from apps.slots.types import Window
+from apps.stores import selectors as stores
 from apps.stores.types import Store
 
 MAX_PAGE = 100
@@ -127,6 +129,25 @@ def cents_by_kind(*, order_id: int, phase: Phase) -> dict[str, int]:
     """Sums of the order's money lines of one phase, by kind. 2 queries."""
     sums = _row(order_id).adjustments.filter(phase=phase).values("kind").annotate(cents=Sum("amount_cents")).order_by()
     return {row["kind"]: row["cents"] for row in sums}
+
+
+def cancellation(*, order_id: int, customer_id: int) -> Cancellation:
+    """What it would cost the customer to cancel their order now. 1 query, and 4 more where it costs something.
+
+    Raises ``OrderNotFound``, also for anyone else's.
+    """
+    row = _existing(models.Order.objects.filter(pk=order_id, customer_id=customer_id).first(), order_id)
+    is_free = row.status in domain.FREELY_CANCELABLE or row.status not in domain.CANCELABLE
+    fee = Money(0, row.currency) if is_free else ending_fee(row, ACKNOWLEDGED)
+    return Cancellation(is_possible=row.status in domain.CANCELABLE, fee=fee)
+
+
+def ending_fee(row: models.Order, ending: str) -> Money:
+    """What the order costs if it ends so: at most what is held. 3 queries, of the store's too."""
+    store = stores.store(store_id=row.store_id)
+    fee = pricing.ending_fee(ending=ending, zone_id=store.zone_id, currency=row.currency)
+    held = row.authorise_cents if row.held_cents is None else row.held_cents
+    return Money(min(fee.cents, held), row.currency)
 
 
 def tip(*, order_id: int, customer_id: int, now: datetime) -> Tip | None:

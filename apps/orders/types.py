@@ -137,6 +137,14 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Cancellation:
+    """Whether the customer may cancel their order now, and what it costs them."""
+
+    is_possible: bool
+    fee: Money
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tip:
     """The tip of a delivered order, all of which is the shopper's."""
 

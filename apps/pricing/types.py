@@ -20,6 +20,12 @@ SURGE = "surge"
 """Codes of charges: a sale is a ``DISCOUNT``, a surge a ``FEE``."""
 
 
+ACKNOWLEDGED = "acknowledged"
+RETURNED = "returned"
+ENDINGS = (ACKNOWLEDGED, RETURNED)
+"""What an order may end by that costs a fee: canceled by its customer once a shopper has it, or nobody was there."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PricedLine:
     """How much of one item is bought, at which price; before picking what was ordered, afterwards what was found."""

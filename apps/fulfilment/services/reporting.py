@@ -6,6 +6,7 @@ was taken before.
 """
 
 import logging
+from collections.abc import Callable
 from datetime import datetime
 
 from apps.fulfilment import domain, models
@@ -18,6 +19,8 @@ from apps.orders.errors import IllegalTransition
 from apps.orders.types import PickedLine
 
 logger = logging.getLogger(__name__)
+
+_ENDED = ("canceled", "returned")
 
 
 def report(*, store_order_id: int, now: datetime) -> None:
@@ -34,8 +37,8 @@ def report(*, store_order_id: int, now: datetime) -> None:
         return
     if not _bring_to_picking(row, now):
         return
-    if domain.has_reached(row.status, Status.CHECKOUT):
-        _tell_what_was_found(row, now)
+    if domain.has_reached(row.status, Status.CHECKOUT) and not _tell_what_was_found(row, now):
+        return
     if domain.has_reached(row.status, Status.DELIVERING):
         _move(row, "delivering", now)
     if domain.has_reached(row.status, Status.DELIVERED):
@@ -50,13 +53,16 @@ def report_line(*, store_order_id: int, line_id: int, now: datetime) -> None:
     if not _bring_to_picking(row, now):
         return
     line = row.lines.get(line_id=line_id)
-    orders.record_line(
-        order_id=row.order_id,
-        line_id=line_id,
-        status=line.status,
-        found_quantity=line.found_quantity,
-        actor=_actor(row),
-        now=now,
+    _told(
+        row,
+        lambda: orders.record_line(
+            order_id=row.order_id,
+            line_id=line_id,
+            status=line.status,
+            found_quantity=line.found_quantity,
+            actor=_actor(row),
+            now=now,
+        ),
     )
 
 
@@ -69,16 +75,14 @@ def _bring_to_picking(row: models.StoreOrder, now: datetime) -> bool:
     return True
 
 
-def _tell_what_was_found(row: models.StoreOrder, now: datetime) -> None:
+def _tell_what_was_found(row: models.StoreOrder, now: datetime) -> bool:
+    """False for an order that has ended instead."""
     lines = list(row.lines.order_by("pk"))
-    orders.finalise(
-        order_id=row.order_id,
-        lines=[
-            PickedLine(line_id=line.line_id, status=line.status, found_quantity=line.found_quantity) for line in lines
-        ],
-        actor=_actor(row),
-        now=now,
-    )
+    picked = [
+        PickedLine(line_id=line.line_id, status=line.status, found_quantity=line.found_quantity) for line in lines
+    ]
+    if not _told(row, lambda: orders.finalise(order_id=row.order_id, lines=picked, actor=_actor(row), now=now)):
+        return False
     short = orders.cover(order_id=row.order_id, can_wait=row.status == Status.CHECKOUT, now=now)
     if short and leaving.leave_behind(store_order_id=row.pk, line_ids=short, now=now):
         orders.leave_behind(order_id=row.order_id, line_ids=short, now=now)
@@ -91,16 +95,22 @@ def _tell_what_was_found(row: models.StoreOrder, now: datetime) -> None:
         taken=domain.taken((line.item_id, line.status, line.found_quantity) for line in lines),
         now=now,
     )
+    return True
 
 
 def _move(row: models.StoreOrder, to: str, now: datetime) -> bool:
-    """Take one step, if it was not taken before. False when the order was canceled instead."""
+    """Take one step, if it was not taken before. False when the order has ended instead."""
+    return _told(row, lambda: orders.transition(order_id=row.order_id, to=to, actor=_actor(row), now=now))
+
+
+def _told(row: models.StoreOrder, tell: Callable[[], object]) -> bool:
+    """False when the order takes no such word, as it has ended on its own shard; word of that is on its way here."""
     try:
-        orders.transition(order_id=row.order_id, to=to, actor=_actor(row), now=now)
+        tell()
     except IllegalTransition:
-        if order_selectors.order_for_staff(order_id=row.order_id).status != "canceled":
+        if order_selectors.order_for_staff(order_id=row.order_id).status not in _ENDED:
             raise
-        logger.info("fulfilment.order_canceled_meanwhile order=%s", row.order_id)
+        logger.info("fulfilment.order_ended_meanwhile order=%s", row.order_id)
         return False
     return True
 

@@ -6,7 +6,7 @@ along the state table by ``transition``.
 """
 
 from apps.orders.services.auditing import audit
-from apps.orders.services.canceling import cancel
+from apps.orders.services.canceling import cancel, cancel_for_customer, return_order
 from apps.orders.services.completing import resume, secure, sweep, undo
 from apps.orders.services.covering import cover, forgive, leave_behind
 from apps.orders.services.moving import transition
@@ -21,6 +21,7 @@ from apps.orders.services.tipping import lower_tip, raise_tip
 __all__ = [
     "audit",
     "cancel",
+    "cancel_for_customer",
     "check_pin",
     "cover",
     "finalise",
@@ -36,6 +37,7 @@ __all__ = [
     "reschedule",
     "reschedule_by_staff",
     "resume",
+    "return_order",
     "return_to_cart",
     "secure",
     "settle",

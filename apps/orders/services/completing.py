@@ -116,7 +116,7 @@ def secure(*, order_id: int, now: datetime) -> None:
 
 @sharding.repeatable
 def undo(*, order_id: int, now: datetime) -> None:
-    """Release stock and window of an ended order and void its authorisation. Repeating is harmless.
+    """Release stock and window of an ended order and what is held for it, but for a fee. Repeating is harmless.
 
     It is done again some minutes after the end, for the sake of a call that was under way when the
     order ended and reserved or authorised afterwards; only then the order is off the sweeper's list.
@@ -128,7 +128,7 @@ def undo(*, order_id: int, now: datetime) -> None:
         with suppress(ReservationConsumed):  # what was picked is put back by hand and counted again
             inventory.release(store_id=order.store_id, order_id=order_id, now=now)
         slots.release(store_id=order.store_id, order_id=order_id)
-    payments.void(customer_id=order.customer_id, order_id=order_id, now=now)
+    settling.close(order, now=now)
     models.Order.objects.filter(pk=order_id, ended_at__lte=now - domain.LAST_LOOK).update(due_at=None)
 
 

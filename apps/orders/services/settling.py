@@ -13,6 +13,7 @@ from apps.payments import selectors as payment_selectors
 from apps.payments import services as payments
 from apps.payments.errors import NotCapturable
 from apps.payments.types import SMALLEST_CENTS, Payment
+from apps.pricing.types import FORGIVEN
 
 STEP = "estimate"
 """Name of the payment made when ordering; one for a larger total or a later tip gets a name of its own."""
@@ -48,6 +49,57 @@ def settle(*, order_id: int, now: datetime) -> Money:
             moving.note(order, before=Status.DELIVERED, actor="system", now=now, name="settled", data=data)
             ledger.pass_tip_on(customer_id=order.customer_id, order_id=order_id, now=now)
     return total
+
+
+def close(order: models.Order, *, now: datetime) -> None:
+    """Take the fee of an order that ended without a delivery from its holds, and release the rest; all, without a fee.
+
+    Repeating is harmless. A fee that the bank will not pay any more is written off. Raises ``ProviderUnavailable``.
+    """
+    fee = selectors.total(order_id=order.pk, phase=domain.Phase.FINAL)
+    if order.captured_cents is None and fee:
+        try:
+            take(order, fee, now=now)
+        except NotCapturable:
+            _write_off(order.pk, fee, now=now)
+            fee = Money(0, order.currency)
+        else:
+            _note_fee(order.pk, fee, now=now)
+    if not fee:
+        return payments.void(customer_id=order.customer_id, order_id=order.pk, now=now)
+    for payment in payment_selectors.payments(customer_id=order.customer_id, order_id=order.pk):
+        payments.give_up(customer_id=order.customer_id, order_id=order.pk, step=payment.step, now=now)
+
+
+@sharding.repeatable
+def _note_fee(order_id: int, fee: Money, *, now: datetime) -> None:
+    with sharding.atomic(sharding.alias_of_id("customer", order_id)):
+        order = models.Order.objects.select_for_update(of=("self",), no_key=True).get(pk=order_id)
+        if order.captured_cents is None:
+            order.sequence += 1
+            columns = {"captured_cents": fee.cents, "settled_at": now, "sequence": order.sequence}
+            models.Order.objects.filter(pk=order_id).update(**columns)
+            data = {"captured_cents": fee.cents}
+            moving.note(order, before=Status(order.status), actor="system", now=now, name="fee_charged", data=data)
+
+
+@sharding.repeatable
+def _write_off(order_id: int, fee: Money, *, now: datetime) -> None:
+    with sharding.atomic(sharding.alias_of_id("customer", order_id)):
+        order = models.Order.objects.select_for_update(of=("self",), no_key=True).get(pk=order_id)
+        if not ledger.write_off(customer_id=order.customer_id, order_id=order_id, amount=fee, now=now):
+            return
+        models.OrderAdjustment.objects.create(
+            order=order,
+            customer_id=order.customer_id,
+            kind=FORGIVEN,
+            code=FORGIVEN,
+            label="Fee waived",
+            amount_cents=-fee.cents,
+            phase=domain.Phase.FINAL,
+            reason="the bank would not pay it",
+            actor="system",
+        )
 
 
 def holds(order: models.Order) -> list[Payment]:
