@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import path
 
-from apps.backoffice.views import orders, shoppers, store, withdrawn, zones, zones_order
+from apps.backoffice.views import endings, orders, shoppers, store, withdrawn, zones, zones_order
 
 app_name = "backoffice"
 
@@ -15,6 +15,9 @@ urlpatterns = [
         admin.site.admin_view(orders.reschedule),
         name="reschedule_order",
     ),
+    path("admin/orders/<int:order_id>/cancel/", admin.site.admin_view(endings.cancel), name="cancel_order"),
+    path("admin/orders/<int:order_id>/missing/", admin.site.admin_view(endings.missing), name="missing"),
+    path("admin/orders/<int:order_id>/returned/", admin.site.admin_view(endings.returned), name="returned"),
     path("admin/withdrawn/", admin.site.admin_view(withdrawn.withdrawn), name="withdrawn"),
     path("admin/zones/", admin.site.admin_view(zones.zones), name="zones"),
     path("admin/zones/<int:zone_id>/", admin.site.admin_view(zones.zone), name="zone"),
@@ -31,4 +34,5 @@ urlpatterns = [
         name="withdraw_certificate",
     ),
     path("store/", store.today, name="store"),
+    path("store/orders/<int:order_id>/cancel/", endings.cancel_by_store, name="cancel_by_store"),
 ]

@@ -268,7 +268,9 @@ def _whole(row: models.Order) -> Order:
     def sum_of(phase: Phase) -> Money:
         return Money.total((money(a.amount_cents) for a in adjustments if a.phase == phase), row.currency)
 
-    is_final = any(event.to_status == Status.CHECKOUT for event in events)
+    is_final = any(adjustment.phase == Phase.FINAL for adjustment in adjustments) or any(
+        event.to_status == Status.CHECKOUT for event in events
+    )
     return Order(
         id=row.pk,
         customer_id=row.customer_id,
@@ -290,6 +292,7 @@ def _whole(row: models.Order) -> Order:
         captured=None if row.captured_cents is None else money(row.captured_cents),
         pin=row.pin,
         is_cancelable=status in domain.CANCELABLE,
+        is_cancelable_for_customer=status in domain.CANCELABLE_FOR_CUSTOMER,
         is_reschedulable=status is Status.BRAND_NEW,
         placed_at=row.placed_at,
         confirmed_at=row.confirmed_at,

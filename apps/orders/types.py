@@ -126,6 +126,9 @@ class Order:
     """Decided to be given back, whether or not the customer has it already."""
     pin: str
     is_cancelable: bool
+    """By its customer; ``selectors.cancellation`` says what it costs."""
+    is_cancelable_for_customer: bool
+    """By its store or by support."""
     is_reschedulable: bool
     """It may get another window, as long as its present one is not past its cut-off."""
     placed_at: datetime

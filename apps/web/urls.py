@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.web.views import account, carts, checkout, demo, orders, stores
+from apps.web.views import account, carts, checkout, demo, orders, stores, tips
 
 app_name = "web"
 
@@ -27,6 +27,7 @@ urlpatterns = [
     path("orders/<int:order_id>/live/", orders.live, name="order_live"),
     path("orders/<int:order_id>/reschedule/", orders.reschedule, name="reschedule_order"),
     path("orders/<int:order_id>/cancel/", orders.cancel, name="cancel_order"),
+    path("orders/<int:order_id>/tip/", tips.change, name="change_tip"),
     path("demo/", demo.demo, name="demo"),
     path("demo/sign-in/<slug:role>/", demo.sign_in, name="demo_sign_in"),
 ]

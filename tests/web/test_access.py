@@ -16,7 +16,10 @@ pytestmark = pytest.mark.django_db(databases="__all__")
 OPEN = {"home", "sign_up", "sign_in", "stores", "store", "department", "item", "demo"}
 """Pages for everybody."""
 PRIVATE = {"account", "add_card", "card_added", "cart", "checkout", "orders", "order", "order_live"}
-POSTED = {"sign_out", "remove_address", "set_line", "cancel_order", "reschedule_order", "demo_sign_in"}
+POSTED = {
+    *("sign_out", "remove_address", "set_line", "demo_sign_in"),
+    *("cancel_order", "reschedule_order", "change_tip"),
+}
 """Answer to POST and to nothing else."""
 HAS_FORMS = {"sign_up", "sign_in", "account", "checkout"}
 
@@ -78,7 +81,7 @@ def test_private_pages_open_for_their_customer(world, name):
     assert signed_in(world.ada.id).get(world.path(name)).status_code == 200
 
 
-@pytest.mark.parametrize("name", ["remove_address", "cancel_order", "reschedule_order"])
+@pytest.mark.parametrize("name", ["remove_address", "cancel_order", "reschedule_order", "change_tip"])
 def test_a_visitor_changes_nothing(world, name):
     before = snapshot()
     response = Client().post(world.path(name))
@@ -105,6 +108,7 @@ def test_pages_to_read_take_no_post(world, name):
         ("get", "order"),
         ("get", "order_live"),
         ("post", "cancel_order"),
+        ("post", "change_tip"),
         ("post", "reschedule_order"),
         ("post", "remove_address"),
     ],
