@@ -1,8 +1,6 @@
 """An order at its store, walked through by its shopper: what the store's events then do to it is the real thing."""
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
-from decimal import Decimal
 
 from apps.fulfilment import selectors as fulfilment
 from apps.fulfilment import services
@@ -30,15 +28,27 @@ def take(order: Order, *, now: datetime = MORNING) -> None:
     )
 
 
-def check_out(order: Order, *, found: Mapping[int, str] | None = None, now: datetime = MORNING) -> None:
-    """Everything in the bag, ``found`` by line id, else as ordered; nothing has been told to the customer's order."""
+def pick(order: Order, *, now: datetime = MORNING) -> None:
+    """Everything as ordered in the bag."""
     take(order, now=now)
-    mine = {"store_order_id": at_store(order).id, "shopper_id": SHOPPER}
-    services.start_picking(**mine, now=now + 10 * MINUTE)
+    services.start_picking(**_mine(order), now=now + 10 * MINUTE)
     for line in order.lines:
-        quantity = Decimal((found or {}).get(line.id, str(line.quantity)))
-        services.mark_found(**mine, line_id=line.id, quantity=quantity, now=now + 11 * MINUTE)
-    services.check_out(**mine, now=now + 15 * MINUTE)
+        services.mark_found(**_mine(order), line_id=line.id, quantity=line.quantity, now=now + 11 * MINUTE)
+
+
+def pay(order: Order, *, now: datetime = MORNING) -> None:
+    """At the till."""
+    services.check_out(**_mine(order), now=now + 15 * MINUTE)
+
+
+def check_out(order: Order, *, now: datetime = MORNING) -> None:
+    """Picked and paid, and nothing has been told to the customer's order."""
+    pick(order, now=now)
+    pay(order, now=now)
+
+
+def _mine(order: Order) -> dict[str, int]:
+    return {"store_order_id": at_store(order).id, "shopper_id": SHOPPER}
 
 
 def leave(order: Order, *, now: datetime = MORNING) -> None:
