@@ -9,6 +9,7 @@ QUEUES = ("critical", "dispatch", "events", "bulk")
 ROUTES = {
     "payments.*": {"queue": "critical"},
     "orders.*": {"queue": "critical"},
+    "common.forget_answers": {"queue": "bulk"},
     "dispatch.fit_roads": {"queue": "bulk"},
     "dispatch.train_etas": {"queue": "bulk"},
     "dispatch.*": {"queue": "dispatch"},

@@ -7,6 +7,7 @@ from celery.schedules import crontab
 EVERY_SECONDS = {
     "celery_app.heartbeat": 5,
     "common.relay_all": 1,
+    "common.forget_answers": 600,
     "payments.sweep": 60,
     "payments.pay_out": 300,
     "orders.sweep_all": 10,

@@ -7,10 +7,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from apps.dispatch import domain as dispatch
 from apps.fulfilment import domain as fulfilment
 from apps.orders import domain as orders
 from apps.payments import domain as payments
 from apps.payments.types import DisputeStatus, PaymentStatus, RefundStatus, TransferStatus
+from apps.shoppers import domain as shoppers
 
 PAGE = Path(__file__).parents[1] / "docs" / "state-machines.md"
 COMMAND = "./dev draw-states"
@@ -53,6 +55,55 @@ MACHINES = (
         where="apps.fulfilment.domain.TRANSITIONS",
         table=fulfilment.TRANSITIONS,
         initial=fulfilment.Status.WAITING,
+    ),
+    Machine(
+        title="Line of a store order",
+        says=(
+            "What became of one line of the pick list. Until check-out a later word replaces an earlier one, under "
+            "the lock of its order (`picking.py`); found with another quantity is found still."
+        ),
+        where="apps.fulfilment.domain.LINE_TRANSITIONS",
+        table=fulfilment.LINE_TRANSITIONS,
+        initial=fulfilment.LineStatus.NOT_PICKED,
+    ),
+    Machine(
+        title="Batch",
+        says=(
+            "What one shopper takes together, on the store's shard. It is made with its first offer; when that ends "
+            "unanswered, or its shopper gives up, it is open until somebody else is found. An open one may be broken "
+            "up by an operator: its orders are planned anew."
+        ),
+        where="apps.dispatch.domain.BATCH_TRANSITIONS",
+        table=dispatch.BATCH_TRANSITIONS,
+        initial=dispatch.BatchStatus.OFFERED,
+    ),
+    Machine(
+        title="Offer",
+        says=(
+            "One shopper asked for one batch. It ends once: by its shopper, by time, by an operator, or with the last "
+            "order of its batch."
+        ),
+        where="apps.dispatch.domain.OFFER_TRANSITIONS",
+        table=dispatch.OFFER_TRANSITIONS,
+        initial=dispatch.OfferStatus.SENT,
+    ),
+    Machine(
+        title="Stop of a batch",
+        says="An order to pick, or to hand over. A dropped stop's order has left the batch.",
+        where="apps.dispatch.domain.STOP_TRANSITIONS",
+        table=dispatch.STOP_TRANSITIONS,
+        initial=dispatch.StopState.PENDING,
+    ),
+    Machine(
+        title="Assignment",
+        says=(
+            "That a shopper is kept free for a batch, on the shopper's shard: claimed before the offer is made. It "
+            "follows the batch, word of which comes late and in any order; so it may be completed from any state but "
+            "`released`, and accepted after it ran out."
+        ),
+        where="apps.shoppers.domain.ASSIGNMENT_TRANSITIONS",
+        table=shoppers.ASSIGNMENT_TRANSITIONS,
+        initial=shoppers.AssignmentState.CLAIMED,
     ),
     Machine(
         title="Payment",
@@ -116,9 +167,9 @@ _HEAD = f"""# State machines
 
 Drawn from the tables of states in the code by `{COMMAND}`; a test fails when this page is not what the code says.
 
-Batches, offers and assignments have no such table: the guarded updates of the services that move them
-(`apps/dispatch/services/`, `apps/shoppers/services.py`) say from where to where. The phases of a move of
-buckets are in [sharding](sharding.md).
+A status is written by its machine's mover alone, which asks the table and is guarded by the state it starts from. A
+test knows the movers and finds whoever else writes one; each status column has a CHECK in the database. The phases of
+a move of buckets are in [sharding](sharding.md).
 """
 
 

@@ -35,6 +35,7 @@ SHARDING = {
     "SPARES": env.spares,
     "REPLICAS": env.replicas,
     "MAP_FILE": env.var / "run" / "shard_map.json",
+    "RETIRED": {"common.idempotencykey": "*"},
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -195,7 +196,7 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["apps.accounts.api.jwt.JWTAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["apps.accounts.api.jwt.HasScope"],
     "EXCEPTION_HANDLER": "apps.common.api.errors.handle",
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "apps.common.api.openapi.Schema",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
 }
@@ -244,7 +245,8 @@ UNFOLD = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "Shopper API",
     "DESCRIPTION": "What a shopper's app does: be there, take offers, pick, deliver. Refusals are problem+json "
-    "(RFC 9457) with a stable `code`; ids are strings; every POST may be sent again and is answered alike.",
+    "(RFC 9457) with a stable `code`; ids are strings. Every write may be sent again, and takes an `Idempotency-Key`: "
+    "then the second call gets the first one's answer, with `Idempotent-Replayed: true`.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",  # from a package of ours, not from somebody's network
@@ -308,7 +310,8 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "loggers": {
-        name: {"level": "WARNING"} for name in ("httpx", "stripe")
-    },  # at INFO they write every address they call
+        **{name: {"level": "WARNING"} for name in ("httpx", "stripe")},  # at INFO they write every address they call
+        "django.request": {"level": "ERROR"},  # refusals are in the web server's log already
+    },
     "root": {"handlers": ["console"], "level": env.log_level},
 }

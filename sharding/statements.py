@@ -21,6 +21,8 @@ class _Open(threading.local):
 
     alias: str | None = None
     by: ShardMap | None = None
+    is_whole: bool = False
+    """What is opened inside has no savepoint of its own."""
 
 
 transaction = _Open()

@@ -55,10 +55,11 @@ def is_open(connection: BaseDatabaseWrapper, baseline: int = 0) -> bool:
 
 
 @contextmanager
-def atomic(target: Target, *, durable: bool = False, savepoint: bool = True) -> Iterator[str]:
+def atomic(target: Target, *, durable: bool = False, savepoint: bool = True, is_whole: bool = False) -> Iterator[str]:
     """A transaction on the target's database; yields its alias. Inside another one of the same database, a savepoint.
 
     Without ``savepoint`` it is part of that other one, which then fails as a whole, and two statements are saved.
+    An outermost one that ``is_whole`` says so for all ``atomic`` inside of it: nobody may go on once a part has failed.
 
     Raises ``CrossShardTransaction`` while a transaction is open on another database: the two could not commit together.
     A statement inside that would go to another database because the map has changed meanwhile raises ``BucketMoved``.
@@ -70,22 +71,23 @@ def atomic(target: Target, *, durable: bool = False, savepoint: bool = True) -> 
             f"a transaction on {alias} cannot start inside one on {other}: they would not commit together; leave the "
             "first, then go on from an event"
         )
-    is_inner = is_open(connections[alias])
-    with transaction.atomic(using=alias, durable=durable, savepoint=savepoint or not is_inner), _outermost(alias):
+    has_savepoint = (savepoint and not statements.transaction.is_whole) or not is_open(connections[alias])
+    with transaction.atomic(using=alias, durable=durable, savepoint=has_savepoint), _outermost(alias, is_whole):
         yield alias
 
 
 @contextmanager
-def _outermost(alias: str) -> Iterator[None]:
+def _outermost(alias: str, is_whole: bool) -> Iterator[None]:
     here = statements.transaction
     if here.alias is not None:
         yield
         return
-    here.alias, here.by = alias, topology.current()
+    here.alias, here.by, here.is_whole = alias, topology.current(), is_whole
     try:
         yield
     finally:
         here.alias = here.by = None
+        here.is_whole = False
 
 
 def run(target: Target, fn: Callable[[], Answer], *, retries: int = RETRIES) -> Answer:

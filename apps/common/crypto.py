@@ -37,6 +37,16 @@ def decrypt(data: bytes, *, key: bytes) -> str:
     return _open(bytes(data), key=key).decode()
 
 
+def encrypt_bytes(data: bytes, *, purpose: str) -> bytes:
+    """For what is nobody's own and kept for hours: with a key of the installation for this ``purpose``."""
+    return _seal(data, key=_derived(f"encryption:{purpose}"))
+
+
+def decrypt_bytes(data: bytes, *, purpose: str) -> bytes:
+    """Raises ``cryptography.exceptions.InvalidTag`` for another purpose or changed bytes."""
+    return _open(data, key=_derived(f"encryption:{purpose}"))
+
+
 def keyed_hash(text: str, *, purpose: str) -> str:
     """64 hex digits by which equal texts can be found, and nothing be guessed without the installation's key."""
     return hmac.new(_derived(f"keyed-hash:{purpose}"), text.encode(), hashlib.sha256).hexdigest()

@@ -45,7 +45,7 @@ class Unavailable(DomainError):
     status = 503
 
 
-class IdempotencyConflict(Conflict):
+class IdempotencyConflict(Invalid):
     """The idempotency key was used before, for something else."""
 
     code = "idempotency_conflict"

@@ -1,13 +1,14 @@
-"""Tables that every database has, so that they change in one transaction with the rows beside them."""
+"""Tables that change in one transaction with the rows beside them, in every database or with every bucket."""
 
 import uuid
 from typing import ClassVar
 
 from django.db import models
+from django.db.models import Q
 from django.db.models.functions import Now
 from typing_extensions import override
 
-from sharding import EveryDatabase
+from sharding import BUCKETS, EveryDatabase, ShardAutoField, ShardedModel, ShardKey
 
 
 class OutboxMessage(models.Model):
@@ -66,20 +67,48 @@ class QuarantinedMessage(models.Model):
         return f"{self.name} {self.message_id}: {self.reason}"
 
 
-class IdempotencyKey(models.Model):
-    """The first answer to a request that may be sent again; see ``apps.common.idempotency``."""
+class KeptAnswer(ShardedModel):
+    """The first answer to a request that may be sent again; see ``apps.common.idempotency``.
 
-    owner = models.CharField(max_length=40)
+    A table for each keyspace, and in it a row with the bucket whose rows the request changed: it moves with them.
+    """
+
+    id = ShardAutoField(primary_key=True)
+    place = models.IntegerField()
+    """The bucket; 10,000 for bucket 0, as a key is more than nothing."""
+    owner = models.BigIntegerField()
+    """The user who sent it."""
     key = models.CharField(max_length=80)
     fingerprint = models.CharField(max_length=64)
-    answer = models.JSONField()
-    created_at = models.DateTimeField(db_default=Now())
+    status = models.PositiveSmallIntegerField()
+    content_type = models.CharField(max_length=80)
+    body = models.BinaryField()
+    """Compressed and encrypted: answers say what people are called."""
+    created_at = models.DateTimeField()
 
-    sharding: ClassVar = EveryDatabase()
+    decides_money_or_stock = True
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["owner", "key"], name="common_idempotency_once_per_owner")]
+        abstract = True
+        constraints = [
+            models.UniqueConstraint(fields=["place", "owner", "key"], name="common_%(class)s_once"),
+            models.CheckConstraint(condition=Q(place__gte=1, place__lte=BUCKETS), name="common_%(class)s_place"),
+            models.CheckConstraint(condition=Q(status__gte=200, status__lt=500), name="common_%(class)s_status"),
+        ]
+        indexes = [models.Index(fields=["created_at"], name="common_%(class)s_age")]
 
     @override
     def __str__(self) -> str:
-        return f"{self.owner} {self.key}"
+        return f"{self.status} for {self.owner} {self.key}"
+
+
+class StoreAnswer(KeptAnswer):
+    """To requests that change a store's rows: its orders, batches and offers."""
+
+    sharding: ClassVar = ShardKey("store", field="place")
+
+
+class ShopperAnswer(KeptAnswer):
+    """To requests that change a shopper's own rows."""
+
+    sharding: ClassVar = ShardKey("shopper", field="place")

@@ -46,6 +46,13 @@ TRANSITIONS: Final[Mapping[Status, frozenset[Status]]] = {
 }
 """Where a store order may go from each state; every guarded update asks ``before`` what it may start from."""
 
+LINE_TRANSITIONS: Final[Mapping[LineStatus, frozenset[LineStatus]]] = {
+    LineStatus.NOT_PICKED: frozenset({LineStatus.FOUND, LineStatus.TO_REFUND}),
+    LineStatus.FOUND: frozenset({LineStatus.TO_REFUND}),
+    LineStatus.TO_REFUND: frozenset({LineStatus.FOUND}),
+}
+"""What may become of a line until check-out: no word makes it one that nobody has looked for."""
+
 STAGES: Final = (S.WAITING, S.ASSIGNED, S.PICKING, S.CHECKOUT, S.DELIVERING, S.DELIVERED)
 """The way of an order to the door."""
 

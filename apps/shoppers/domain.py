@@ -1,24 +1,47 @@
 """Rules about shoppers that need no database."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
+from enum import StrEnum
 from statistics import median
-from typing import Literal
+from typing import Final, Literal
 
 from apps.common.geo import Point
 from apps.shoppers.errors import CertificateInvalid, ShiftInvalid
 
 State = Literal["active", "paused"]
 Vehicle = Literal["car", "bike", "foot"]
-AssignmentState = Literal["claimed", "offered", "accepted", "completed", "released", "expired"]
 CertificateKind = Literal["alcohol"]
 CERTIFICATES: tuple[CertificateKind, ...] = ("alcohol",)
 EarningKind = Literal["batch_pay", "peak_pay", "work_pay", "tip", "tip_lowered"]
 
-LIVE: tuple[AssignmentState, ...] = ("claimed", "offered", "accepted")
+
+class AssignmentState(StrEnum):
+    CLAIMED = "claimed"
+    OFFERED = "offered"
+    ACCEPTED = "accepted"
+    COMPLETED = "completed"
+    RELEASED = "released"
+    EXPIRED = "expired"
+
+
+A = AssignmentState
+
+ASSIGNMENT_TRANSITIONS: Final[Mapping[AssignmentState, frozenset[AssignmentState]]] = {
+    A.CLAIMED: frozenset({A.OFFERED, A.ACCEPTED, A.COMPLETED, A.RELEASED, A.EXPIRED}),
+    A.OFFERED: frozenset({A.ACCEPTED, A.COMPLETED, A.RELEASED, A.EXPIRED}),
+    A.ACCEPTED: frozenset({A.COMPLETED, A.RELEASED}),
+    A.COMPLETED: frozenset(),
+    A.RELEASED: frozenset(),
+    A.EXPIRED: frozenset({A.ACCEPTED, A.COMPLETED}),
+}
+"""Where an assignment may go from each state. Word from the store's shard comes late and in any order: that a batch was
+accepted or completed may be heard after its claim ran out, and of the second before the first."""
+
+LIVE: tuple[AssignmentState, ...] = (A.CLAIMED, A.OFFERED, A.ACCEPTED)
 """A shopper has at most one assignment in these states."""
 
-EXPIRING: tuple[AssignmentState, ...] = ("claimed", "offered")
+EXPIRING: tuple[AssignmentState, ...] = (A.CLAIMED, A.OFFERED)
 """Live, but only until ``expires_at``: whoever made them may have died."""
 
 PRESENCE = timedelta(minutes=3)

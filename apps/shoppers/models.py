@@ -154,7 +154,7 @@ class Assignment(ShardedModel):
                 fields=["shopper"], condition=Q(state__in=domain.LIVE), name="shoppers_one_live_assignment"
             ),
             models.CheckConstraint(
-                condition=Q(state__in=["claimed", "offered", "accepted", "completed", "released", "expired"]),
+                condition=Q(state__in=[str(state) for state in domain.AssignmentState]),
                 name="shoppers_assignment_state",
             ),
             models.CheckConstraint(

@@ -14,10 +14,11 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Coalesce
 
 import sharding
-from apps.common import crypto
+from apps.common import crypto, states
 from apps.common.geo import Point
 from apps.common.money import Money
-from apps.shoppers import domain, models, presence, selectors
+from apps.shoppers import domain, models, moving, presence, selectors
+from apps.shoppers.domain import AssignmentState as State
 from apps.shoppers.errors import CertificateInvalid, NotAShopper, ShopperOffline, ShopperPaused
 
 logger = logging.getLogger(__name__)
@@ -163,11 +164,11 @@ def claim(
         if selectors.lacks(shopper_id=shopper_id, needs=needs, now=now):
             return None
         live = models.Assignment.objects.filter(shopper_id=shopper_id, state__in=domain.LIVE)
-        live.filter(state__in=domain.EXPIRING, expires_at__lte=now).update(state="expired")
+        moving.assignments(live.filter(expires_at__lte=now), State.EXPIRED)
         if live.exists():
             return None
         made = models.Assignment.objects.create(
-            shopper_id=shopper_id, batch_id=batch_id, store_id=store_id, state="claimed", expires_at=expires_at
+            shopper_id=shopper_id, batch_id=batch_id, store_id=store_id, state=State.CLAIMED, expires_at=expires_at
         )
         assignment_id: int = made.pk
     return assignment_id
@@ -176,8 +177,8 @@ def claim(
 @sharding.repeatable
 def mark_offered(*, shopper_id: int, assignment_id: int, offer_id: int, now: datetime) -> bool:
     """The claim has become an offer, which is the shopper's turn. False when the claim is over."""
-    mine = models.Assignment.objects.filter(pk=assignment_id, shopper_id=shopper_id, state="claimed")
-    return _had_turn(shopper_id, mine, now, state="offered", offer_id=offer_id)
+    mine = models.Assignment.objects.filter(pk=assignment_id, shopper_id=shopper_id)
+    return _had_turn(shopper_id, mine, now, State.OFFERED, offer_id=offer_id)
 
 
 @sharding.repeatable
@@ -186,7 +187,7 @@ def hold(*, shopper_id: int, batch_id: int, until: datetime, now: datetime) -> b
     mine = models.Assignment.objects.filter(shopper_id=shopper_id, batch_id=batch_id)
     if mine.filter(state__in=domain.EXPIRING, expires_at__gt=now).update(expires_at=until):
         return True
-    return mine.filter(state="accepted").exists()
+    return mine.filter(state=State.ACCEPTED).exists()
 
 
 @sharding.repeatable
@@ -200,11 +201,13 @@ def mark_accepted(*, shopper_id: int, batch_id: int, offer_id: int) -> bool:
         models.Shopper.objects.filter(pk=shopper_id).select_for_update().first()
         assignments = models.Assignment.objects.filter(shopper_id=shopper_id)
         of_batch = assignments.filter(batch_id=batch_id).order_by("-pk").first()
-        if of_batch is None or of_batch.state not in (*domain.EXPIRING, "expired"):
+        if of_batch is None or State(of_batch.state) not in states.before(
+            domain.ASSIGNMENT_TRANSITIONS, State.ACCEPTED
+        ):
             return False
         others = assignments.exclude(pk=of_batch.pk)
-        others.filter(state__in=domain.EXPIRING).update(state="released")
-        assignments.filter(pk=of_batch.pk).update(state="accepted", offer_id=offer_id, expires_at=None)
+        moving.assignments(others.filter(state__in=domain.EXPIRING), State.RELEASED)
+        moving.assignments(assignments.filter(pk=of_batch.pk), State.ACCEPTED, offer_id=offer_id, expires_at=None)
     return True
 
 
@@ -212,7 +215,7 @@ def mark_accepted(*, shopper_id: int, batch_id: int, offer_id: int) -> bool:
 def complete(*, shopper_id: int, batch_id: int, now: datetime) -> bool:
     """The batch is done and the shopper free again, waiting from now on. False when that is known."""
     mine = models.Assignment.objects.filter(shopper_id=shopper_id, batch_id=batch_id)
-    return _had_turn(shopper_id, mine.filter(state__in=(*domain.LIVE, "expired")), now, state="completed")
+    return _had_turn(shopper_id, mine, now, State.COMPLETED)
 
 
 @sharding.repeatable
@@ -222,16 +225,16 @@ def release(*, shopper_id: int, batch_id: int, offer_id: int | None = None) -> b
     With ``offer_id`` only what belongs to that offer, or to no offer yet, is released: word of an
     offer that ended may come after the next one was made.
     """
-    mine = models.Assignment.objects.filter(shopper_id=shopper_id, batch_id=batch_id, state__in=domain.LIVE)
+    mine = models.Assignment.objects.filter(shopper_id=shopper_id, batch_id=batch_id)
     if offer_id is not None:
         mine = mine.filter(Q(offer_id__isnull=True) | Q(offer_id=offer_id))
-    return bool(mine.update(state="released"))
+    return bool(moving.assignments(mine, State.RELEASED))
 
 
 def release_expired(*, using: str, now: datetime) -> int:
     """End the claims of one shard that have run out; return how many."""
     expired = sharding.owned(models.Assignment.objects, using).filter(state__in=domain.EXPIRING, expires_at__lte=now)
-    return expired.update(state="expired")
+    return moving.assignments(expired, State.EXPIRED)
 
 
 def end_abandoned_shifts(*, using: str, now: datetime) -> int:
@@ -307,12 +310,14 @@ def _shopper(shopper_id: int) -> models.Shopper:
 
 
 @sharding.repeatable
-def _had_turn(shopper_id: int, assignments: QuerySet[models.Assignment], now: datetime, **changes: str | int) -> bool:
-    """Change the assignments, and note the turn with it. False when none of them is left to change."""
+def _had_turn(
+    shopper_id: int, assignments: QuerySet[models.Assignment], now: datetime, to: State, **changes: int
+) -> bool:
+    """Move the assignments, and note the turn with it. False when none of them is left to move."""
     with sharding.atomic(sharding.home("shopper", shopper_id)):
         shopper = models.Shopper.objects.filter(pk=shopper_id)
         shopper.select_for_update(no_key=True).first()  # before its assignments, as everybody does
-        if not assignments.update(**changes):
+        if not moving.assignments(assignments, to, **changes):
             return False
         shopper.update(turn_at=now)
     return True

@@ -49,6 +49,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
     """The entry of ``DATABASES`` that the connection was made by: after a promotion, that of another server."""
     _primaries: object = None
     """Those of the map by which the address was last looked up."""
+    _is_doubtful: bool = False
+    """Something went wrong on the connection in an earlier request."""
 
     # A connection is made, or is not.
 
@@ -145,17 +147,27 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     @override
     def is_usable(self) -> bool:
-        """Asks the server. Raises ``DeadlineExceeded`` where it stays silent: connecting anew would be no faster."""
+        """Asks the server, if there is a reason to: an error since it was last asked, or word from it.
+
+        A server that ended, or cut the connection, has said so by now; of one that vanished or stands still the
+        statement itself learns as soon as a question before it would, and that would be one for every request.
+        Raises ``DeadlineExceeded`` where it stays silent: connecting anew would be no faster.
+        """
+        if not self._is_doubtful and self.connection is not None and not self.connection.has_word():
+            return True
         try:
-            return super().is_usable()
+            self._is_doubtful = not super().is_usable()
         except DeadlineExceeded:
             raise
         except ShardUnavailable:
             return False
+        return not self._is_doubtful
 
     @override
     def close_if_unusable_or_obsolete(self) -> None:
         if self.connection is not None and self.connection.closed and not self.in_atomic_block:
             self.close()
-        self.errors_occurred = False  # what is wrong shows at the next use, which looks (CONN_HEALTH_CHECKS)
+        # What is wrong shows at the next use, which looks (CONN_HEALTH_CHECKS).
+        self._is_doubtful = self._is_doubtful or self.errors_occurred
+        self.errors_occurred = False
         super().close_if_unusable_or_obsolete()

@@ -9,6 +9,7 @@ undone and the connection as good as before. If not, the connection is closed. A
 that waits for its standby would then say yes without it.
 """
 
+import select
 import time
 from collections.abc import Callable
 from typing import Any, Self, TypeVar
@@ -53,6 +54,14 @@ class Connection(psycopg.Connection[Any]):
         self.breaker = breaker or breakers.of(alias)
         self.observe = metrics.statements(alias)
         return self
+
+    def has_word(self) -> bool:
+        """Whether the server has said something unasked, or has cut the connection. Asks nobody."""
+        if self.closed:
+            return True
+        looks = select.poll()
+        looks.register(self.fileno(), select.POLLIN)
+        return bool(looks.poll(0))
 
     @override
     @classmethod

@@ -8,10 +8,9 @@ import pytest
 from django.db import connections, transaction
 
 import sharding
-from apps.common import idempotency, inbox, outbox
-from apps.common.errors import IdempotencyConflict
+from apps.common import inbox, outbox
 from apps.common.events import Event
-from apps.common.models import IdempotencyKey, OutboxMessage, QuarantinedMessage
+from apps.common.models import OutboxMessage, QuarantinedMessage
 
 LATER = datetime(2100, 1, 1, tzinfo=UTC)
 DB = "customer_1"
@@ -147,31 +146,6 @@ def test_a_message_counts_once_for_each_consumer_and_database():
         assert inbox.first_time(message_id, consumer="a", using=DB)
         assert not inbox.first_time(message_id, consumer="a", using=DB)
         assert inbox.first_time(message_id, consumer="b", using=DB)
-
-
-@pytest.mark.django_db(databases="__all__")
-def test_the_second_call_gets_the_first_answer():
-    calls = []
-
-    def answer():
-        calls.append(1)
-        return {"n": len(calls)}
-
-    for _ in range(2):
-        assert idempotency.once(owner="7", key="k", fingerprint="f", using=DB, answer=answer) == {"n": 1}
-    with pytest.raises(IdempotencyConflict):
-        idempotency.once(owner="7", key="k", fingerprint="other", using=DB, answer=answer)
-    assert calls == [1]
-
-
-@pytest.mark.django_db(databases="__all__")
-def test_a_refusal_is_not_remembered():
-    def refuse():
-        raise LookupError
-
-    with pytest.raises(LookupError):
-        idempotency.once(owner="7", key="k", fingerprint="f", using=DB, answer=refuse)
-    assert not IdempotencyKey.objects.using(DB).exists()
 
 
 @pytest.mark.django_db(databases="__all__", transaction=True)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from apps.common.geo import Point
 from apps.dispatch import models, services
+from apps.fulfilment import models as fulfilment_models
 from apps.stores.types import Store
 from tests.fulfilment.factories import make_waiting_store_order
 from tests.shoppers.factories import make_shopper
@@ -49,3 +50,65 @@ def make_accepted(*, orders: int = 1, now: datetime = NOW) -> Offered:
     offered = make_offer(orders=orders, now=now)
     services.accept(offer_id=offered.offer_id, shopper_id=offered.shopper_id, now=now)
     return offered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dropped:
+    """An order of a batch that is over: four lines, twelve units, at its door at ``at``."""
+
+    door: Point
+    at: datetime
+    window_ends_at: datetime
+    picking_started_at: datetime | None = None
+    delivery_started_at: datetime
+    sequence: int | None = None
+    """Among the drops; None: in the order given."""
+
+
+def make_completed_batch(store: Store, drops: Sequence[Dropped], *, accepted_at: datetime) -> list[int]:
+    """A batch that is delivered, as history has it, not as it was lived; the ids of its store orders."""
+    batch = models.Batch.objects.create(
+        store_id=store.id,
+        zone_id=store.zone_id,
+        status="completed",
+        shopper_id=31,
+        pay_cents=900,
+        currency="USD",
+        distance_m=1000,
+        acknowledged_at=accepted_at,
+        ended_at=max(drop.at for drop in drops),
+    )
+    ids = []
+    for place, drop in enumerate(drops):
+        row = fulfilment_models.StoreOrder.objects.create(
+            store_id=store.id,
+            order_id=batch.pk * 10 + place,
+            customer_id=12,
+            zone_id=store.zone_id,
+            window_starts_at=accepted_at,
+            window_ends_at=drop.window_ends_at,
+            drop_lat=drop.door.lat,
+            drop_lng=drop.door.lng,
+            line_count=4,
+            unit_count=12,
+            tip_cents=0,
+            currency="USD",
+            status="delivered",
+            shopper_id=31,
+            projected_at=accepted_at,
+            assigned_at=accepted_at,
+            picking_started_at=drop.picking_started_at,
+            delivery_started_at=drop.delivery_started_at,
+            delivered_at=drop.at,
+        )
+        models.BatchStop.objects.create(
+            batch=batch,
+            store_id=store.id,
+            sequence=len(drops) + (place if drop.sequence is None else drop.sequence),
+            kind="drop",
+            store_order_id=row.pk,
+            order_id=row.order_id,
+            state="done",
+        )
+        ids.append(row.pk)
+    return ids

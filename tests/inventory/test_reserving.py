@@ -311,11 +311,19 @@ def test_queries_do_not_grow_with_the_order(
     items = [make_item(store_id).id for _ in range(7)]
     quantities = dict.fromkeys(items, Decimal(1))
     using = sharding.alias_for("store", store_id)
-    with django_assert_num_queries(2 + 2, using=using):  # 2: savepoint of the test's own transaction
+    with django_assert_num_queries(1, using=using):
         services.reserve(store_id=store_id, order_id=ORDER, quantities=quantities, expires_at=SOON, now=NOW)
+    with django_assert_num_queries(2, using=using), pytest.raises(OutOfStock):
+        services.reserve(
+            store_id=store_id,
+            order_id=ORDER + 1,
+            quantities={**quantities, items[3]: Decimal(41)},
+            expires_at=SOON,
+            now=NOW,
+        )
     with django_assert_num_queries(1, using=using):
         assert selectors.available(store_id=store_id, item_ids=items) == dict.fromkeys(items, Decimal(39))
-    with django_assert_num_queries(2 + 2, using=using):
+    with django_assert_num_queries(2 + 2, using=using):  # 2: savepoint of the test's own transaction
         services.commit(store_id=store_id, order_id=ORDER)
     with django_assert_num_queries(3 + 2, using=using):
         services.consume(store_id=store_id, order_id=ORDER, taken=quantities, now=NOW)

@@ -23,15 +23,15 @@ _LABELS = (
 Snapshot = dict[tuple[str, str], tuple[int, str]]
 
 
-def snapshot() -> Snapshot:
-    """Number of rows and a digest of their content, by database and table."""
+def snapshot(*, also: Collection[str] = ()) -> Snapshot:
+    """Number of rows and a digest of their content, by database and table; ``also`` of these apps."""
     found: Snapshot = {}
     for alias in sharding.all_aliases():
         with connections[alias].cursor() as cursor:
             there = set(connections[alias].introspection.table_names(cursor))
             for model in apps.get_models():
                 table = model._meta.db_table
-                if model._meta.app_label in _LABELS and table in there:
+                if model._meta.app_label in {*_LABELS, *also} and table in there:
                     digest = "coalesce(md5(string_agg(t::text, '|' ORDER BY t::text)), '')"
                     cursor.execute(f"SELECT count(*), {digest} FROM {table} t")  # noqa: S608  our own tables' names
                     found[alias, table] = cursor.fetchone()

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 
 import psycopg
 import pytest
@@ -57,6 +57,14 @@ def execute(sql, params=()):
 
 def backend():
     return execute("SELECT pg_backend_pid()")[0][0]
+
+
+@contextmanager
+def answers():
+    """How many the server has given since, to whatever was asked."""
+    given = []
+    connections[ALIAS].connection.observe = given.append
+    yield lambda: len(given)
 
 
 def notes():
@@ -191,11 +199,45 @@ def test_the_directory(server, database, monkeypatch):
         directory.read()
 
 
-def test_a_kept_connection_is_not_asked_twice(server, database):
-    """Its health check meets the silence; making a new connection would meet it once more."""
+@pytest.mark.parametrize("was_in_trouble", [False, True])
+def test_a_kept_connection_is_not_asked_twice(server, database, was_in_trouble):
+    """Its health check, or the statement, meets the silence; making a new connection would meet it once more."""
+    if was_in_trouble:
+        with pytest.raises(Exception, match="does not exist"):
+            execute("SELECT * FROM nothing")
     close_old_connections()
     with faults.frozen(server), at_most(DEADLINE), pytest.raises(sharding.DeadlineExceeded):
         execute("SELECT 1")
+
+
+def test_a_kept_connection_that_is_well_is_not_asked_how_it_is(server, database):
+    execute("SELECT 1")
+    for expected in (1, 1):
+        close_old_connections()
+        with answers() as count:
+            execute("SELECT 1")
+        assert count() == expected
+
+
+def test_a_kept_connection_on_which_something_failed_is_asked_once(server, database):
+    mine = backend()
+    with pytest.raises(Exception, match="does not exist"):
+        execute("SELECT * FROM nothing")
+    for expected in (2, 1):
+        close_old_connections()
+        with answers() as count:
+            execute("SELECT 1")
+        assert count() == expected
+    assert backend() == mine
+
+
+def test_a_connection_that_the_server_cut_is_replaced_unnoticed(server, database):
+    mine = backend()
+    with psycopg.connect(server.url("postgres"), autocommit=True) as other:
+        assert other.execute("SELECT pg_terminate_backend(%s, 5000)", [mine]).fetchone() == (True,)
+    close_old_connections()
+    execute("SELECT 1")
+    assert backend() != mine
 
 
 def test_a_request_begins_and_ends_without_asking(server, database):

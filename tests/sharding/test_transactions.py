@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import pytest
 from django.db import OperationalError, connections, transaction
+from django.test.utils import CaptureQueriesContext
 
 import sharding
 from sharding import BucketMoved, CrossShardTransaction, leases, maps, testing, topology, transactions
@@ -45,6 +46,29 @@ def test_a_second_database_inside_is_refused(first):
         pass
     with sharding.atomic(THERE):
         pass
+
+
+@pytest.mark.parametrize(("is_whole", "saved"), [(True, 0), (False, 1)])
+def test_what_is_inside_a_whole_one_has_no_savepoint_of_its_own(is_whole, saved):
+    with sharding.atomic(HERE, is_whole=is_whole):
+        with CaptureQueriesContext(connections[HERE.alias]) as queries, sharding.atomic(HERE):
+            Customer.objects.create(id=ONE, name="kept")
+        assert [query["sql"].startswith("SAVEPOINT") for query in queries].count(True) == saved
+    assert exists(ONE)
+    with sharding.atomic(HERE):  # the next one is as ever
+        with pytest.raises(ZeroDivisionError), sharding.atomic(HERE):
+            Customer.objects.create(id=ONE + 10_000, name="undone")
+            _ = 1 / 0
+        assert (exists(ONE), exists(ONE + 10_000)) == (True, False)
+
+
+def test_what_fails_inside_a_whole_one_fails_all_of_it():
+    with pytest.raises(transaction.TransactionManagementError), sharding.atomic(HERE, is_whole=True):
+        Customer.objects.create(id=ONE, name="undone")
+        with pytest.raises(ZeroDivisionError), sharding.atomic(HERE):
+            _ = 1 / 0
+        exists(ONE)
+    assert not exists(ONE)
 
 
 def test_another_thread_is_another_matter():

@@ -103,7 +103,7 @@ def test_an_old_page_sent_with_other_wishes_says_so_and_works_afterwards(browser
     before = snapshot()
     page = browser.post(checkout(market), form | {"tip": "1000"})
     assert (page.status_code, alert(page)) == (
-        409,
+        422,
         ("idempotency_conflict", "This idempotency key was used before for another order."),
     )
     assert changed(before, snapshot()) == set()

@@ -104,7 +104,7 @@ class TestTips:
     def test_it_is_raised_by_a_preset_or_an_amount_of_their_own(self, browser, delivered, provider, sent, cents):
         before = provider.taken_cents
         assert "Thank you. Your shopper gets all of it." in post(browser, delivered, "tip", sent)
-        assert "Your tip was that much already." in post(browser, delivered, "tip", sent)
+        assert "Thank you." in post(browser, delivered, "tip", sent)
         assert (tip_of(delivered), provider.taken_cents) == (Money(cents), before + cents - 300)
         assert "Tip, added later" in page(browser, delivered)
 
@@ -112,6 +112,11 @@ class TestTips:
     def test_what_is_no_amount_is_said_to_be_none(self, browser, delivered, own):
         assert "Say the whole tip in dollars, such as 7 or 7.50." in post(browser, delivered, "tip", {"own": own})
         assert tip_of(delivered) == Money(300)
+
+    def test_what_it_was_from_the_beginning_costs_nothing(self, browser, delivered, provider):
+        before = provider.taken_cents
+        assert "Your tip was that much already." in post(browser, delivered, "tip", {"own": "3.00"})
+        assert provider.taken_cents == before
 
     def test_limits_are_said(self, browser, delivered):
         assert "For this order a tip can be $50.00 at most." in post(browser, delivered, "tip", {"own": "50.01"})

@@ -8,8 +8,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+import sharding
 from apps.common import clock
-from apps.common.api import actor, ids
+from apps.common.api import actor, idempotency, ids
 from apps.dispatch import selectors, services
 from apps.shoppers import selectors as shoppers
 
@@ -192,6 +193,11 @@ class HeatMapOutput(serializers.Serializer[Any]):
     cells = CellOutput(many=True)
 
 
+def _at_the_store(request: Request, offer_id: str, **_: str) -> sharding.Home:
+    """Where it is decided."""
+    return sharding.home_of_id("store", ids.parse(offer_id))
+
+
 class OffersView(APIView):
     required_scope = SCOPE
 
@@ -211,6 +217,7 @@ class AcceptView(APIView):
     required_scope = SCOPE
 
     @extend_schema(operation_id="shopper_accept_offer", tags=TAGS, request=None, responses=AcceptedOutput)
+    @idempotency.answered_once(_at_the_store, is_saga=True)
     def post(self, request: Request, offer_id: str) -> Response:
         """Take the batch. Sent again, it is answered the same; too late, it is `offer_gone`."""
         accepted = services.accept(offer_id=ids.parse(offer_id), shopper_id=actor.shopper_id(request), now=clock.now())
@@ -221,6 +228,7 @@ class DeclineView(APIView):
     required_scope = SCOPE
 
     @extend_schema(operation_id="shopper_decline_offer", tags=TAGS, request=None, responses={204: None})
+    @idempotency.answered_once(_at_the_store)
     def post(self, request: Request, offer_id: str) -> Response:
         """Leave the batch to others."""
         services.decline(offer_id=ids.parse(offer_id), shopper_id=actor.shopper_id(request), now=clock.now())

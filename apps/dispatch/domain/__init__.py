@@ -44,6 +44,32 @@ class StopState(StrEnum):
     DROPPED = "dropped"
 
 
+BATCH_TRANSITIONS: Final[Mapping[BatchStatus, frozenset[BatchStatus]]] = {
+    BatchStatus.OPEN: frozenset({BatchStatus.OFFERED, BatchStatus.CANCELED}),
+    BatchStatus.OFFERED: frozenset({BatchStatus.OPEN, BatchStatus.ACKNOWLEDGED, BatchStatus.CANCELED}),
+    BatchStatus.ACKNOWLEDGED: frozenset(
+        {BatchStatus.OPEN, BatchStatus.PICKING, BatchStatus.COMPLETED, BatchStatus.CANCELED}
+    ),
+    BatchStatus.PICKING: frozenset({BatchStatus.OPEN, BatchStatus.COMPLETED, BatchStatus.CANCELED}),
+    BatchStatus.COMPLETED: frozenset(),
+    BatchStatus.CANCELED: frozenset(),
+}
+OFFER_TRANSITIONS: Final[Mapping[OfferStatus, frozenset[OfferStatus]]] = {
+    OfferStatus.SENT: frozenset(
+        {OfferStatus.ACCEPTED, OfferStatus.DECLINED, OfferStatus.EXPIRED, OfferStatus.WITHDRAWN}
+    ),
+    OfferStatus.ACCEPTED: frozenset(),
+    OfferStatus.DECLINED: frozenset(),
+    OfferStatus.EXPIRED: frozenset(),
+    OfferStatus.WITHDRAWN: frozenset(),
+}
+STOP_TRANSITIONS: Final[Mapping[StopState, frozenset[StopState]]] = {
+    StopState.PENDING: frozenset({StopState.DONE, StopState.DROPPED}),
+    StopState.DONE: frozenset(),
+    StopState.DROPPED: frozenset(),
+}
+"""Where each may go from each state; ``services.moving`` asks, and is the only one that writes them."""
+
 UNDER_WAY: Final = (BatchStatus.ACKNOWLEDGED, BatchStatus.PICKING)
 """A shopper has the batch and is not done with it."""
 

@@ -10,6 +10,7 @@ from apps.dispatch import domain, models
 from apps.dispatch.domain import BatchStatus, OfferStatus, StopState
 from apps.dispatch.errors import OfferGone, OfferNotFound
 from apps.dispatch.events import OfferAccepted, OfferClosed
+from apps.dispatch.services import moving
 from apps.dispatch.types import Accepted
 from apps.fulfilment import selectors as fulfilment_selectors
 from apps.fulfilment import services as fulfilment
@@ -78,9 +79,9 @@ def _end(offer: models.Offer, outcome: OfferStatus, now: datetime, when: Q) -> b
         batch = models.Batch.objects.filter(pk=offer.batch_id)
         batch.select_for_update(no_key=True).first()  # before the offer, like everybody
         live = models.Offer.objects.filter(when, pk=offer.pk, status=OfferStatus.SENT)
-        if not live.update(status=outcome, ended_at=now):
+        if not moving.offers(live, outcome, ended_at=now):
             return False
-        batch.filter(status=BatchStatus.OFFERED).update(status=BatchStatus.OPEN)
+        moving.batches(batch.filter(status=BatchStatus.OFFERED), BatchStatus.OPEN)
         event = OfferClosed(
             offer_id=offer.pk,
             batch_id=offer.batch_id,
@@ -93,10 +94,11 @@ def _end(offer: models.Offer, outcome: OfferStatus, now: datetime, when: Q) -> b
 
 
 def _offer_to(shopper_id: int, offer_id: int) -> models.Offer:
-    offer = models.Offer.objects.filter(pk=offer_id, shopper_id=shopper_id).select_related("batch").first()
-    if offer is None:
-        raise OfferNotFound("There is no such offer.")
-    return offer
+    mine = models.Offer.objects.filter(pk=offer_id, shopper_id=shopper_id).select_related("batch")
+    try:
+        return mine.only("status", "expires_at", "store_id", "shopper_id", "batch__status").get()
+    except models.Offer.DoesNotExist:
+        raise OfferNotFound("There is no such offer.") from None
 
 
 def _check_certificates(offer: models.Offer, now: datetime) -> None:
@@ -124,8 +126,8 @@ def _take(offer: models.Offer, now: datetime) -> bool:
                 pk=offer.pk, shopper_id=offer.shopper_id, status=OfferStatus.SENT, expires_at__gt=now
             )
             if not (
-                offered.update(status=BatchStatus.ACKNOWLEDGED, shopper_id=offer.shopper_id, acknowledged_at=now)
-                and live.update(status=OfferStatus.ACCEPTED, ended_at=now)
+                moving.batches(offered, BatchStatus.ACKNOWLEDGED, shopper_id=offer.shopper_id, acknowledged_at=now)
+                and moving.offers(live, OfferStatus.ACCEPTED, ended_at=now)
                 and (order_ids := _assign(offer, now))
             ):
                 raise _Lost
@@ -149,5 +151,5 @@ def _assign(offer: models.Offer, now: datetime) -> list[int]:
     assigned = fulfilment.assign(
         store_id=offer.store_id, store_order_ids=orders.keys(), shopper_id=offer.shopper_id, now=now
     )
-    stops.exclude(store_order_id__in=assigned).update(state=StopState.DROPPED)
+    moving.stops(stops.exclude(store_order_id__in=assigned), StopState.DROPPED)
     return [order_id for store_order_id, order_id in orders.items() if store_order_id in assigned]

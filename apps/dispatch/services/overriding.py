@@ -16,7 +16,7 @@ from apps.dispatch import domain, models
 from apps.dispatch.domain import BatchStatus, OfferStatus, StopState
 from apps.dispatch.errors import OverrideInvalid, OverrideNotFound, OverrideRefused
 from apps.dispatch.events import BatchCanceled, OfferClosed
-from apps.dispatch.services import planning, progress
+from apps.dispatch.services import moving, planning, progress
 from apps.dispatch.steering import heat, standing
 from apps.dispatch.steering.domain import (
     KEPT_FROM_PLANS,
@@ -114,8 +114,8 @@ def withdraw(*, batch_id: int, by: By) -> None:
         offer = live.first()
         if offer is None:
             raise OverrideRefused("The offer has just ended; look at the zone again.")
-        live.update(status=OfferStatus.WITHDRAWN, ended_at=by.now)
-        models.Batch.objects.filter(pk=batch_id).update(status=BatchStatus.OPEN)
+        moving.offers(live, OfferStatus.WITHDRAWN, ended_at=by.now)
+        moving.batches(models.Batch.objects.filter(pk=batch_id), BatchStatus.OPEN)
         event = OfferClosed(
             offer_id=offer.pk,
             batch_id=batch_id,
@@ -292,9 +292,8 @@ def _keep_from(kind: OverrideKind, batch: models.Batch, shopper_id: int, alias: 
 
 def _break_up(batch: models.Batch, alias: str, now: datetime) -> None:
     """Of an open batch, held by the caller: its orders are planned anew."""
-    models.Batch.objects.filter(pk=batch.pk).update(status=BatchStatus.CANCELED, ended_at=now)
-    stops = models.BatchStop.objects.filter(batch_id=batch.pk, state=StopState.PENDING)
-    stops.update(state=StopState.DROPPED)
+    moving.batches(models.Batch.objects.filter(pk=batch.pk), BatchStatus.CANCELED, ended_at=now)
+    moving.stops(models.BatchStop.objects.filter(batch_id=batch.pk), StopState.DROPPED)
     outbox.emit(BatchCanceled(batch_id=batch.pk, store_id=batch.store_id, shopper_id=None), using=alias)
 
 

@@ -19,7 +19,7 @@ from apps.dispatch.domain import BatchStatus, Job, Match, OfferStatus, StopState
 from apps.dispatch.domain.coming import Coming
 from apps.dispatch.domain.zone_plan import Proposal, Zone
 from apps.dispatch.roads import stored
-from apps.dispatch.services import leasing, under_way
+from apps.dispatch.services import leasing, moving, under_way
 from apps.dispatch.steering import heat, standing
 from apps.dispatch.steering.domain import Overrides
 from apps.dispatch.travel import source
@@ -267,8 +267,9 @@ def _make_batch(batch_id: int, match: Match, store: Store, now: datetime) -> Non
 
 def _take_open_batch(batch_id: int, match: Match, store_id: int) -> None:
     more = Greatest(match.peak_cents - F("peak_cents"), 0)  # who is asked later is not promised less
-    batch = models.Batch.objects.filter(pk=batch_id, status=BatchStatus.OPEN)
-    if not batch.update(status=BatchStatus.OFFERED, pay_cents=F("pay_cents") + more, peak_cents=F("peak_cents") + more):
+    batch = models.Batch.objects.filter(pk=batch_id)
+    pay = {"pay_cents": F("pay_cents") + more, "peak_cents": F("peak_cents") + more}
+    if not moving.batches(batch, BatchStatus.OFFERED, **pay):
         raise _Taken
     _keep_waiting(store_id, {order.id for order in match.job.route.orders})
 

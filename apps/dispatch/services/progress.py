@@ -8,6 +8,7 @@ from apps.common import outbox
 from apps.dispatch import domain, models
 from apps.dispatch.domain import BatchStatus, OfferStatus, StopState
 from apps.dispatch.events import BatchCanceled, BatchCompleted, BatchReopened, OfferClosed
+from apps.dispatch.services import moving
 from apps.fulfilment import services as fulfilment
 
 SWEEP = 200
@@ -24,8 +25,7 @@ def note_picking(*, store_id: int, store_order_id: int) -> bool:
         batch = _locked_batch_of(store_id, store_order_id)
         if batch is None:
             return False
-        begun = models.Batch.objects.filter(pk=batch.pk, status=BatchStatus.ACKNOWLEDGED)
-        return bool(begun.update(status=BatchStatus.PICKING))
+        return bool(moving.batches(models.Batch.objects.filter(pk=batch.pk), BatchStatus.PICKING))
 
 
 def finish_order(*, store_id: int, store_order_id: int, now: datetime) -> bool:
@@ -56,7 +56,7 @@ def reclaim(batch_id: int, store_id: int) -> bool:
             if batch is None or batch.shopper_id is None:
                 return False
             _take_back(batch, batch.shopper_id)
-            acknowledged.update(status=BatchStatus.OPEN, shopper_id=None, acknowledged_at=None)
+            moving.batches(acknowledged, BatchStatus.OPEN, shopper_id=None, acknowledged_at=None)
             event = BatchReopened(batch_id=batch_id, store_id=store_id, shopper_id=batch.shopper_id)
             outbox.emit(event, using=alias)
     except _Begun:
@@ -79,7 +79,7 @@ def _end_stops(store_id: int, store_order_id: int, state: StopState, now: dateti
         if batch is None:
             return False
         stops = models.BatchStop.objects.filter(batch_id=batch.pk)
-        stops.filter(store_order_id=store_order_id, state=StopState.PENDING).update(state=state)
+        moving.stops(stops.filter(store_order_id=store_order_id), state)
         left = set(stops.filter(kind="drop").values_list("state", flat=True))
         if StopState.PENDING in left:
             return True
@@ -92,7 +92,8 @@ def _end_stops(store_id: int, store_order_id: int, state: StopState, now: dateti
 
 def complete(batch: models.Batch, shopper_id: int, alias: str, now: datetime) -> None:
     """In the caller's transaction, which holds the batch and has seen that something is delivered and nothing left."""
-    models.Batch.objects.filter(pk=batch.pk).update(status=BatchStatus.COMPLETED, ended_at=now)
+    if not moving.batches(models.Batch.objects.filter(pk=batch.pk), BatchStatus.COMPLETED, ended_at=now):
+        return  # nobody is paid for a batch that no shopper has
     event = BatchCompleted(
         batch_id=batch.pk,
         store_id=batch.store_id,
@@ -107,8 +108,8 @@ def complete(batch: models.Batch, shopper_id: int, alias: str, now: datetime) ->
 def _cancel(batch: models.Batch, alias: str, now: datetime) -> None:
     live = models.Offer.objects.filter(batch_id=batch.pk, status=OfferStatus.SENT)
     offers = list(live)
-    live.update(status=OfferStatus.WITHDRAWN, ended_at=now)
-    models.Batch.objects.filter(pk=batch.pk).update(status=BatchStatus.CANCELED, ended_at=now)
+    moving.offers(live, OfferStatus.WITHDRAWN, ended_at=now)
+    moving.batches(models.Batch.objects.filter(pk=batch.pk), BatchStatus.CANCELED, ended_at=now)
     for offer in offers:
         event = OfferClosed(
             offer_id=offer.pk,

@@ -13,7 +13,7 @@ from apps.common import outbox
 from apps.dispatch import domain, models
 from apps.dispatch.domain import UNDER_WAY, BatchStatus, StopState
 from apps.dispatch.events import BatchReopened
-from apps.dispatch.services import progress
+from apps.dispatch.services import moving, progress
 from apps.fulfilment import selectors as fulfilment
 from apps.fulfilment import services as fulfilment_services
 from apps.shoppers import selectors as shoppers
@@ -55,13 +55,13 @@ def _reclaim(batch_id: int, store_id: int, since: datetime, now: datetime) -> bo
             return False
         is_any_delivered = models.BatchStop.objects.filter(batch_id=batch_id, state=StopState.DONE).exists()
         if taken_back == left and not is_any_delivered:
-            mine.update(status=BatchStatus.OPEN, shopper_id=None, acknowledged_at=None)
+            moving.batches(mine, BatchStatus.OPEN, shopper_id=None, acknowledged_at=None)
             has_begun = batch.status == BatchStatus.PICKING
             work = progress.work_of(batch, until=worked_until) if has_begun and worked_until else {}
             event = BatchReopened(batch_id=batch_id, store_id=store_id, shopper_id=batch.shopper_id, **work)
             outbox.emit(event, using=alias)
         else:
-            pending.filter(store_order_id__in=taken_back).update(state=StopState.DROPPED)
+            moving.stops(pending.filter(store_order_id__in=taken_back), StopState.DROPPED)
             if taken_back == left:
                 progress.complete(batch, batch.shopper_id, alias, now)
     return True

@@ -11,8 +11,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 from typing_extensions import override
 
+import sharding
 from apps.common import clock
-from apps.common.api import actor, ids
+from apps.common.api import actor, idempotency, ids
 from apps.fulfilment import domain, selectors, services
 from apps.fulfilment.errors import PhotoInvalid
 from apps.fulfilment.types import ProofInput
@@ -77,6 +78,11 @@ class DeliverInput(serializers.Serializer[Any]):
     proof = ProofField()
 
 
+def _at_the_store(request: Request, store_order_id: str, **_: str) -> sharding.Home:
+    """Where it is decided: on the shard of the order."""
+    return sharding.home_of_id("store", ids.parse(store_order_id))
+
+
 class StoreOrderView(APIView):
     required_scope = SCOPE
 
@@ -90,6 +96,7 @@ class StartPickingView(APIView):
     required_scope = SCOPE
 
     @extend_schema(operation_id="shopper_start_picking", tags=TAGS, request=None, responses=StoreOrderOutput)
+    @idempotency.answered_once(_at_the_store)
     def post(self, request: Request, store_order_id: str) -> Response:
         """You are in the store and begin."""
         services.start_picking(
@@ -111,6 +118,7 @@ class LineView(APIView):
             OpenApiExample("Not there", value={"status": "to_refund", "reason": "Shelf empty"}, request_only=True),
         ],
     )
+    @idempotency.answered_once(_at_the_store)
     def put(self, request: Request, store_order_id: str, line_id: str) -> Response:
         """What became of a line; until check-out a later word replaces an earlier one."""
         sent = LineInput(data=request.data)
@@ -132,6 +140,7 @@ class CheckOutView(APIView):
     required_scope = SCOPE
 
     @extend_schema(operation_id="shopper_check_out", tags=TAGS, request=None, responses=StoreOrderOutput)
+    @idempotency.answered_once(_at_the_store)
     def post(self, request: Request, store_order_id: str) -> Response:
         """Every line has its outcome; they are final now."""
         services.check_out(
@@ -144,6 +153,7 @@ class StartDeliveryView(APIView):
     required_scope = SCOPE
 
     @extend_schema(operation_id="shopper_start_delivery", tags=TAGS, request=None, responses=StoreOrderOutput)
+    @idempotency.answered_once(_at_the_store)
     def post(self, request: Request, store_order_id: str) -> Response:
         """You leave the store with the order."""
         services.start_delivery(
@@ -167,6 +177,7 @@ class DeliverView(APIView):
             ),
         ],
     )
+    @idempotency.answered_once(_at_the_store, is_saga=True)
     def post(self, request: Request, store_order_id: str) -> Response:
         """Hand the order over against a proof."""
         sent = DeliverInput(data=request.data)

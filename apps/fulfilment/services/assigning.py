@@ -9,6 +9,7 @@ from apps.common import outbox
 from apps.fulfilment import domain, models
 from apps.fulfilment.domain import LineStatus, Status
 from apps.fulfilment.events import OrderAssigned, OrderUnassigned
+from apps.fulfilment.services import stages
 
 
 def lock_waiting(*, store_id: int, store_order_ids: Collection[int]) -> frozenset[int]:
@@ -26,7 +27,7 @@ def assign(*, store_id: int, store_order_ids: Collection[int], shopper_id: int, 
     with sharding.atomic(target):
         mine = lock_waiting(store_id=store_id, store_order_ids=store_order_ids)
         rows = models.StoreOrder.objects.filter(store_id=store_id, pk__in=mine)
-        rows.update(status=Status.ASSIGNED, shopper_id=shopper_id, assigned_at=now, progress_at=now)
+        stages.move(rows, Status.ASSIGNED, shopper_id=shopper_id, assigned_at=now, progress_at=now)
         for row in rows.order_by("pk"):
             event = OrderAssigned(
                 store_order_id=row.pk, order_id=row.order_id, store_id=store_id, shopper_id=shopper_id
@@ -69,8 +70,9 @@ def _let_wait(rows: Collection[models.StoreOrder], alias: str) -> frozenset[int]
     done = _done([row.pk for row in rows if row.status == Status.PICKING])
     for row in rows:
         lines = done.get(row.pk, ())
-        models.StoreOrder.objects.filter(pk=row.pk).update(
-            status=Status.WAITING,
+        stages.move(
+            models.StoreOrder.objects.filter(pk=row.pk),
+            Status.WAITING,
             shopper_id=None,
             assigned_at=None,
             picking_started_at=None,

@@ -4,7 +4,8 @@ from collections.abc import Collection
 from datetime import datetime
 
 import sharding
-from apps.fulfilment import models
+from apps.common import states
+from apps.fulfilment import domain, models
 from apps.fulfilment.domain import LineStatus, Status
 
 NOT_PAID_FOR = "not paid for, leave it in the store"
@@ -20,6 +21,7 @@ def leave_behind(*, store_order_id: int, line_ids: Collection[int], now: datetim
             return True
         if row.status != Status.CHECKOUT:
             return False
-        lines.update(status=LineStatus.TO_REFUND, found_quantity=0, refund_reason=NOT_PAID_FOR)
+        found = lines.filter(status__in=states.before(domain.LINE_TRANSITIONS, LineStatus.TO_REFUND))
+        found.update(status=LineStatus.TO_REFUND, found_quantity=0, refund_reason=NOT_PAID_FOR)
         models.StoreOrder.objects.filter(pk=row.pk).update(progress_at=now)
     return True

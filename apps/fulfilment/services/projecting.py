@@ -11,6 +11,7 @@ from apps.fulfilment import domain, models
 from apps.fulfilment.domain import Status
 from apps.fulfilment.errors import StoreOrderNotFound
 from apps.fulfilment.events import StoreOrderCanceled
+from apps.fulfilment.services import stages
 from apps.fulfilment.types import NewLine
 from apps.stores import selectors as stores
 from apps.stores.types import Store
@@ -119,8 +120,8 @@ def cancel(*, store_id: int, order_id: int, customer_id: int, now: datetime, is_
                 store_id=store_id, order_id=order_id, defaults=_tombstone(customer_id, store, now)
             )
             return is_new
-        stoppable = domain.before(Status.CANCELED) if is_coming_back else domain.OPEN
-        if not mine.filter(status__in=stoppable).update(status=Status.CANCELED, canceled_at=now):
+        stoppable = mine if is_coming_back else mine.filter(status__in=domain.OPEN)
+        if not stages.move(stoppable, Status.CANCELED, canceled_at=now):
             return False
         outbox.emit(
             StoreOrderCanceled(store_order_id=row.pk, order_id=order_id, store_id=store_id, shopper_id=row.shopper_id),

@@ -1,13 +1,20 @@
-"""The one way of a store order from stage to stage by its shopper's hand."""
+"""The one way of a store order from state to state, and what its shopper may do of it."""
 
 from datetime import datetime
 from typing import Any, NoReturn
+
+from django.db.models import QuerySet
 
 from apps.fulfilment import domain, models
 from apps.fulfilment.domain import Status
 from apps.fulfilment.errors import OrderWasCanceled, StoreOrderNotFound, WrongStage
 
 _MISSING = "There is no such order among yours."
+
+
+def move(rows: QuerySet[models.StoreOrder], to: Status, **changes: Any) -> int:
+    """Move those of ``rows`` that may go there, in one guarded UPDATE with its ``changes``; how many moved."""
+    return rows.filter(status__in=domain.before(to)).update(status=to, **changes)
 
 
 def advance(*, store_order_id: int, shopper_id: int, to: Status, now: datetime, **changes: Any) -> bool:
@@ -18,7 +25,7 @@ def advance(*, store_order_id: int, shopper_id: int, to: Status, now: datetime, 
         OrderWasCanceled, WrongStage: it cannot go there from where it stands.
     """
     mine = models.StoreOrder.objects.filter(pk=store_order_id, shopper_id=shopper_id)
-    if mine.filter(status__in=domain.before(to)).update(status=to, progress_at=now, **changes):
+    if move(mine, to, progress_at=now, **changes):
         return True
     row = mine.first()
     if row is None:

@@ -1,7 +1,8 @@
 """Promise stock to orders, and let it go or leave the store.
 
 One statement locks the stock rows of an order in item order, looks at what is free *after* the wait,
-and counts up only what suffices; a CHECK constraint stands behind it.
+and promises all of it or nothing; a CHECK constraint stands behind it. It is a transaction of its own:
+no row of the last item on the shelf stays locked while an answer travels.
 """
 
 from collections.abc import Mapping
@@ -9,7 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from django.db import connections
+from django.db import IntegrityError, connections
 from django.db.backends.utils import CursorWrapper
 
 import sharding
@@ -22,31 +23,34 @@ _OF_ORDER = """
     SELECT item_id, state, quantity FROM inventory_reservation
     WHERE store_id = %(store)s AND order_id = %(order)s ORDER BY item_id FOR UPDATE
 """
-# A second call for the same order waits here for the first, and then has no row to add.
+# Rows that do not suffice are not locked, so that nobody queues for what is sold out; a row that had to be waited for
+# is looked at again, as it is then. What another call for the same order has promised since the statement began is in
+# its way when it adds the reservation.
 _PROMISE = """
-    INSERT INTO inventory_reservation (store_id, order_id, item_id, quantity, state, expires_at)
-    SELECT %(store)s, %(order)s, item_id, quantity, 'held', %(expires_at)s
-    FROM unnest(%(items)s::bigint[], %(quantities)s::numeric[]) AS wanted (item_id, quantity) ORDER BY item_id
-    ON CONFLICT (store_id, order_id, item_id) DO NOTHING
-    RETURNING item_id
+    WITH wanted AS MATERIALIZED (
+        SELECT * FROM unnest(%(items)s::bigint[], %(quantities)s::numeric[]) AS wanted (item_id, quantity)
+    ), locked AS MATERIALIZED (
+        SELECT level.id, level.item_id, wanted.quantity
+        FROM inventory_stocklevel AS level JOIN wanted USING (item_id)
+        WHERE level.store_id = %(store)s AND level.on_hand - level.reserved >= wanted.quantity
+        ORDER BY level.item_id FOR UPDATE OF level
+    ), verdict AS MATERIALIZED (
+        SELECT NOT EXISTS (
+            SELECT FROM inventory_reservation WHERE store_id = %(store)s AND order_id = %(order)s
+        ) AS is_new, (SELECT count(*) FROM locked) = (SELECT count(*) FROM wanted) AS suffices
+    ), promised AS (
+        INSERT INTO inventory_reservation (store_id, order_id, item_id, quantity, state, expires_at)
+        SELECT %(store)s, %(order)s, item_id, quantity, 'held', %(expires_at)s
+        FROM locked, verdict WHERE is_new AND suffices
+    ), counted AS (
+        UPDATE inventory_stocklevel AS level SET reserved = level.reserved + locked.quantity
+        FROM locked, verdict WHERE level.id = locked.id AND is_new AND suffices
+    )
+    SELECT is_new, ARRAY (SELECT item_id FROM locked) FROM verdict
 """
 _FORGET = """
     DELETE FROM inventory_reservation
     WHERE store_id = %(store)s AND order_id = %(order)s AND state IN ('held', 'released')
-"""
-_TAKE = """
-    WITH wanted AS (
-        SELECT * FROM unnest(%(items)s::bigint[], %(quantities)s::numeric[]) AS wanted (item_id, quantity)
-    ), locked AS MATERIALIZED (
-        SELECT level.id, level.item_id, level.on_hand - level.reserved AS free
-        FROM inventory_stocklevel AS level JOIN wanted USING (item_id)
-        WHERE level.store_id = %(store)s
-        ORDER BY level.item_id FOR UPDATE OF level
-    )
-    UPDATE inventory_stocklevel AS level SET reserved = level.reserved + wanted.quantity
-    FROM locked JOIN wanted USING (item_id)
-    WHERE level.id = locked.id AND locked.free >= wanted.quantity
-    RETURNING level.item_id
 """
 _GIVE_BACK = """
     WITH freed AS (
@@ -106,8 +110,9 @@ def reserve(
     """Promise ``quantities`` (by item id, each in its ``cost_unit``) to the order until ``expires_at``: all or nothing.
 
     Repeating it is harmless, whatever has become of the order since; after a release it reserves
-    anew. 2 statements the first time. Raises ``OutOfStock`` with the items that do not suffice (nothing is reserved
-    then), ``QuantityInvalid``, ``ReservationDiffers`` for other quantities than before.
+    anew. 1 statement the first time, 2 where something does not suffice. Raises ``OutOfStock`` with the items that
+    do not suffice (nothing is reserved then), ``QuantityInvalid``, ``ReservationDiffers`` for other quantities than
+    before.
     """
     wanted = domain.checked(quantities, zero=False)
     if not wanted:
@@ -120,24 +125,42 @@ def reserve(
         "expires_at": expires_at,
     }
     home = sharding.home("store", store_id)
-    with sharding.atomic(home, savepoint=False) as alias, connections[alias].cursor() as cursor:
-        cursor.execute(_PROMISE, parameters)
-        promised = {item_id for (item_id,) in cursor.fetchall()}
-        if len(promised) != len(wanted):
-            found = _reservation(cursor, store_id, order_id)
-            earlier = {item_id: held for item_id, held in found.items() if item_id not in promised}
-            if not domain.is_gone([state for state, _ in earlier.values()]):
-                domain.check_same(earlier, wanted)
-                return
-            _give_back(cursor, _reserved(store_id, earlier))
-            cursor.execute(_FORGET, parameters)
-            cursor.execute(_PROMISE, parameters)
-            if cursor.rowcount != len(wanted):
-                raise ReservationDiffers("Some of what this order has reserved left the store.")
-        cursor.execute(_TAKE, parameters)
-        taken = {item_id for (item_id,) in cursor.fetchall()}
-        if len(taken) != len(wanted):
-            raise OutOfStock(wanted.keys() - taken)  # and the transaction is undone
+    try:
+        with connections[home.alias].cursor() as cursor:
+            is_new, lacking = _promise(cursor, wanted, parameters)
+            if lacking and not _reservation(cursor, store_id, order_id):
+                raise OutOfStock(lacking)
+    except IntegrityError:  # the order reserves twice at this moment, and the other call was faster
+        is_new, lacking = False, frozenset()
+    if lacking or not is_new:
+        with sharding.atomic(home) as alias, connections[alias].cursor() as cursor:
+            _reserve_again(cursor, wanted, parameters)
+
+
+def _promise(
+    cursor: CursorWrapper, wanted: Mapping[int, Decimal], parameters: Mapping[str, Any]
+) -> tuple[bool, frozenset[int]]:
+    """Whether the order had no reservation, and the items that do not suffice.
+
+    With a reservation, or any such item, nothing is promised. What it had to wait for may be the order's own.
+    """
+    cursor.execute(_PROMISE, parameters)
+    is_new, sufficing = cursor.fetchone()
+    return is_new, frozenset(wanted) - set(sufficing)
+
+
+def _reserve_again(cursor: CursorWrapper, wanted: Mapping[int, Decimal], parameters: Mapping[str, Any]) -> None:
+    earlier = _reservation(cursor, parameters["store"], parameters["order"])
+    if earlier and not domain.is_gone([state for state, _ in earlier.values()]):
+        domain.check_same(earlier, wanted)
+        return
+    _give_back(cursor, _reserved(parameters["store"], earlier))
+    cursor.execute(_FORGET, parameters)
+    is_new, lacking = _promise(cursor, wanted, parameters)
+    if not is_new:
+        raise ReservationDiffers("Some of what this order has reserved left the store.")
+    if lacking:
+        raise OutOfStock(lacking)  # and the transaction is undone
 
 
 @sharding.repeatable

@@ -161,7 +161,8 @@ def _to_leave(order: models.Order) -> tuple[int, ...]:
 
 
 def _take_out(row: models.OrderLine) -> None:
-    row.status, row.found_quantity = LineStatus.TO_REFUND, Decimal(0)
+    row.status = LineStatus.TO_REFUND
+    row.found_quantity = Decimal(0)
 
 
 def _cents_by_line(adjustments: Collection[models.OrderAdjustment]) -> Counter[int]:

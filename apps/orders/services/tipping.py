@@ -20,7 +20,7 @@ from apps.pricing.types import TIP
 
 @sharding.repeatable
 def raise_tip(*, order_id: int, customer_id: int, to: Money, now: datetime, card_id: int | None = None) -> str:
-    """See to it that the whole tip is ``to``; a ``TipStatus``, or empty where it was as much already.
+    """See to it that the whole tip is ``to``; a ``TipStatus``, or empty where it was as much from the beginning.
 
     The difference is charged at once, with a payment of its own, to the order's card or the one named. ``asked``: the
     provider has not said yet, the sweep finds out. ``declined``: nothing was charged, and another card may be tried.
@@ -42,7 +42,8 @@ def raise_tip(*, order_id: int, customer_id: int, to: Money, now: datetime, card
         asked = order.tips.filter(status=TipStatus.ASKED).first()
         present = selectors.tip_cents(order)
         if asked is None and to == Money(present, order.currency):
-            return ""
+            last = order.tips.order_by("-number").first()
+            return TipStatus.CHARGED if last is not None and last.status == TipStatus.CHARGED else ""
         if asked is not None and to.cents != present + asked.amount_cents:
             raise TipUnderWay("Your tip is being changed at this moment; look again in a minute.")
         if asked is None:

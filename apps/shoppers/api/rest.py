@@ -9,7 +9,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.common import clock
-from apps.common.api import actor
+from apps.common.api import actor, idempotency
 from apps.common.geo import Point
 from apps.shoppers import domain, selectors, services
 
@@ -101,6 +101,7 @@ class OnlineView(APIView):
             )
         ],
     )
+    @idempotency.answered_once(idempotency.of_shopper)
     def post(self, request: Request) -> Response:
         """Take offers from now on. Report your position at least every two minutes to go on getting them."""
         sent = OnlineInput(data=request.data)
@@ -114,6 +115,7 @@ class OfflineView(APIView):
     required_scope = SCOPE
 
     @extend_schema(operation_id="shopper_go_offline", tags=TAGS, request=None, responses=ShopperOutput)
+    @idempotency.answered_once(idempotency.of_shopper)
     def post(self, request: Request) -> Response:
         """No more offers. A batch you have accepted stays yours."""
         services.go_offline(shopper_id=actor.shopper_id(request))
@@ -141,6 +143,7 @@ class PositionsView(APIView):
             )
         ],
     )
+    @idempotency.answered_once(idempotency.of_shopper)
     def post(self, request: Request) -> Response:
         """Where you were, in any order and also late: the newest that still says something counts."""
         sent = PositionsInput(data=request.data)

@@ -15,6 +15,7 @@ from apps.dispatch import finished, models
 from apps.dispatch.etas import domain, history, predicting, stored, training
 from apps.dispatch.etas.domain import Components, Interval, Stage
 from apps.fulfilment import models as fulfilment_models
+from tests.dispatch.factories import Dropped, make_completed_batch
 from tests.stores.factories import make_store
 
 pytestmark = pytest.mark.django_db(databases="__all__")
@@ -25,7 +26,7 @@ DOORS = (Point(39.97, -82.99), Point(39.98, -82.98))
 ROUTE = Components(in_store=12.0, drive=6.0, hand_over=2.0)
 
 
-def make_finished(store, *, assigned, slow=1.0, orders=1, number=0, late=False):
+def make_finished(store, *, assigned, slow=1.0, orders=1, late=False):
     """A delivered batch whose every minute took ``slow`` times what the components say; the ids of its orders."""
     doors, units, lines = DOORS[:orders], 12 * orders, 4 * orders
 
@@ -36,52 +37,18 @@ def make_finished(store, *, assigned, slow=1.0, orders=1, number=0, late=False):
         return timedelta(minutes=left * slow)
 
     delivered = [assigned + at(Stage.ASSIGNED, count) for count in range(1, orders + 1)]
-    batch = models.Batch.objects.create(
-        store_id=store.id,
-        zone_id=store.zone_id,
-        status="completed",
-        shopper_id=31,
-        pay_cents=900,
-        currency="USD",
-        distance_m=1000,
-        acknowledged_at=assigned,
-        ended_at=delivered[-1],
-    )
-    ids = []
-    for place, door in enumerate(doors):
-        # Each stage begins for the batch as a whole, when so much is left until the first door.
-        row = fulfilment_models.StoreOrder.objects.create(
-            store_id=store.id,
-            order_id=8_000_000_000 + number * 10 + place,
-            customer_id=12,
-            zone_id=store.zone_id,
-            window_starts_at=assigned,
-            window_ends_at=delivered[place] + timedelta(minutes=-1 if late else 1),
-            drop_lat=door.lat,
-            drop_lng=door.lng,
-            line_count=4,
-            unit_count=12,
-            tip_cents=0,
-            currency="USD",
-            status="delivered",
-            shopper_id=31,
-            projected_at=assigned,
-            assigned_at=assigned,
+    # Each stage begins for the batch as a whole, when so much is left until the first door.
+    drops = [
+        Dropped(
+            door=door,
+            at=there,
+            window_ends_at=there + timedelta(minutes=-1 if late else 1),
             picking_started_at=delivered[0] - at(Stage.PICKING, 1),
             delivery_started_at=delivered[0] - at(Stage.DELIVERING, 1),
-            delivered_at=delivered[place],
         )
-        models.BatchStop.objects.create(
-            batch=batch,
-            store_id=store.id,
-            sequence=orders + place,
-            kind="drop",
-            store_order_id=row.pk,
-            order_id=row.order_id,
-            state="done",
-        )
-        ids.append(row.pk)
-    return ids
+        for door, there in zip(doors, delivered, strict=True)
+    ]
+    return make_completed_batch(store, drops, accepted_at=assigned)
 
 
 def read(since=NOON_IN_OHIO - timedelta(days=1), most=1000):
@@ -109,8 +76,8 @@ def test_each_stage_of_a_batch_of_two_is_one_sample_an_order():
 def test_how_busy_a_store_was_is_counted_at_that_store_at_that_time():
     here, there = make_store(), make_store()
     for minutes in (0, 1, 2, 300):
-        make_finished(here, assigned=NOON_IN_OHIO + timedelta(minutes=minutes), number=minutes)
-    make_finished(there, assigned=NOON_IN_OHIO + timedelta(minutes=2), number=5)
+        make_finished(here, assigned=NOON_IN_OHIO + timedelta(minutes=minutes))
+    make_finished(there, assigned=NOON_IN_OHIO + timedelta(minutes=2))
     loads = sorted(
         (order.delivered_at, next(s.orders_at_store for s in order.samples if s.stage == Stage.ASSIGNED))
         for order in read()
@@ -121,8 +88,8 @@ def test_how_busy_a_store_was_is_counted_at_that_store_at_that_time():
 def test_chunks_lose_and_double_nothing(monkeypatch, django_assert_num_queries):
     monkeypatch.setattr(finished, "CHUNK", 2)
     store = make_store()
-    for number in range(5):
-        make_finished(store, assigned=NOON_IN_OHIO + timedelta(hours=number), number=number)
+    for hours in range(5):
+        make_finished(store, assigned=NOON_IN_OHIO + timedelta(hours=hours))
     assert len({order.delivered_at for order in read()}) == len(read()) == 5
     assert len(read(most=3)) == 3
     assert len(read(since=NOON_IN_OHIO + timedelta(hours=2))) == 3
@@ -134,10 +101,10 @@ def test_chunks_lose_and_double_nothing(monkeypatch, django_assert_num_queries):
 
 def test_a_batch_under_way_or_with_an_order_undelivered_teaches_nothing():
     store = make_store()
-    make_finished(store, assigned=NOON_IN_OHIO, number=1)
+    make_finished(store, assigned=NOON_IN_OHIO)
     models.Batch.objects.filter(store_id=store.id).update(status="picking")
     assert read() == []
-    [order_id] = make_finished(store, assigned=NOON_IN_OHIO, number=2)
+    [order_id] = make_finished(store, assigned=NOON_IN_OHIO)
     fulfilment_models.StoreOrder.objects.filter(pk=order_id).update(status="delivering", delivered_at=None)
     assert read() == []
 
@@ -152,7 +119,7 @@ def history_of_two_stores():
     for number in range(240):
         slow = 1.33 * math.exp(chance.gauss(0, 0.2))
         assigned = NOW - timedelta(days=10) + timedelta(minutes=50 * number)
-        make_finished((here, there)[number % 2], assigned=assigned, slow=slow, number=number, late=number % 4 == 0)
+        make_finished((here, there)[number % 2], assigned=assigned, slow=slow, late=number % 4 == 0)
 
 
 def test_trained_on_all_shards_stored_and_used(history_of_two_stores):

@@ -18,6 +18,7 @@ from apps.dispatch.roads import domain, fitting, stored
 from apps.dispatch.roads.domain import DEFAULT, Leg, Speeds
 from apps.fulfilment import models as fulfilment_models
 from apps.shoppers import models as shopper_models
+from tests.dispatch.factories import Dropped, make_completed_batch
 from tests.dispatch.test_zone_plan import order as waiting_order
 from tests.dispatch.test_zone_plan import shoppers as people
 from tests.fulfilment.factories import a_line, make_waiting_store_order
@@ -37,50 +38,19 @@ def north(store, metres):
     return Point(store.point.lat + metres * M, store.point.lng)
 
 
-def make_trip(store, *doors, started, number, sequence=None, starts_each=False):
+def make_trip(store, *doors, started, sequence=None, starts_each=False):
     """A delivered batch: for each door its metres north of the store, and when it had its order."""
-    batch = models.Batch.objects.create(
-        store_id=store.id,
-        zone_id=store.zone_id,
-        status="completed",
-        shopper_id=31,
-        pay_cents=900,
-        currency="USD",
-        distance_m=1000,
-        acknowledged_at=started,
-        ended_at=max(at for _, at in doors),
-    )
-    for place, (metres, at) in enumerate(doors):
-        door = north(store, metres)
-        row = fulfilment_models.StoreOrder.objects.create(
-            store_id=store.id,
-            order_id=8_100_000_000 + number * 10 + place,
-            customer_id=12,
-            zone_id=store.zone_id,
-            window_starts_at=started,
+    drops = [
+        Dropped(
+            door=north(store, metres),
+            at=at,
             window_ends_at=started + timedelta(hours=2),
-            drop_lat=door.lat,
-            drop_lng=door.lng,
-            line_count=4,
-            unit_count=12,
-            tip_cents=0,
-            currency="USD",
-            status="delivered",
-            shopper_id=31,
-            projected_at=started,
-            assigned_at=started,
             delivery_started_at=doors[place - 1][1] + timedelta(minutes=3) if starts_each and place else started,
-            delivered_at=at,
+            sequence=sequence[place] if sequence else None,
         )
-        models.BatchStop.objects.create(
-            batch=batch,
-            store_id=store.id,
-            sequence=len(doors) + (sequence or range(len(doors)))[place],
-            kind="drop",
-            store_order_id=row.pk,
-            order_id=row.order_id,
-            state="done",
-        )
+        for place, (metres, at) in enumerate(doors)
+    ]
+    make_completed_batch(store, drops, accepted_at=started)
 
 
 def drive(metres, speed):
@@ -106,7 +76,7 @@ def test_a_leg_to_the_first_door_and_one_from_there_to_the_next(starts_each):
     first = NOW + drive(2_000, 500)
     pause = timedelta(minutes=3) if starts_each else timedelta(0)
     second = first + pause + drive(3_000, 600)
-    make_trip(store, (2_000, first), (5_000, second), started=NOW, number=1, starts_each=starts_each)
+    make_trip(store, (2_000, first), (5_000, second), started=NOW, starts_each=starts_each)
     (one, two), _ = read()
     assert (one.minutes, two.minutes) == (pytest.approx(4), pytest.approx(5))
     assert (one.metres, two.metres) == (pytest.approx(2_000, rel=1e-3), pytest.approx(3_000, rel=1e-3))
@@ -117,7 +87,7 @@ def test_a_leg_to_the_first_door_and_one_from_there_to_the_next(starts_each):
 def test_doors_count_in_the_order_they_were_come_to_not_in_which_they_were_planned():
     store = make_store()
     first = NOW + drive(2_000, 500)
-    make_trip(store, (5_000, first + drive(3_000, 600)), (2_000, first), started=NOW, number=1, sequence=(0, 1))
+    make_trip(store, (5_000, first + drive(3_000, 600)), (2_000, first), started=NOW, sequence=(0, 1))
     legs, _ = read()
     assert [round(leg.minutes, 3) for leg in legs] == [4, 5]
 
@@ -126,7 +96,7 @@ def test_doors_count_in_the_order_they_were_come_to_not_in_which_they_were_plann
 def test_without_a_departure_only_the_way_between_doors_is_known():
     store = make_store()
     first = NOW + drive(2_000, 500)
-    make_trip(store, (2_000, first), (5_000, first + drive(3_000, 600)), started=NOW, number=1)
+    make_trip(store, (2_000, first), (5_000, first + drive(3_000, 600)), started=NOW)
     fulfilment_models.StoreOrder.objects.filter(store_id=store.id).update(delivery_started_at=None)
     assert [round(leg.minutes, 3) for leg in read()[0]] == [5]
 
@@ -134,18 +104,16 @@ def test_without_a_departure_only_the_way_between_doors_is_known():
 @database
 def test_absurd_legs_are_left_out_and_counted():
     store = make_store()
-    for number, (metres, at) in enumerate(
-        [
-            (300, drive(300, 500)),
-            (45_000, drive(45_000, 900)),
-            (20_000, drive(20_000, 200)),  # 100 minutes
-            (3_000, drive(3_000, 100)),  # a break
-            (3_000, drive(3_000, 2_500)),
-            (3_000, timedelta(seconds=20)),  # all said at the door
-            (3_000, drive(3_000, 500)),
-        ]
+    for metres, at in (
+        (300, drive(300, 500)),
+        (45_000, drive(45_000, 900)),
+        (20_000, drive(20_000, 200)),  # 100 minutes
+        (3_000, drive(3_000, 100)),  # a break
+        (3_000, drive(3_000, 2_500)),
+        (3_000, timedelta(seconds=20)),  # all said at the door
+        (3_000, drive(3_000, 500)),
     ):
-        make_trip(store, (metres, NOW + at), started=NOW, number=number)
+        make_trip(store, (metres, NOW + at), started=NOW)
     legs, left_out = read()
     assert [round(leg.minutes, 3) for leg in legs] == [6]
     assert left_out == {"too_short": 1, "too_long": 2, "absurd": 3, None: 1}
@@ -212,7 +180,7 @@ def two_zones():
         store, speed = ((slow, 400.0), (usual, DEFAULT))[number % 2]
         metres = chance.uniform(1_000, 6_000)
         started = NOW - timedelta(days=1 + number // 12, minutes=30)
-        make_trip(store, (metres, started + drive(metres, speed)), started=started, number=number)
+        make_trip(store, (metres, started + drive(metres, speed)), started=started)
     return slow, usual
 
 
