@@ -74,7 +74,7 @@ def change(request: HttpRequest, order_id: int) -> HttpResponse:
         order = selectors.order(order_id=order_id, customer_id=customer_id(request) or 0)
     except NotFound as missing:
         raise Http404 from missing
-    typed = _DOLLARS.fullmatch(request.POST.get("own") or request.POST.get("to", ""))
+    typed = _DOLLARS.fullmatch(request.POST.get("to") or request.POST.get("own", ""))  # the button that was pressed
     if typed is None:
         messages.error(request, "Say the whole tip in dollars, such as 7 or 7.50.")
         return redirect("web:order", order_id)
