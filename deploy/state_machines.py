@@ -11,7 +11,7 @@ from apps.dispatch import domain as dispatch
 from apps.fulfilment import domain as fulfilment
 from apps.orders import domain as orders
 from apps.payments import domain as payments
-from apps.payments.types import DisputeStatus, PaymentStatus, RefundStatus, TransferStatus
+from apps.payments.types import DisputeStatus, PaymentStatus, PayoutStatus, RefundStatus, TransferStatus
 from apps.shoppers import domain as shoppers
 
 PAGE = Path(__file__).parents[1] / "docs" / "state-machines.md"
@@ -153,6 +153,13 @@ MACHINES = (
         where="apps.payments.domain.TRANSFER_NEXT",
         table=payments.TRANSFER_NEXT,
         initial=TransferStatus.REQUESTED,
+    ),
+    Machine(
+        title="Payout",
+        says="Money on its way from a store's or a shopper's account to their bank, as the provider tells.",
+        where="apps.payments.domain.PAYOUT_NEXT",
+        table=payments.PAYOUT_NEXT,
+        initial=PayoutStatus.PENDING,
     ),
     Machine(
         title="Dispute",

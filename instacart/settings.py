@@ -230,6 +230,7 @@ UNFOLD = {
                     {"title": "Refunds", "icon": "undo", "link": "/admin/payments/refund/"},
                     {"title": "Disputes", "icon": "gavel", "link": "/admin/payments/dispute/"},
                     {"title": "Transfers", "icon": "send_money", "link": "/admin/payments/transfer/"},
+                    {"title": "Payouts", "icon": "account_balance", "link": "/admin/payments/payout/"},
                     {"title": "Ledger", "icon": "menu_book", "link": "/admin/ledger/ledgerentry/"},
                 ],
             },

@@ -83,6 +83,20 @@ class TransferAdmin(ForOperators):
         return money(row.reversed_cents, row.currency)
 
 
+@admin.register(models.Payout)
+class PayoutAdmin(ForOperators):
+    list_display = ("when", "account", "amount", "status", "failure_code", "arrives_on")
+    list_filter = ("status", "arrives_on")
+    list_select_related = ("account",)
+    search_fields = ("=account__party_id", "=payout_id")
+    search_help_text = "A store's or shopper's id, or the provider's name for the payout"
+    ordering = ("-id",)
+
+    @admin.display(description="Amount")
+    def amount(self, row: models.Payout) -> str:
+        return money(row.amount_cents, row.currency)
+
+
 @admin.register(models.StripeEvent)
 class StripeEventAdmin(ForOperators):
     list_display = ("id", "type", "received_at", "handled_at")

@@ -5,7 +5,7 @@ money has a status of its own while the answer is open, so that a process killed
 lines leaves behind what is to be found out, not a guess.
 """
 
-from apps.payments.types import DisputeStatus, RefundStatus, TransferStatus
+from apps.payments.types import DisputeStatus, PayoutStatus, RefundStatus, TransferStatus
 from apps.payments.types import PaymentStatus as Status
 
 NEXT: dict[Status, frozenset[Status]] = {
@@ -58,6 +58,13 @@ TRANSFER_NEXT: dict[TransferStatus, frozenset[TransferStatus]] = {
     TransferStatus.REVERSED: frozenset(),
 }
 
+PAYOUT_NEXT: dict[PayoutStatus, frozenset[PayoutStatus]] = {
+    PayoutStatus.PENDING: frozenset({PayoutStatus.PAID, PayoutStatus.FAILED, PayoutStatus.CANCELED}),
+    PayoutStatus.PAID: frozenset({PayoutStatus.FAILED}),  # days later: the bank sends it back
+    PayoutStatus.FAILED: frozenset(),
+    PayoutStatus.CANCELED: frozenset(),
+}
+
 DISPUTE_NEXT: dict[DisputeStatus, frozenset[DisputeStatus]] = {
     DisputeStatus.OPEN: frozenset({DisputeStatus.WON, DisputeStatus.LOST}),
     DisputeStatus.WON: frozenset(),
@@ -95,6 +102,11 @@ def sources(target: Status) -> frozenset[Status]:
 def refund_sources(target: RefundStatus) -> frozenset[RefundStatus]:
     """The statuses from which a refund may move to ``target``."""
     return frozenset(status for status, following in REFUND_NEXT.items() if target in following)
+
+
+def payout_sources(target: PayoutStatus) -> frozenset[PayoutStatus]:
+    """The statuses from which a payout may move to ``target``."""
+    return frozenset(status for status, following in PAYOUT_NEXT.items() if target in following)
 
 
 def refund_step(step: str, number: int) -> str:

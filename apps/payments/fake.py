@@ -7,6 +7,7 @@ can be and then declines, ``pm_card_authenticationRequired`` asks the bank (3-D 
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any, Literal, TypeVar
 
 from apps.common import clock
@@ -26,11 +27,13 @@ from apps.payments.gateway import (
     Intent,
     Movement,
     MovementCause,
+    PaidOut,
     Party,
     ProviderAccount,
     Reference,
     SavedCard,
     Sent,
+    Summary,
 )
 
 T = TypeVar("T")
@@ -54,6 +57,8 @@ class FakeGateway:
     """What can be sent to accounts."""
     sent: dict[str, Sent] = field(default_factory=dict)
     receivers: dict[str, str] = field(default_factory=dict)
+    to_banks: dict[str, list[PaidOut]] = field(default_factory=dict)
+    """Payouts by account, oldest first."""
     pages: dict[str, CardPage] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
     given_back: dict[str, list[GivenBack]] = field(default_factory=dict)
@@ -297,6 +302,40 @@ class FakeGateway:
             return self.sent[sent]
 
         return self._once("take_back", key, back)
+
+    def payouts(self, account: str) -> tuple[PaidOut, ...]:
+        return self._once("payouts", "", lambda: tuple(reversed(self.to_banks.get(account, []))))
+
+    def pay_to_bank(self, account: str) -> str:
+        """The account's schedule says so: all that it has is on its way; returns the payout's id."""
+        received = sum(s.cents - s.reversed_cents for s in self.sent.values() if self.receivers[s.id] == account)
+        gone = self.to_banks.setdefault(account, [])
+        cents = received - sum(one.cents for one in gone if one.status in ("pending", "paid"))
+        now = clock.now()
+        name = f"po_{account}_{len(gone) + 1}"
+        arrives = now + timedelta(days=2)
+        gone.append(PaidOut(id=name, cents=cents, status="pending", created_at=now, arrives_at=arrives))
+        return name
+
+    def bank_says(self, payout: str, status: Literal["paid", "failed"]) -> None:
+        for gone in self.to_banks.values():
+            code = "account_closed" if status == "failed" else ""
+            gone[:] = [replace(one, status=status, failure_code=code) if one.id == payout else one for one in gone]
+
+    def summaries(self, *, after: str = "") -> tuple[Summary, ...]:
+        def page() -> tuple[Summary, ...]:
+            newest_first = list(self.intents)[::-1]
+            start = newest_first.index(after) + 1 if after else 0
+            return tuple(
+                Summary(
+                    intent=self.intents[name],
+                    amount_cents=self.amounts[name],
+                    returned_cents=self.returned_cents(name),
+                )
+                for name in newest_first[start : start + PAGE]
+            )
+
+        return self._once("summaries", "", page)
 
     def movements(self, *, after: str = "") -> tuple[Movement, ...]:
         def page() -> tuple[Movement, ...]:

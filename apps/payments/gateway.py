@@ -128,6 +128,27 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PaidOut:
+    """The provider's present view of money on its way from an account to its owner's bank."""
+
+    id: str
+    cents: int
+    status: Literal["pending", "paid", "failed", "canceled"]
+    created_at: datetime
+    arrives_at: datetime
+    failure_code: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """All that the provider knows of one payment, in cents: what it was for, was taken and was given back."""
+
+    intent: Intent
+    amount_cents: int
+    returned_cents: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SavedCard:
     id: str
     brand: str
@@ -240,6 +261,14 @@ class PaymentGateway(Protocol):
 
     def take_back(self, sent: str, *, amount: Money, key: str) -> Sent:
         """Take ``amount`` of it back. Raises ``UnexpectedState`` for more than is left."""
+        ...
+
+    def payouts(self, account: str) -> tuple[PaidOut, ...]:
+        """What the provider last paid from the account to its owner's bank, newest first, 100 at most."""
+        ...
+
+    def summaries(self, *, after: str = "") -> tuple[Summary, ...]:
+        """The next page of all payments, newest first, older than the intent ``after``."""
         ...
 
     def movements(self, *, after: str = "") -> tuple[Movement, ...]:

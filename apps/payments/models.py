@@ -3,8 +3,24 @@ from typing import ClassVar
 from django.db import models
 from typing_extensions import override
 
-from apps.payments.types import AccountStatus, DisputeStatus, PaymentStatus, RefundStatus, TransferStatus
+from apps.payments.types import AccountStatus, DisputeStatus, PaymentStatus, PayoutStatus, RefundStatus, TransferStatus
 from sharding import ShardAutoField, ShardedModel, ShardForeignKey, ShardKey, ShardRef
+
+
+class Asked(models.Model):
+    """A row for which the provider is called: the call under way, or the last one."""
+
+    version = models.PositiveIntegerField(default=1)
+    """Of the call; a repetition of one that may have been done keeps it, and with it the key."""
+    idempotency_key = models.CharField(max_length=80)
+    key_made_at = models.DateTimeField()
+    created_at = models.DateTimeField()
+    changed_at = models.DateTimeField()
+    checked_at = models.DateTimeField()
+    """When a sweep last asked about it."""
+
+    class Meta:
+        abstract = True
 
 
 class Wallet(ShardedModel):
@@ -46,8 +62,8 @@ class PaymentMethod(ShardedModel):
         return f"{self.brand} ending in {self.last4}"
 
 
-class Payment(ShardedModel):
-    """What one order pays in one step, and the call to the provider that is, or was last, under way."""
+class Payment(ShardedModel, Asked):
+    """What one order pays in one step."""
 
     id = ShardAutoField(primary_key=True)
     customer_id = models.BigIntegerField()
@@ -72,13 +88,6 @@ class Payment(ShardedModel):
     action_url = models.URLField(max_length=500, blank=True)
     return_url = models.URLField(max_length=500, blank=True)
     capture_before = models.DateTimeField(null=True)
-    version = models.PositiveIntegerField(default=1)
-    idempotency_key = models.CharField(max_length=80)
-    key_made_at = models.DateTimeField()
-    created_at = models.DateTimeField()
-    changed_at = models.DateTimeField()
-    checked_at = models.DateTimeField()
-    """When a sweep last asked about it."""
 
     sharding: ClassVar = ShardKey("customer", field="customer_id")
     decides_money_or_stock = True
@@ -121,8 +130,8 @@ class Payment(ShardedModel):
         return f"{self.step} of order {self.order_id}: {self.status}"
 
 
-class Refund(ShardedModel):
-    """Money going back from one payment, and the call to the provider that is, or was last, under way."""
+class Refund(ShardedModel, Asked):
+    """Money going back from one payment."""
 
     id = ShardAutoField(primary_key=True)
     customer_id = models.BigIntegerField()
@@ -135,13 +144,6 @@ class Refund(ShardedModel):
     status = models.CharField(max_length=20, choices=[(status.value, status.value) for status in RefundStatus])
     refund_id = models.CharField(max_length=80, blank=True)
     failure_code = models.CharField(max_length=60, blank=True)
-    version = models.PositiveIntegerField(default=1)
-    idempotency_key = models.CharField(max_length=80)
-    key_made_at = models.DateTimeField()
-    created_at = models.DateTimeField()
-    changed_at = models.DateTimeField()
-    checked_at = models.DateTimeField()
-    """When a sweep last asked about it."""
 
     sharding: ClassVar = ShardKey("customer", field="customer_id")
     decides_money_or_stock = True
@@ -233,6 +235,8 @@ class PayoutAccount(models.Model):
     version = models.PositiveIntegerField(default=1)
     paid_day = models.DateField(null=True)
     """The last day for which it was looked at whether anything is owed."""
+    payouts_checked_at = models.DateTimeField(null=True)
+    """When a sweep last asked what went from it to the owner's bank."""
     created_at = models.DateTimeField()
     changed_at = models.DateTimeField()
 
@@ -256,8 +260,8 @@ class PayoutAccount(models.Model):
         return f"{self.party_kind} {self.party_id}: {self.status}"
 
 
-class Transfer(models.Model):
-    """What one party was sent on one day, and the call to the provider that is, or was last, under way."""
+class Transfer(Asked):
+    """What one party was sent on one day."""
 
     account = models.ForeignKey(PayoutAccount, on_delete=models.PROTECT, related_name="transfers")
     day = models.DateField()
@@ -271,12 +275,6 @@ class Transfer(models.Model):
     status = models.CharField(max_length=20, choices=[(status.value, status.value) for status in TransferStatus])
     sent_id = models.CharField(max_length=80, blank=True)
     failure_code = models.CharField(max_length=60, blank=True)
-    version = models.PositiveIntegerField(default=1)
-    idempotency_key = models.CharField(max_length=80)
-    key_made_at = models.DateTimeField()
-    created_at = models.DateTimeField()
-    changed_at = models.DateTimeField()
-    checked_at = models.DateTimeField()
 
     class Meta:
         constraints = [
@@ -305,6 +303,36 @@ class Transfer(models.Model):
     @override
     def __str__(self) -> str:
         return f"{self.amount_cents} cents on {self.day}: {self.status}"
+
+
+class Payout(models.Model):
+    """What the provider paid from a party's account to their bank; the provider decides when, we take it down."""
+
+    account = models.ForeignKey(PayoutAccount, on_delete=models.PROTECT, related_name="payouts")
+    payout_id = models.CharField(max_length=80, unique=True)
+    amount_cents = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    status = models.CharField(max_length=20, choices=[(status.value, status.value) for status in PayoutStatus])
+    failure_code = models.CharField(max_length=60, blank=True)
+    arrives_on = models.DateField()
+    created_at = models.DateTimeField()
+    changed_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=models.Q(amount_cents__gt=0), name="payments_payout_positive"),
+            models.CheckConstraint(
+                condition=models.Q(status__in=[status.value for status in PayoutStatus]),
+                name="payments_payout_status",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["account"], condition=models.Q(status="pending"), name="payments_payout_under_way")
+        ]
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.amount_cents} cents to the bank: {self.status}"
 
 
 class StripeEvent(models.Model):

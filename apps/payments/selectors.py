@@ -5,7 +5,7 @@ from django.db.models import F, Sum
 from apps.common.money import Money
 from apps.payments import models
 from apps.payments.errors import CardNotFound
-from apps.payments.types import Card, Dispute, DisputeStatus, Payment, PayoutAccount, Refund, Transfer
+from apps.payments.types import Card, Dispute, DisputeStatus, Payment, Payout, PayoutAccount, Refund, Transfer
 
 
 def cards(*, customer_id: int) -> tuple[Card, ...]:
@@ -42,6 +42,23 @@ def transfers(*, party_kind: str, party_id: int, limit: int = 31) -> tuple[Trans
     """The last days' transfers to a store or shopper, newest first. 1 query."""
     rows = models.Transfer.objects.filter(account__party_kind=party_kind, account__party_id=party_id)
     return tuple(transfer_of(row) for row in rows.select_related("account").order_by("-day")[:limit])
+
+
+def payouts(*, party_kind: str, party_id: int, limit: int = 31) -> tuple[Payout, ...]:
+    """What last went to a store's or shopper's bank, newest first, failed ones included. 1 query."""
+    rows = models.Payout.objects.filter(account__party_kind=party_kind, account__party_id=party_id)
+    return tuple(
+        Payout(
+            payout_id=row.payout_id,
+            party_kind=party_kind,
+            party_id=party_id,
+            amount=Money(row.amount_cents, row.currency),
+            status=row.status,
+            failure_code=row.failure_code,
+            arrives_on=row.arrives_on,
+        )
+        for row in rows.order_by("-created_at", "-id")[:limit]
+    )
 
 
 def transfer_of(row: models.Transfer) -> Transfer:

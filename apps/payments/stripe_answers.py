@@ -14,10 +14,12 @@ from apps.payments.gateway import (
     IntentStatus,
     Movement,
     MovementCause,
+    PaidOut,
     ProviderAccount,
     Reference,
     SavedCard,
     Sent,
+    Summary,
 )
 
 _STATUSES: dict[str, IntentStatus] = {
@@ -99,6 +101,35 @@ def intent(found: stripe.PaymentIntent) -> Intent:
         failure_code=str(at(problem, "decline_code") or at(problem, "code") or ""),
         capture_before=datetime.fromtimestamp(moment, UTC) if moment else None,
         reference=reference(found.metadata.to_dict()),
+    )
+
+
+def summary(found: stripe.PaymentIntent) -> Summary:
+    """What a charge gave back counts what it never took, too: the rest of a hold that was captured in part."""
+    charge = found.latest_charge
+    returned = 0
+    if isinstance(charge, stripe.Charge) and charge.captured:
+        returned = charge.amount_refunded - (charge.amount - charge.amount_captured)
+    return Summary(intent=intent(found), amount_cents=found.amount, returned_cents=returned)
+
+
+_PAYOUT_STATUSES: dict[str, Literal["pending", "paid", "failed", "canceled"]] = {
+    "pending": "pending",
+    "in_transit": "pending",
+    "paid": "paid",
+    "failed": "failed",
+    "canceled": "canceled",
+}
+
+
+def paid_out(found: stripe.Payout) -> PaidOut:
+    return PaidOut(
+        id=found.id,
+        cents=found.amount,
+        status=_PAYOUT_STATUSES[found.status],
+        created_at=datetime.fromtimestamp(found.created, UTC),
+        arrives_at=datetime.fromtimestamp(found.arrival_date, UTC),
+        failure_code=found.failure_code or "",
     )
 
 

@@ -27,11 +27,13 @@ from apps.payments.gateway import (
     GivenBack,
     Intent,
     Movement,
+    PaidOut,
     Party,
     ProviderAccount,
     Reference,
     SavedCard,
     Sent,
+    Summary,
 )
 
 stripe.enable_telemetry = False
@@ -278,6 +280,18 @@ class StripeGateway:
                 raise UnexpectedState(str(error)) from error
             raise
         return self.retrieve_transfer(sent)
+
+    def payouts(self, account: str) -> tuple[PaidOut, ...]:
+        with _translated():
+            found = self._api.payouts.list({"limit": _FIND_AMONG}, {"stripe_account": account})
+        return tuple(map(answers.paid_out, found.data))
+
+    def summaries(self, *, after: str = "") -> tuple[Summary, ...]:
+        with _translated():
+            page = self._api.payment_intents.list(
+                {"limit": 100, "expand": ["data.latest_charge"], **({"starting_after": after} if after else {})}
+            )
+        return tuple(map(answers.summary, page.data))
 
     def movements(self, *, after: str = "") -> tuple[Movement, ...]:
         with _translated():

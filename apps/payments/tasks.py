@@ -11,6 +11,7 @@ from apps.payments import services
 def sweep() -> None:
     databases.for_each(sharding.aliases("customer"), lambda alias: services.sweep(using=alias, now=clock.now()))
     services.sweep_transfers(now=clock.now())
+    services.sweep_payouts(now=clock.now())
 
 
 @shared_task(name="payments.pay_out")

@@ -96,6 +96,31 @@ class TransferStatus(StrEnum):
     """All of it was taken back."""
 
 
+class PayoutStatus(StrEnum):
+    PENDING = "pending"
+    PAID = "paid"
+    FAILED = "failed"
+    """The bank would not have it, maybe days after it was paid; the money is in the party's account again."""
+    CANCELED = "canceled"
+    """Somebody stopped it at the provider; the money is in the party's account again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payout:
+    """What the provider paid from a party's account to their bank."""
+
+    payout_id: str
+    """The provider's name for it."""
+    party_kind: str
+    party_id: int
+    amount: Money
+    status: str
+    """A ``PayoutStatus``."""
+    failure_code: str
+    """Why the bank sent it back, in the provider's words, such as ``account_closed``."""
+    arrives_on: date
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PayoutAccount:
     """Where a store or a shopper is paid."""

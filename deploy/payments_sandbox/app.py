@@ -50,6 +50,20 @@ class Answer:
     cut: str | None = None
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """A request to Stripe's API of which all is known but what it asks for."""
+
+    request: Request
+    route: routes.Route
+    object_id: str
+    is_publishable: bool
+    api_key: str
+    account: str
+    fault: Fault
+    request_id: str
+
+
 class App:
     def __init__(self, store: Store, *, webhook_url: str | None, webhook_secrets: list[str]) -> None:
         self.store = store
@@ -109,9 +123,11 @@ class App:
             if is_publishable and not route.is_open:
                 message = "This API call cannot be made with a publishable API key. Please use a secret API key."
                 raise ApiError(403, message, code="secret_key_required")
+            account = self._account(request.headers.get("stripe-account", ""), route)
             if fault.kind in ("429", "500_before", "503_before"):
                 raise faults.failure(fault.kind)
-            status, body, is_replay = self._once(request, route, object_id, is_publishable, api_key, fault, request_id)
+            asked = _Asked(request, route, object_id, is_publishable, api_key, account, fault, request_id)
+            status, body, is_replay = self._once(asked)
         except ApiError as error:
             return _json(error.status, error.body, headers)
         if is_replay:
@@ -126,19 +142,24 @@ class App:
         cut = fault.kind if fault.kind in faults.CUTS else None
         return Answer(status, body.encode(), headers | {"Content-Type": "application/json"}, cut)
 
-    def _once(
-        self,
-        request: Request,
-        route: routes.Route,
-        object_id: str,
-        is_publishable: bool,
-        api_key: str,
-        fault: Fault,
-        request_id: str,
-    ) -> tuple[int, str, bool]:
+    def _account(self, account_id: str, route: routes.Route) -> str:
+        """In whose name the platform asks; empty for its own."""
+        if not account_id:
+            return ""
+        if not route.of_accounts:
+            raise ApiError(400, f"{route.endpoint} is not played for connected accounts here.", param="Stripe-Account")
+        with self.store.transaction():
+            found = self.store.find(account_id)
+        if found is None or found["object"] != "account":
+            message = f"The provided key does not have access to account '{account_id}' (or it does not exist)."
+            raise ApiError(403, message, code="account_invalid")
+        return account_id
+
+    def _once(self, asked: "_Asked") -> tuple[int, str, bool]:
         """The answer and whether it is the one kept for this idempotency key; raises before work begins."""
+        request, route, fault = asked.request, asked.route, asked.fault
         given_key = request.headers.get("idempotency-key") if request.method == "POST" else None
-        key = f"{api_key} {given_key}" if given_key else None
+        key = f"{asked.api_key}{asked.account} {given_key}" if given_key else None
         with ExitStack() as stack:
             if key:
                 stack.enter_context(self._keys.held(key))
@@ -152,8 +173,9 @@ class App:
             text = request.query if request.method == "GET" else request.body.decode(errors="replace")
             params = schema.checked(route.request, schema.parsed_form(text), extra=route.extra)
             expand = params.pop("expand", [])
-            self.store.origin = {"id": request_id, "idempotency_key": given_key}
-            call = Call(self.store, params, object_id, is_publishable, request.path, request.base_url)
+            self.store.origin = {"id": asked.request_id, "idempotency_key": given_key}
+            url = request.base_url
+            call = Call(self.store, params, asked.object_id, asked.is_publishable, request.path, url, asked.account)
             try:
                 status, done = 200, reading.rendered(self.store, route.handler(call))
             except ApiError as error:

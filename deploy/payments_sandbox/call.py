@@ -10,7 +10,10 @@ from deploy.payments_sandbox.state import Object, Store
 
 @dataclass(frozen=True)
 class Call:
-    """`id` is the object named in the path; `base_url` is where this server's pages are."""
+    """`id` is the object named in the path; `base_url` is where this server's pages are.
+
+    `account` is the connected account in whose name the platform asks; empty for its own.
+    """
 
     store: Store
     params: dict[str, Any]
@@ -18,6 +21,7 @@ class Call:
     is_publishable: bool
     path: str
     base_url: str
+    account: str = ""
 
     def subject(self, kind: str) -> Object:
         """The object of the path. A publishable key sees an intent only together with its client secret."""

@@ -1,14 +1,20 @@
 """What happens because time passes."""
 
-from deploy.payments_sandbox import intents, setups
+from deploy.payments_sandbox import intents, payouts, setups
 from deploy.payments_sandbox.state import Store
 
 
 def strike(store: Store) -> None:
-    """Lets expire what is due by the virtual clock: authorisations, checkout sessions. Nobody asked for that."""
+    """What is due by the virtual clock: holds and sessions expire, payouts leave and arrive. Nobody asked for that."""
     store.origin = {"id": None, "idempotency_key": None}
-    for overdue in store.due():
-        if overdue["object"] == "payment_intent":
-            intents.close(store, overdue, reason="automatic", expired=True)
-        else:
-            setups.expire_session(store, overdue)
+    while overdue := store.due():  # a payout that left may have arrived meanwhile
+        for one in overdue:
+            match one["object"]:
+                case "payment_intent":
+                    intents.close(store, one, reason="automatic", expired=True)
+                case "account":
+                    payouts.pay_automatically(store, one)
+                case "payout":
+                    payouts.arrive(store, one)
+                case _:
+                    setups.expire_session(store, one)

@@ -1,6 +1,6 @@
 """Those who are paid: connected accounts, transfers to them and transfers taken back. https://docs.stripe.com/connect"""
 
-from deploy.payments_sandbox import events, money
+from deploy.payments_sandbox import events, money, payouts
 from deploy.payments_sandbox.call import Call, checked_url, merged_metadata
 from deploy.payments_sandbox.errors import invalid
 from deploy.payments_sandbox.state import Object, Store, given_ones, public
@@ -25,9 +25,10 @@ def create_account(call: Call) -> Object:
             "metadata": merged_metadata({}, given.get("metadata")),
             "payouts_enabled": False,
             "requirements": _requirements(_DUE, "requirements.past_due"),
+            "settings": {"payouts": {"schedule": {"delay_days": 2, "interval": _interval(given)}}},
         },
     )
-    events.emit(call.store, "account.updated", account)
+    events.emit(call.store, "account.updated", account, account=account["id"])
     return account
 
 
@@ -52,7 +53,9 @@ def decide(store: Store, account: Object, *, enabled: bool) -> Object:
         "payouts_enabled": enabled,
         "requirements": _requirements((), None) if enabled else _requirements(_DUE[1:2], "requirements.past_due"),
     }
-    events.emit(store, "account.updated", store.save(account))
+    events.emit(store, "account.updated", store.save(account), account=account["id"])
+    if enabled and payouts.available(store, account["id"]) > 0:
+        payouts.schedule(store, account)
     return account
 
 
@@ -87,6 +90,7 @@ def create_transfer(call: Call) -> Object:
     made["reversals"]["url"] = f"/v1/transfers/{made['id']}/reversals"
     made["balance_transaction"] = money.moved(store, "transfer", -amount, made)
     events.emit(store, "transfer.created", store.save(made))
+    payouts.schedule(store, account)
     return made
 
 
@@ -115,6 +119,13 @@ def reverse(call: Call) -> Object:
     transfer["reversals"]["data"].insert(0, public(made))
     events.emit(store, "transfer.reversed", store.save(transfer))
     return made
+
+
+def _interval(given: Object) -> str:
+    asked = given.get("settings", {}).get("payouts", {}).get("schedule", {}).get("interval", "daily")
+    if asked not in ("daily", "manual"):
+        raise invalid("Here accounts are paid daily or manually.", param="settings[payouts][schedule][interval]")
+    return str(asked)
 
 
 def _requirements(due: tuple[str, ...], reason: str | None) -> Object:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from deploy.payments_sandbox import clock, connect, disputes, events, invariants, money, routes
+from deploy.payments_sandbox import clock, connect, disputes, events, invariants, money, payouts, routes
 from deploy.payments_sandbox.errors import ApiError, invalid
 from deploy.payments_sandbox.faults import Faults
 from deploy.payments_sandbox.state import PREFIXES, Object, Store, public
@@ -46,6 +46,9 @@ def _stored(store: Store, faults: Faults, endpoint: str, given: Object) -> Objec
         case "POST /_sandbox/accounts":
             account = store.get("account", str(given.get("account")), param="account", status=400)
             return public(connect.decide(store, account, enabled=given.get("enabled") in (True, "true", "1")))
+        case "POST /_sandbox/payouts":
+            payout = store.get("payout", str(given.get("payout")), param="payout", status=400)
+            return public(payouts.fail(store, payout, str(given.get("code", "account_closed"))))
         case "POST /_sandbox/disputes" if "dispute" in given:
             dispute = store.get("dispute", str(given["dispute"]), param="dispute", status=400)
             return public(disputes.close(store, dispute, won=given.get("won") in (True, "true", "1")))
@@ -72,7 +75,10 @@ def _stored(store: Store, faults: Faults, endpoint: str, given: Object) -> Objec
 
 
 def _set_webhooks(store: Store, given: Object) -> None:
-    """Replaces the controls by those given; `release` sends what is held, `resend` one event again."""
+    """Replaces the controls by those given.
+
+    `release` sends what is held, `resend` one event again; `secrets` sign from now on (two while one is replaced).
+    """
     if given.get("release"):
         store.db.execute("UPDATE deliveries SET due = ? WHERE state = 'waiting'", (store.now(),))
         return
@@ -80,6 +86,10 @@ def _set_webhooks(store: Store, given: Object) -> None:
         event = store.get("event", str(given["resend"]), param="resend", status=400)
         for endpoint in {row["endpoint"] for row in _deliveries(store) if row["event"] == event["id"]}:
             events.schedule(store, event["id"], endpoint)
+        return
+    if "secrets" in given:
+        endpoints = store.setting("endpoints", [])
+        store.set_setting("endpoints", [one | {"secrets": list(given["secrets"])} for one in endpoints])
         return
     unknown = given.keys() - events.AS_STRIPE.keys()
     if unknown:

@@ -17,12 +17,17 @@ AS_STRIPE: Object = {
 }
 
 
-def emit(store: Store, kind: str, subject: Object, previous: Object | None = None) -> None:
-    """Records the event with the object as it is now, and a delivery for every endpoint that wants it."""
+def emit(
+    store: Store, kind: str, subject: Object, previous: Object | None = None, *, account: str | None = None
+) -> None:
+    """Records the event with the object as it is now, and a delivery for every endpoint that wants it.
+
+    `account` is the connected account to which it happened.
+    """
     wanting = [
         endpoint
         for endpoint in store.setting("endpoints", []) + store.all("webhook_endpoint")
-        if {"*", kind} & set(endpoint["enabled_events"])
+        if {"*", kind} & set(endpoint["enabled_events"]) and endpoint.get("status") != "disabled"
     ]
     event = store.new(
         "event",
@@ -32,7 +37,8 @@ def emit(store: Store, kind: str, subject: Object, previous: Object | None = Non
             "pending_webhooks": len(wanting),
             "request": store.origin,
             "type": kind,
-        },
+        }
+        | ({} if account is None else {"account": account}),
     )
     control = _control_for(store, kind)
     for endpoint in wanting:

@@ -112,6 +112,25 @@ def _dispute_if_so_inclined(store: Store, charge: Object) -> None:
         disputes.create(store, charge)
 
 
+def increment(call: Call) -> Object:
+    """Holds more on the same card: https://docs.stripe.com/payments/incremental-authorization"""
+    intent, given, store = call.subject("payment_intent"), call.params, call.store
+    if intent["status"] != "requires_capture":
+        raise unexpected_state("payment_intent", "increment", intent["status"], payment_intent=public(intent))
+    charge = store.get("charge", intent["latest_charge"])
+    if charge["payment_method_details"]["card"]["incremental_authorization"]["status"] != "available":
+        raise invalid(f"The charge {charge['id']} is not eligible for incremental authorization.")
+    _check_amount(given["amount"])
+    if given["amount"] <= intent["amount"]:
+        raise invalid("The amount must be more than what is authorized.", param="amount")
+    charge = money.increase(store, charge, given["amount"])
+    intent["metadata"] = merged_metadata(intent["metadata"], given.get("metadata"))
+    intent |= given_ones(given, "description") | {"amount": given["amount"], "amount_capturable": given["amount"]}
+    events.emit(store, "charge.updated", charge)
+    events.emit(store, "payment_intent.amount_capturable_updated", store.save(intent))
+    return intent
+
+
 def cancel(call: Call) -> Object:
     intent = call.subject("payment_intent")
     if intent["status"] not in CANCELABLE:

@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from deploy.payments_sandbox import money
+from deploy.payments_sandbox import money, payouts
 from deploy.payments_sandbox.state import Object, Store
 
 
@@ -13,38 +13,43 @@ def report(store: Store) -> Object:
 
 def _violations(store: Store) -> Iterator[str]:
     totals = money.totals(store)
-    if totals["balance"] != totals["captured"] - totals["refunded"] - totals["transferred"] - totals["disputed"]:
-        yield (
-            f"balance {totals['balance']} is not captured {totals['captured']} - refunded {totals['refunded']} - "
-            f"transferred {totals['transferred']} - disputed {totals['disputed']}"
-        )
-    refunds = store.all("refund")
-    returned = _grouped(refunds, "charge")
+    if missing := money.missing(totals):
+        yield f"the balance is {missing} cents from what came and went: {totals}"
     movements = Counter((one["source"], one["amount"]) for one in store.all("balance_transaction"))
+    for source, amount in _moved(store):
+        if movements.pop((source, amount), 0) != 1:
+            yield f"{source} has not exactly one balance transaction of {amount}"
+    for (source, amount), times in movements.items():
+        yield f"{times} balance transactions of {amount} for {source} belong to no movement"
     charges = store.all("charge")
+    returned, attempts = _grouped(store.all("refund"), "charge"), _grouped(charges, "payment_intent")
     for charge in charges:
         yield from _of_charge(charge, returned[charge["id"]])
-        if charge["amount_captured"] and movements.pop((charge["id"], charge["amount_captured"]), 0) != 1:
-            yield f"{charge['id']} was captured without exactly one balance transaction of its amount"
-    for refund in refunds:
-        if refund["balance_transaction"] and movements.pop((refund["id"], -refund["amount"]), 0) != 1:
-            yield f"{refund['id']} has not exactly one balance transaction of its amount"
-    for kind, sign in (("transfer", -1), ("transfer_reversal", 1)):
-        for one in store.all(kind):
-            if movements.pop((one["id"], sign * one["amount"]), 0) != 1:
-                yield f"{one['id']} has not exactly one balance transaction of its amount"
+    for intent in store.all("payment_intent"):
+        yield from _of_intent(intent, attempts[intent["id"]])
     for transfer in store.all("transfer"):
         if not 0 <= transfer["amount_reversed"] <= transfer["amount"]:
             yield f"{transfer['id']} took back {transfer['amount_reversed']} of {transfer['amount']}"
-    for dispute in store.all("dispute"):
-        for sign in (-1, 1) if dispute["status"] == "won" else (-1,):
-            if movements.pop((dispute["id"], sign * dispute["amount"]), 0) != 1:
-                yield f"{dispute['id']} has not exactly one balance transaction of {sign * dispute['amount']}"
-    for (source, amount), times in movements.items():
-        yield f"{times} balance transactions of {amount} for {source} belong to no movement"
-    attempts = _grouped(charges, "payment_intent")
-    for intent in store.all("payment_intent"):
-        yield from _of_intent(intent, attempts[intent["id"]])
+    for account in store.all("account"):
+        if (left := payouts.available(store, account["id"])) < 0:
+            yield f"{account['id']} was paid {-left} more than it was sent"
+
+
+def _moved(store: Store) -> Iterator[tuple[str, int]]:
+    """Everything that moved our money, by the objects themselves: each of them needs one balance transaction."""
+    for charge in store.all("charge"):
+        if charge["amount_captured"]:
+            yield charge["id"], charge["amount_captured"]
+    for refund in store.all("refund"):
+        if refund["balance_transaction"]:
+            yield refund["id"], -refund["amount"]
+    for kind, sign in (("transfer", -1), ("transfer_reversal", 1)):
+        yield from ((one["id"], sign * one["amount"]) for one in store.all(kind))
+    for kind, undone, matching in (("dispute", "won", {}), ("payout", "failed", {"_account": payouts.PLATFORM})):
+        for one in store.all(kind, **matching):
+            yield one["id"], -one["amount"]
+            if one["status"] == undone:
+                yield one["id"], one["amount"]
 
 
 def _grouped(objects: list[Object], link: str) -> defaultdict[str, list[Object]]:

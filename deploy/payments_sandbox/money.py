@@ -20,7 +20,7 @@ def moved(store: Store, kind: str, amount: int, source: Object) -> str:
         "balance_transaction",
         {
             "amount": amount,
-            "available_on": int(store.now()) + (SETTLES_AFTER if amount > 0 else 0),
+            "available_on": int(store.now()) + (SETTLES_AFTER if kind == "charge" else 0),
             "balance_type": "payments",
             "currency": source["currency"],
             "description": source.get("description"),
@@ -45,6 +45,9 @@ def new_charge(
     window = AUTHORISED_FOR_VISA_OFF_SESSION if off_session and card["brand"] == "visa" else AUTHORISED_FOR
     until = int(store.now()) + window if failure is None and intent["capture_method"] == "manual" else None
     paid = failure is None
+    asked = (intent.get("payment_method_options") or {}).get("card", {}).get("request_incremental_authorization")
+    growing = {"status": "available" if until and asked == "if_available" else "unavailable"}
+    holding = {"capture_before": until, "incremental_authorization": growing}
     authorised = intent["amount"] if paid else None
     outcome = {
         "network_status": "approved_by_network" if paid else "declined_by_network",
@@ -73,7 +76,7 @@ def new_charge(
             "payment_method": method["id"],
             "payment_method_details": {
                 "type": "card",
-                "card": {**card, "amount_authorized": authorised, "capture_before": until, "network": card["brand"]},
+                "card": {**card, **holding, "amount_authorized": authorised, "network": card["brand"]},
             },
             "refunded": False,
             "status": "succeeded" if paid else "failed",
@@ -97,6 +100,13 @@ def release(store: Store, charge: Object, amount: int, *, reason: str | None) ->
     charge["refunded"] = charge["amount_refunded"] == charge["amount"]
     store.save(charge)
     return _new_refund(store, charge, amount, reason=reason, metadata={})
+
+
+def increase(store: Store, charge: Object, amount: int) -> Object:
+    """More is held on the same card, on top of what is."""
+    details = charge["payment_method_details"]
+    card = details["card"] | {"amount_authorized": amount}
+    return store.save(charge | {"amount": amount, "payment_method_details": details | {"card": card}})
 
 
 def refundable(charge: Object) -> int:
@@ -155,8 +165,17 @@ def totals(store: Store) -> dict[str, int]:
         "disputed": sum(store.sums("dispute", "amount", where="json_extract(body, '$.status') <> 'won'").values()),
         "transferred": sum(store.sums("transfer", "amount").values())
         - sum(store.sums("transfer", "amount_reversed").values()),
+        "paid_out": -sum(
+            store.sums("balance_transaction", "amount", where="json_extract(body, '$.type') LIKE 'payout%'").values()
+        ),
         "balance": sum(store.sums("balance_transaction", "amount").values()),
     }
+
+
+def missing(totals: dict[str, int]) -> int:
+    """Cents by which the balance is not what came less what went; 0, always."""
+    gone = ("refunded", "transferred", "disputed", "paid_out")
+    return totals["balance"] - totals["captured"] + sum(totals[name] for name in gone)
 
 
 def settled(store: Store, transaction: Object) -> Object:

@@ -205,8 +205,8 @@ def _index(store: Store, faults: Faults) -> Page:
     )
     totals = money.totals(store)
     sums = ", ".join(f"{name} {cents / 100:.2f}" for name, cents in totals.items())
-    adds_up = totals["balance"] == totals["captured"] - totals["refunded"]
-    verdict = "The balance adds up." if adds_up else "<strong class=bad>The balance does not add up.</strong>"
+    wrong = money.missing(totals)
+    verdict = "<strong class=bad>The balance does not add up.</strong>" if wrong else "The balance adds up."
     planned = "".join(
         f"<li><code>{escape(one['endpoint'])}</code>: {one['kind']}, "
         f"{'always' if one['count'] is None else one['count']} to come, {one['hits']} so far"

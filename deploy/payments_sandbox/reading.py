@@ -25,15 +25,16 @@ def retriever(kind: str) -> Handler:
     return lambda call: call.subject(kind)
 
 
-def lister(kind: str, of: str | None = None) -> Handler:
+def lister(kind: str, of: str | None = None, matching: Object | None = None) -> Handler:
     """Every parameter that is not about paging compares a field; `of` is the field that the path's id is in."""
+    always = matching or {}
 
     def listed(call: Call) -> Object:
         given = call.params
         limit = given.get("limit", 10)
         if not 1 <= limit <= 100:
             raise invalid("This value must be between 1 and 100.", code="parameter_invalid_integer", param="limit")
-        matching: dict[str, Any] = {name: value for name, value in given.items() if name not in _PAGING}
+        matching: dict[str, Any] = always | {name: value for name, value in given.items() if name not in _PAGING}
         if of is not None:
             matching[of] = call.id
         if "delivery_success" in matching:

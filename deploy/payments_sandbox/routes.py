@@ -4,10 +4,9 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
-from deploy.payments_sandbox import connect, intents, methods, money, reading, setups
-from deploy.payments_sandbox.call import Call, merged_metadata
+from deploy.payments_sandbox import connect, endpoints, intents, methods, payouts, reading, searching, setups
+from deploy.payments_sandbox.call import Call
 from deploy.payments_sandbox.state import Object
 
 _SECRET = frozenset({"client_secret"})
@@ -15,12 +14,16 @@ _SECRET = frozenset({"client_secret"})
 
 @dataclass(frozen=True)
 class Route:
-    """`is_open`: a publishable key may call it, as apps and payment pages do."""
+    """`is_open`: a publishable key may call it, as apps and payment pages do.
+
+    `of_accounts`: may be asked in the name of a connected account (`Stripe-Account`).
+    """
 
     endpoint: str
     request: str
     handler: Callable[[Call], Object]
     is_open: bool = False
+    of_accounts: bool = False
 
     @cached_property
     def extra(self) -> frozenset[str]:
@@ -29,26 +32,6 @@ class Route:
     @cached_property
     def pattern(self) -> re.Pattern[str]:
         return re.compile(self.endpoint.replace("{id}", r"(?P<id>[A-Za-z0-9_]+)"))
-
-
-def _balance(call: Call) -> Object:
-    return money.balance(call.store)
-
-
-def _new_webhook_endpoint(call: Call) -> Object:
-    given, secret = call.params, f"whsec_{call.store.token(32)}"
-    fields: dict[str, Any] = {
-        "api_version": given.get("api_version"),
-        "application": None,
-        "description": given.get("description") or None,
-        "enabled_events": given["enabled_events"],
-        "metadata": merged_metadata({}, given.get("metadata")),
-        "status": "enabled",
-        "url": given["url"],
-        "_secret": secret,
-    }
-    # As with Stripe, the secret is told once.
-    return call.store.new("webhook_endpoint", fields) | {"secret": secret}
 
 
 def _read(path: str, kind: str, request: str, *, is_open: bool = False) -> Route:
@@ -85,6 +68,12 @@ ROUTES = (
     Route("POST /v1/payment_intents/{id}/cancel", "PaymentIntentCancelParams", intents.cancel),
     _read("/v1/payment_intents", "payment_intent", "PaymentIntent", is_open=True),
     _list("/v1/payment_intents", "payment_intent", "PaymentIntent"),
+    Route(
+        "POST /v1/payment_intents/{id}/increment_authorization",
+        "PaymentIntentIncrementAuthorizationParams",
+        intents.increment,
+    ),
+    Route("GET /v1/payment_intents/search", "PaymentIntentSearchParams", searching.payment_intents),
     _read("/v1/charges", "charge", "Charge"),
     _list("/v1/charges", "charge", "Charge"),
     Route("POST /v1/refunds", "RefundCreateParams", intents.refund),
@@ -100,12 +89,18 @@ ROUTES = (
     Route("POST /v1/transfers/{id}/reversals", "TransferReversalCreateParams", connect.reverse),
     _read("/v1/transfers", "transfer", "Transfer"),
     _list("/v1/transfers", "transfer", "Transfer"),
-    Route("GET /v1/balance", "BalanceRetrieveParams", _balance),
+    Route("POST /v1/payouts", "PayoutCreateParams", payouts.create, of_accounts=True),
+    Route("GET /v1/payouts/{id}", "PayoutRetrieveParams", payouts.retrieve, of_accounts=True),
+    Route("GET /v1/payouts", "PayoutListParams", payouts.lister, of_accounts=True),
+    Route("GET /v1/balance", "BalanceRetrieveParams", payouts.balance, of_accounts=True),
     _read("/v1/balance_transactions", "balance_transaction", "BalanceTransaction"),
     _list("/v1/balance_transactions", "balance_transaction", "BalanceTransaction"),
     _read("/v1/events", "event", "Event"),
     _list("/v1/events", "event", "Event"),
-    Route("POST /v1/webhook_endpoints", "WebhookEndpointCreateParams", _new_webhook_endpoint),
+    Route("POST /v1/webhook_endpoints", "WebhookEndpointCreateParams", endpoints.create),
+    Route("POST /v1/webhook_endpoints/{id}", "WebhookEndpointUpdateParams", endpoints.update),
+    Route("DELETE /v1/webhook_endpoints/{id}", "WebhookEndpointDeleteParams", endpoints.delete),
+    _read("/v1/webhook_endpoints", "webhook_endpoint", "WebhookEndpoint"),
     _list("/v1/webhook_endpoints", "webhook_endpoint", "WebhookEndpoint"),
 )
 ENDPOINTS = frozenset(route.endpoint for route in ROUTES)

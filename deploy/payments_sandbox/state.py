@@ -39,6 +39,7 @@ PREFIXES = {
     "account": "acct_",
     "transfer": "tr_",
     "transfer_reversal": "trr_",
+    "payout": "po_",
 }
 _ALPHABET = string.ascii_letters + string.digits
 _LINKS = ("customer", "payment_intent", "charge", "source")
@@ -64,6 +65,7 @@ _SHOWN_IN_FULL = {
     "charge": stripe.Charge,
     "refund": stripe.Refund,
     "transfer": stripe.Transfer,
+    "payout": stripe.Payout,
 }
 _WITHOUT_LIVEMODE = {"balance_transaction", "refund", "account", "transfer_reversal"}
 _ONLY_WHEN_EXPANDED = {"refunds", "line_items", "level3"}
@@ -223,6 +225,9 @@ class Store:
             {"kind": kind, **values},
         )
         return dict(rows.fetchall())
+
+    def delete(self, object_id: str) -> None:
+        self.db.execute("DELETE FROM objects WHERE id = ?", (object_id,))
 
     def due(self) -> list[Object]:
         rows = self.db.execute("SELECT body FROM objects WHERE due <= ? ORDER BY due, seq", (self.now(),)).fetchall()

@@ -22,6 +22,7 @@ MOVERS = {
     "apps/orders/services/moving.py::move": "Order",
     "apps/orders/services/refunding.py::_turn": "Refund of an order",
     "apps/orders/services/tipping.py::_ended": "Tip after the delivery",
+    "apps/payments/services/arriving.py::_take": "Payout",
     "apps/payments/services/disputing.py::change": "Dispute",
     "apps/payments/services/paying_out.py::_take": "Transfer",
     "apps/payments/services/paying_out.py::resume": "Transfer",

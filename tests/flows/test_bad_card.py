@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from apps.common import outbox
-from tests import databases, invariants
+from instacart import invariants
+from tests import databases
 from tests.flows import people
 from tests.flows.people import DECLINING_CARD
 from tests.flows.world import VISIT, World, refusal
@@ -53,8 +54,8 @@ def test_a_card_that_declines_rejects_the_order_and_nothing_stays_held(world):
         assert {int(line["itemId"]): line["quantity"] for line in cart["lines"]} == world.items(
             **{BANANAS: "2.500", MILK: "2.000"}
         )
-        intents = invariants.sandbox_intents(world.bank)
-        assert {intent.status for intent in intents} == {"requires_payment_method"}
+        intents = invariants.at_provider()
+        assert {intent.status for intent in intents} == {"declined"}
         assert invariants.violations(now=MORNING, intents=intents, acknowledged=[int(order_id)]) == []
 
 

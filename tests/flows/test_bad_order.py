@@ -10,7 +10,7 @@ from apps.common import outbox
 from apps.common.geo import Point
 from apps.slots import models as slots
 from apps.stores import services as stores
-from tests import invariants
+from instacart import invariants
 from tests.flows import people
 from tests.flows.world import BEYOND, NOWHERE, alert, refusal, said_next
 from tests.orders.factories import BANANAS, MILK, MORNING, set_stock
@@ -163,7 +163,7 @@ def test_one_key_is_one_order_from_whichever_edge(world):
         assert code == "idempotency_conflict"
         assert said_next(world, world.check_out(other)) == sentence
     assert len(world.bank.objects("payment_intent")) == 1
-    intents = invariants.sandbox_intents(world.bank)
+    intents = invariants.at_provider()
     assert invariants.violations(now=MORNING, intents=intents, acknowledged=[int(first["orderId"])]) == []
 
 

@@ -14,7 +14,8 @@ from apps.fulfilment import models as fulfilment
 from apps.inventory import models as inventory
 from apps.shoppers import models as shoppers
 from apps.slots import models as slots
-from tests import databases, invariants
+from instacart import invariants
+from tests import databases
 from tests.flows import steps
 from tests.flows.people import Customer, Shopper
 from tests.orders.factories import MORNING
@@ -119,7 +120,7 @@ def undisturbed(bank):
 
 
 def hold(bank, order_id):
-    intents = invariants.sandbox_intents(bank)
+    intents = invariants.at_provider()
     assert invariants.violations(now=MORNING, intents=intents, acknowledged=[int(order_id)]) == []
 
 

@@ -9,10 +9,10 @@ from django.db import connections, transaction
 
 import sharding
 from apps.common import outbox
-from tests import invariants
+from instacart import invariants
+from instacart.invariants import Intent
 from tests.flows import steps
 from tests.flows.people import Customer, Shopper
-from tests.invariants import Intent
 from tests.orders.factories import MORNING
 from tests.stores.factories import COLUMBUS
 
@@ -144,6 +144,12 @@ PLANTED = [
         [("UPDATE payments_payment SET capture_before = '2026-03-02T14:00Z' WHERE order_id = {new}")],
     ),
     (
+        "a capture nobody went on with",
+        8,
+        "customer",
+        [("UPDATE payments_payment SET status = 'capturing', changed_at = '2026-03-02T12:00Z' WHERE order_id = {new}")],
+    ),
+    (
         "an order its store never heard of",
         9,
         "store",
@@ -228,7 +234,7 @@ def orders(bank):
 
 def test_each_planted_violation_is_found(bank, orders):
     homes = {"customer": "customer_0", "store": "store_1", "shopper": "shopper_0", "default": "default"}
-    intents = invariants.sandbox_intents(bank)
+    intents = invariants.at_provider()
 
     def numbers() -> set[int]:
         found = invariants.violations(now=MORNING, intents=intents, acknowledged=orders.values())
@@ -246,7 +252,7 @@ def test_each_planted_violation_is_found(bank, orders):
 
 
 def test_each_violation_at_the_provider_is_found(bank, orders):
-    intents = invariants.sandbox_intents(bank)
+    intents = invariants.at_provider()
     done = next(intent for intent in intents if intent.order_id == orders["done"])
     new = next(intent for intent in intents if intent.order_id == orders["new"])
 

@@ -10,7 +10,8 @@ import pytest
 
 from apps.common import outbox
 from apps.fulfilment import models as fulfilment
-from tests import databases, invariants
+from instacart import invariants
+from tests import databases
 from tests.flows import people, steps
 from tests.flows.people import Refusal, Shopper
 from tests.flows.world import BEYOND, NOWHERE, refusal, said_next
@@ -131,7 +132,7 @@ def test_a_shoppers_mistakes(world):
     steps.bring(shopper, mine[7:], pin)
     with world.unchanged():
         shopper.call("post", f"{mine}/deliver", {"proof": {"kind": "pin", "pin": pin}})
-    assert invariants.violations(now=MORNING, intents=invariants.sandbox_intents(world.bank)) == []
+    assert invariants.violations(now=MORNING, intents=invariants.at_provider()) == []
 
 
 def test_nobody_without_a_token_gets_anywhere(world):

@@ -16,7 +16,8 @@ from apps.fulfilment import models as fulfilment
 from apps.inventory import models as inventory
 from apps.slots import models as slots
 from apps.stores import selectors as stores
-from tests import databases, invariants
+from instacart import invariants
+from tests import databases
 from tests.flows import people, steps
 from tests.flows.people import Customer, Shopper
 from tests.orders.factories import BANANAS, BEER, MILK, MORNING
@@ -124,9 +125,7 @@ def test_an_order_over_three_keyspaces(bank, here, there):
         ("default", "dispatch_plannerlease"): 1,
         **{(shard, "dispatch_storefence"): stores_there for shard, stores_there in zone_stores.items()},
     }
-    assert (
-        invariants.violations(now=MORNING, intents=invariants.sandbox_intents(bank), acknowledged=[int(order_id)]) == []
-    )
+    assert invariants.violations(now=MORNING, intents=invariants.at_provider(), acknowledged=[int(order_id)]) == []
 
 
 def test_a_strangers_order_is_nowhere_to_be_seen(bank):
@@ -165,7 +164,7 @@ def test_what_is_paid_because_shoppers_are_short_is_a_line_of_its_own(bank):
         "peak_pay": 200,
         "tip": 300,
     }
-    assert invariants.violations(now=MORNING, intents=invariants.sandbox_intents(bank)) == []
+    assert invariants.violations(now=MORNING, intents=invariants.at_provider()) == []
 
 
 def test_an_order_of_which_nothing_is_found_costs_nothing_and_tips_nobody(bank):
@@ -186,4 +185,4 @@ def test_an_order_of_which_nothing_is_found_costs_nothing_and_tips_nobody(bank):
     assert (intent["status"], intent["amount_received"]) == ("canceled", 0)
     earned = shopper.call("get", "earnings")
     assert [(line["kind"], line["amount_cents"]) for line in earned["earnings"]] == [("batch_pay", offer["pay_cents"])]
-    assert invariants.violations(now=MORNING, intents=invariants.sandbox_intents(bank)) == []
+    assert invariants.violations(now=MORNING, intents=invariants.at_provider()) == []

@@ -12,7 +12,8 @@ from apps.common import outbox
 from apps.inventory import models as inventory
 from apps.slots import tasks as slots
 from apps.stores import selectors as stores
-from tests import invariants, real_data
+from instacart import invariants
+from tests import real_data
 from tests.flows import people, steps
 from tests.flows.people import Customer, Shopper
 from tests.orders.factories import MORNING
@@ -105,9 +106,7 @@ def test_real_goods_from_a_real_store_come_to_the_door(bank, feed, directory, ca
         int(bananas["id"]): Decimal("36.605"),
     }
     assert (
-        invariants.violations(
-            now=MORNING, intents=invariants.sandbox_intents(bank), acknowledged=[int(placed["orderId"])]
-        )
+        invariants.violations(now=MORNING, intents=invariants.at_provider(), acknowledged=[int(placed["orderId"])])
         == []
     )
 

@@ -1,20 +1,23 @@
 """Kill the process at every call that leaves it: around each transaction and each call to the payment provider.
 
+Writes outside of any transaction count as one each.
+
 A kill is an exception that nothing in the project catches (it is no ``Exception``), as with SIGKILL
 no ``except`` runs on the way out. It comes before the call (nothing was done), after it (done, and
 nobody heard), and for transactions also before the COMMIT (all of it undone).
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from unittest import mock
 
-from django.db import transaction
+from django.db import connections, transaction
 
+import sharding
+from apps.payments.fake import FakeGateway
 from apps.payments.gateway import PaymentGateway
-from tests.orders.provider import Provider
 
 PROVIDER_CALLS = tuple(name for name in vars(PaymentGateway) if not name.startswith("_"))
 """Every method of the gateway: a new one is killed without anybody thinking of it."""
@@ -38,7 +41,7 @@ class Failpoints:
 
 
 @contextmanager
-def failpoints(provider: Provider, *, deadly: int | None = None) -> Iterator[Failpoints]:
+def failpoints(provider: FakeGateway, *, deadly: int | None = None) -> Iterator[Failpoints]:
     points = Failpoints(deadly)
     enter, leave = transaction.Atomic.__enter__, transaction.Atomic.__exit__
 
@@ -75,9 +78,22 @@ def failpoints(provider: Provider, *, deadly: int | None = None) -> Iterator[Fai
 
         return call
 
+    def writing(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
+        """A write outside any transaction commits by itself."""
+        if context["connection"].in_atomic_block or not sql.startswith(("INSERT", "UPDATE", "DELETE")):
+            return execute(sql, params, many, context)
+        where = keyspace(context["connection"].alias)
+        points.reach(f"before write to {where}")
+        done = execute(sql, params, many, context)
+        points.reach(f"after write to {where}")
+        return done
+
     with (
+        ExitStack() as stack,
         mock.patch.object(transaction.Atomic, "__enter__", entering),
         mock.patch.object(transaction.Atomic, "__exit__", leaving),
         mock.patch.multiple(provider, **{method: around(method) for method in PROVIDER_CALLS}),
     ):
+        for alias in sharding.all_aliases():
+            stack.enter_context(connections[alias].execute_wrapper(writing))
         yield points

@@ -19,6 +19,7 @@ from apps.orders import models, selectors, services
 from apps.orders.types import RefundLine
 from apps.payments import services as payments
 from apps.slots import services as slots
+from instacart import invariants
 from tests.orders.factories import (
     ASKS,
     DECLINES,
@@ -220,6 +221,13 @@ def check(scenario, stage, where):
     assert len(cart.lines) == (3 if order.status == "rejected" else 0), where
 
 
+def nothing_lost():
+    """The six integers over all orders of a sweep, all 0."""
+    found = invariants.score(now=MORNING + timedelta(minutes=17))
+    assert set(found.integers.values()) == {0}, found.violations
+    return found
+
+
 def points_of(scenario, provider):
     stage = stage_for(scenario, provider)
     with failpoints(provider) as points:
@@ -245,8 +253,9 @@ def test_a_kill_at_any_point_leaves_no_half(scenario, provider, capsys, request)
         assert points.passed == names[: number + 1]
         recover(scenario, stage)
         check(scenario, stage, f"{scenario.name}, killed at {number} ({name})")
+    lost = nothing_lost()
     with capsys.disabled():
-        print(f"\n{scenario.name}: {len(chosen)} of {len(names)} cells", end="")
+        print(f"\n{scenario.name}: {len(chosen)} of {len(names)} cells, {lost}", end="")
 
 
 @pytest.mark.slow
@@ -272,5 +281,6 @@ def test_a_second_kill_during_the_recovery_leaves_no_half_either(scenario, provi
             check(scenario, stage, f"{scenario.name}, killed at {first} and then at {points.passed[-1:]} {second}")
             cells += 1
             second += 1
+    lost = nothing_lost()
     with capsys.disabled():
-        print(f"\n{scenario.name}, killed twice: {cells} cells", end="")
+        print(f"\n{scenario.name}, killed twice: {cells} cells, {lost}", end="")

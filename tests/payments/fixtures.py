@@ -70,6 +70,10 @@ class Sandbox:
     def decide_dispute(self, dispute: str, *, won: bool) -> None:
         self._post("disputes", dispute=dispute, won=won)
 
+    def fail_payout(self, payout: str, code: str = "account_closed") -> None:
+        """The owner's bank sends it back."""
+        self._post("payouts", payout=payout, code=code)
+
     def totals(self) -> dict[str, int]:
         report = HTTP.get(f"{self.url}/_sandbox/invariants").json()
         assert report["violations"] == []

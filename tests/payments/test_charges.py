@@ -4,14 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-import sharding
 from apps.common.money import Money
 from apps.ledger import selectors as ledger
-from apps.payments import selectors, services
+from apps.payments import services
 from apps.payments.errors import AlreadyCaptured, CardNotFound, PaymentConflict, ProviderUnavailable
-from apps.payments.fake import FakeGateway
 from tests.payments.factories import NOW, make_card
-from tests.payments.test_crashes import Killed, dying
 from tests.threads import answers_at_once
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
@@ -97,19 +94,3 @@ def test_many_that_charge_the_same_step_at_once_charge_it_once(fake_gateway):
     assert set(answers_at_once(ask, 6)) <= {"captured", "busy"}
     assert charge(ADA, card_id).status == "captured"
     assert fake_gateway.taken_cents == 500
-
-
-def test_a_charge_killed_at_every_moment_is_charged_once(fake_gateway: FakeGateway) -> None:
-    card_id = make_card(ADA)
-    for at in range(1, 50):
-        try:
-            with dying(fake_gateway, at):
-                charge(ADA, card_id, order_id=at)
-        except Killed:
-            charge(ADA, card_id, order_id=at, now=NOW + timedelta(minutes=1))
-            continue
-        break
-    assert 5 < at < 40
-    assert fake_gateway.taken_cents == 500 * at
-    assert [selectors.payments(customer_id=ADA, order_id=n)[0].status for n in range(1, at + 1)] == ["captured"] * at
-    assert services.sweep(using=sharding.alias_for("customer", ADA), now=NOW + timedelta(hours=1)) == 0

@@ -8,7 +8,6 @@ from apps.common.money import Money
 from apps.payments import models, selectors, services
 from apps.payments.errors import PaymentConflict, ProviderUnavailable
 from tests.payments.factories import NOW, make_card
-from tests.payments.test_crashes import Killed, dying
 
 pytestmark = pytest.mark.django_db(databases="__all__")
 
@@ -105,21 +104,3 @@ def test_nobody_wants_it_any_more(fake_gateway):
     services.void(customer_id=ADA, order_id=ORDER, now=NOW)
     (payment,) = selectors.payments(customer_id=ADA, order_id=ORDER)
     assert (payment.status, fake_gateway.intents) == ("voided", {})
-
-
-def test_killed_at_every_moment_it_is_checked_then_held_once(fake_gateway):
-    card_id = make_card(ADA)
-    for at in range(1, 60):
-        try:
-            with dying(fake_gateway, at):
-                prepare(card_id, order_id=at)
-                hold(card_id, order_id=at)
-        except Killed:
-            later = NOW + timedelta(minutes=1)
-            if selectors.payments(customer_id=ADA, order_id=at)[:1]:
-                prepare(card_id, order_id=at, now=later)
-            assert hold(card_id, order_id=at, now=later).status == "authorised"
-            continue
-        break
-    assert 10 < at < 50
-    assert fake_gateway.held_cents == 5000 * at

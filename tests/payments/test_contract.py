@@ -36,6 +36,7 @@ TYPES = {
     "get /v1/transfers": params.TransferListParams,
     "get /v1/transfers/ID": params.TransferRetrieveParams,
     "post /v1/transfers/ID/reversals": params.TransferReversalCreateParams,
+    "get /v1/payouts": params.PayoutListParams,
     "post /v1/refunds": params.RefundCreateParams,
     "get /v1/refunds": params.RefundListParams,
     "get /v1/balance_transactions": params.BalanceTransactionListParams,
@@ -171,6 +172,11 @@ def sent(sandbox):
         ("taken_back", 50, gone.id),
         ("transferred", -200, gone.id),
     ]
+    sandbox.advance(seconds=86_400)
+    assert [one.cents for one in gateway.payouts(account)] == [150]
+    latest = gateway.summaries()[0]
+    assert (latest.intent.id, latest.amount_cents, latest.returned_cents) == (taken.id, 300, 0)
+    assert [one.returned_cents for one in gateway.summaries(after=taken.id)] == [0, 0, 1000]
     assert (newest.cause, newest.cents) == ("refunded", -1000)
     assert [one.cents for one in gateway.movements(after=newest.id)] == [4000]
     return recorder.sent

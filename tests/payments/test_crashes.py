@@ -1,8 +1,7 @@
-"""Killed at any moment, called again: each payment ends once, and nothing stays held that nobody wants."""
+"""What a sweep does after a kill, and does not. Wherever it hits: ``tests/faults/test_every_crash``."""
 
-import itertools
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -12,7 +11,6 @@ from django.db import connections
 import sharding
 from apps.common.money import Money
 from apps.payments import gateway, selectors, services
-from apps.payments.errors import PaymentConflict
 from apps.payments.fake import FakeGateway
 from tests.payments.factories import NOW, make_card
 
@@ -78,83 +76,6 @@ def authorise(order_id: int, card_id: int) -> str:
         return_url="https://shop.example/",
         now=NOW,
     ).status
-
-
-def capture(order_id: int) -> str:
-    return services.capture(customer_id=ADA, order_id=order_id, step="estimate", amount=Money(4000), now=NOW).status
-
-
-def void(order_id: int) -> None:
-    services.void(customer_id=ADA, order_id=order_id, now=NOW)
-
-
-def moments_of(fake: FakeGateway, run: Callable[[int], None]) -> int:
-    """``run(order_id)`` killed at its 1st, 2nd … moment, each time with a new order and then run again; how many."""
-    for at in itertools.count(1):
-        try:
-            with dying(fake, at):
-                run(at)
-        except Killed:
-            run(at)
-        else:
-            return at - 1
-    raise AssertionError
-
-
-def test_paying_killed_at_every_moment(fake_gateway: FakeGateway) -> None:
-    card_id = make_card(ADA)
-
-    def pay(order_id: int) -> None:
-        assert authorise(order_id, card_id) in ("authorised", "captured", "capturing")
-        assert capture(order_id) == "captured"
-
-    moments = moments_of(fake_gateway, pay)
-    assert moments == 20
-    orders = moments + 1
-    assert len(fake_gateway.intents) == orders
-    assert (fake_gateway.taken_cents, fake_gateway.held_cents) == (orders * 4000, 0)
-    for order_id in range(1, orders + 1):
-        [payment] = selectors.payments(customer_id=ADA, order_id=order_id)
-        assert (payment.status, payment.captured) == ("captured", Money(4000))
-
-
-def test_changing_ones_mind_killed_at_every_moment(fake_gateway: FakeGateway) -> None:
-    """What was begun and then voided holds nothing, wherever either was interrupted."""
-    card_id = make_card(ADA)
-
-    def begin_and_void(order_id: int) -> None:
-        with suppress(PaymentConflict):  # the first run may have got as far as voiding it
-            authorise(order_id, card_id)
-        void(order_id)
-
-    moments = moments_of(fake_gateway, begin_and_void)
-    assert moments == 20
-    assert (fake_gateway.taken_cents, fake_gateway.held_cents) == (0, 0)
-    for order_id in range(1, moments + 2):
-        [payment] = selectors.payments(customer_id=ADA, order_id=order_id)
-        assert payment.status == "voided"
-
-
-@pytest.mark.parametrize("interrupted", ["capture", "void"])
-def test_the_sweep_ends_what_was_interrupted(fake_gateway: FakeGateway, interrupted: str) -> None:
-    card_id = make_card(ADA)
-    done: Callable[[int], object] = {"capture": capture, "void": void}[interrupted]
-    for at in itertools.count(1):
-        authorise(at, card_id)
-        try:
-            with dying(fake_gateway, at):
-                done(at)
-        except Killed:
-            continue
-        break
-    for later in (timedelta(minutes=3), timedelta(minutes=6)):
-        services.sweep(using=sharding.alias_for("customer", ADA), now=NOW + later)
-    statuses = [selectors.payments(customer_id=ADA, order_id=n)[0].status for n in range(1, at + 1)]
-    begun = statuses.index({"capture": "captured", "void": "voided"}[interrupted])
-    assert set(statuses[:begun]) == {"authorised"}  # killed before the decision was written down: never decided
-    assert set(statuses[begun:]) == {statuses[begun]}
-    assert begun < len(statuses) / 2
-    assert fake_gateway.held_cents == begun * 5000
 
 
 def test_the_sweep_looks_up_an_authorisation_but_makes_none(fake_gateway: FakeGateway) -> None:

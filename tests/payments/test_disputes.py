@@ -7,7 +7,6 @@ from apps.common.money import Money
 from apps.ledger import selectors as ledger
 from apps.payments import models, selectors, services
 from tests.payments.factories import NOW, make_card
-from tests.payments.test_crashes import Killed, dying
 from tests.threads import answers_at_once
 
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
@@ -80,21 +79,6 @@ def test_the_same_news_from_many_sides_at_once(fake_gateway):
     intent = pay(ADA)
     fake_gateway.dispute(intent)
     answers_at_once(lambda _: tell(intent), 5)
-    assert disputes(ADA) == [(4000, "open")]
-    assert books(ADA) == {"disputed": 4000}
-
-
-def test_killed_at_every_moment_it_is_taken_down_once(fake_gateway):
-    intent = pay(ADA)
-    fake_gateway.dispute(intent)
-    for at in range(1, 60):
-        try:
-            with dying(fake_gateway, at):
-                tell(intent)
-        except Killed:
-            continue
-        break
-    assert 4 < at < 50
     assert disputes(ADA) == [(4000, "open")]
     assert books(ADA) == {"disputed": 4000}
 

@@ -5,6 +5,7 @@ A world is a gateway together with what happens outside of it: banks that answer
 
 import re
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
 
@@ -30,6 +31,8 @@ class World(Protocol):
     def decide_dispute(self, intent: str, *, won: bool) -> None: ...
     def enable(self, account: str) -> None: ...
     def make_available(self) -> None: ...
+    def strike_midnight(self, account: str) -> None: ...
+    def refuse_at_the_bank(self, payout: str) -> None: ...
 
 
 @dataclass
@@ -57,6 +60,12 @@ class FakeWorld:
     def make_available(self):
         self.gateway.available_cents = self.gateway.taken_cents
 
+    def strike_midnight(self, account):
+        self.gateway.pay_to_bank(account)
+
+    def refuse_at_the_bank(self, payout):
+        self.gateway.bank_says(payout, "failed")
+
 
 @dataclass
 class SandboxWorld:
@@ -83,6 +92,12 @@ class SandboxWorld:
 
     def make_available(self):
         self.sandbox.advance(seconds=3 * 86_400)
+
+    def strike_midnight(self, account):
+        self.sandbox.advance(seconds=86_400)
+
+    def refuse_at_the_bank(self, payout):
+        self.sandbox.fail_payout(payout)
 
     def _one(self, kind, intent):
         return next(one for one in self.sandbox.objects(kind) if one["payment_intent"] == intent)
@@ -273,6 +288,40 @@ def test_a_party_is_sent_money_when_it_may_be_and_some_is_taken_back(world, cust
     assert world.gateway.retrieve_transfer(sent.id).reversed_cents == 150
     moved = [(one.cause, one.cents, one.source) for one in world.gateway.movements()[:2]]
     assert moved == [("taken_back", 150, sent.id), ("transferred", -200, sent.id)]
+
+
+def test_an_account_is_paid_out_to_its_bank_which_may_refuse(world, customer):
+    account = world.gateway.create_account(party=Party(kind="store", id=7), key="account-store-7:1").id
+    world.enable(account)
+    charge(world, customer)
+    world.make_available()
+    world.gateway.transfer(account, amount=Money(200), transfer=5, key="k-1")
+    assert world.gateway.payouts(account) == ()
+    world.strike_midnight(account)
+    (gone,) = world.gateway.payouts(account)
+    assert (gone.cents, gone.status, gone.failure_code) == (200, "pending", "")
+    assert gone.arrives_at - gone.created_at == timedelta(days=2)
+    world.refuse_at_the_bank(gone.id)
+    (back,) = world.gateway.payouts(account)
+    assert (back.id, back.cents, back.status, back.failure_code) == (gone.id, 200, "failed", "account_closed")
+
+
+def test_all_payments_are_listed_with_what_was_taken_and_given_back(world, customer):
+    held = hold(world, customer)
+    taken = charge(world, customer)
+    part = hold(world, customer, about=reference("part"), key="k-part")
+    world.gateway.capture(part.id, amount=Money(4000), key="k-capture")
+    world.gateway.refund(part.id, amount=Money(300), reference=reference("part"), number=1, key="k-refund")
+    found = [
+        (one.intent.reference.step, one.intent.status, one.amount_cents, one.intent.received_cents, one.returned_cents)
+        for one in world.gateway.summaries()
+    ]
+    assert found == [
+        ("part", "captured", 5000, 4000, 300),
+        ("tip", "captured", 500, 500, 0),
+        ("estimate", "authorised", 5000, 0, 0),
+    ]
+    assert [one.intent.id for one in world.gateway.summaries(after=taken.id)] == [held.id]
 
 
 @pytest.mark.parametrize("won", [True, False])

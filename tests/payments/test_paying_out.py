@@ -13,7 +13,6 @@ from apps.payments import models, selectors, services
 from apps.payments.errors import PayoutAccountNotFound, ProviderUnavailable, ReversalTooLarge, TransferNotFound
 from apps.shoppers import services as shoppers
 from tests.payments.factories import NOW, make_card
-from tests.payments.test_crashes import Killed, dying
 from tests.shoppers.factories import make_shopper
 from tests.threads import answers_at_once
 
@@ -196,28 +195,6 @@ def test_many_runs_at_once_send_it_once(rich):
     said = answers_at_once(lambda _: pay_out(), 6)
     assert sorted(said) == [0, 0, 0, 0, 0, 1]
     assert [one.cents for one in rich.sent.values()] == [1700]
-
-
-def test_killed_at_every_moment_it_is_sent_once(rich):
-    at = 0
-    while True:
-        at += 1
-        assert at < 60
-        sell(1000, order_id=at, store_id=1000 + at)
-        open_account(rich, party_id=1000 + at)
-        try:
-            with dying(rich, at):
-                pay_out()
-        except Killed:
-            services.sweep_transfers(now=NOW + timedelta(hours=1))
-            pay_out(days=1)
-            pay_out(days=2)
-            assert [cents for cents, _ in transfers(party_id=1000 + at)] == [850]
-            models.PayoutAccount.objects.update(paid_day=(NOW + 9 * DAY).date())
-            continue
-        break
-    assert at > 6
-    assert [one.cents for one in rich.sent.values()] == [850] * at
 
 
 # Taking back

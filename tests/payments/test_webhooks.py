@@ -79,7 +79,7 @@ def test_an_event_is_noted_at_once_and_acted_on_afterwards(post, fake_gateway):
     assert told() == ["requires_action", "authorised"]
     noted = models.StripeEvent.objects.get()
     assert (noted.id, noted.type) == ("evt_1", "payment_intent.succeeded")
-    assert noted.payload == {"object": "pi_1", "owner": "", "intent": ""}
+    assert noted.payload == {"object": "pi_1", "owner": "", "intent": "", "account": ""}
     assert noted.handled_at is not None
 
 

@@ -24,6 +24,7 @@ CLASSES = {
     "event": stripe.Event,
     "payment_intent": stripe.PaymentIntent,
     "payment_method": stripe.PaymentMethod,
+    "payout": stripe.Payout,
     "refund": stripe.Refund,
     "setup_intent": stripe.SetupIntent,
     "webhook_endpoint": stripe.WebhookEndpoint,
@@ -55,6 +56,8 @@ def test_every_object_has_the_fields_the_sdk_knows(client: stripe.StripeClient, 
     control("clock", advance=3 * 86_400)
     sent = client.v1.transfers.create({"amount": 500, "currency": "usd", "destination": account.id})
     client.v1.transfers.reversals.create(sent.id, {"amount": 100})
+    client.v1.payouts.create({"amount": 300, "currency": "usd"})
+    control("clock", advance=86_400)
     objects = control("dump")["objects"]
     assert objects.keys() == CLASSES.keys()
     for kind, expected in CLASSES.items():
@@ -65,6 +68,27 @@ def test_every_object_has_the_fields_the_sdk_knows(client: stripe.StripeClient, 
             assert always <= one.keys(), kind
             wrong = {name: value for name, value in one.items() if not is_plain(annotations.get(name, Any), value)}
             assert wrong == {}, kind
+
+
+ASKED_FOR = """
+    POST customers, GET customers/{id}, GET customers, POST payment_methods, POST payment_methods/{id}/attach,
+    POST payment_methods/{id}/detach, GET payment_methods, POST setup_intents, POST setup_intents/{id}/confirm,
+    POST setup_intents/{id}/cancel, POST payment_intents, POST payment_intents/{id}, POST payment_intents/{id}/confirm,
+    POST payment_intents/{id}/capture, POST payment_intents/{id}/cancel, GET payment_intents, POST refunds, GET refunds,
+    GET payment_intents/search, POST payment_intents/{id}/increment_authorization, GET charges/{id}, GET charges,
+    POST accounts, POST transfers, POST transfers/{id}/reversals, POST payouts, GET payouts, GET payouts/{id},
+    GET balance, GET balance_transactions, GET events, POST webhook_endpoints, GET webhook_endpoints, GET disputes,
+    GET disputes/{id}
+"""
+
+
+def test_what_was_asked_for_is_served() -> None:
+    asked = {one.strip().replace(" ", " /v1/") for one in ASKED_FOR.split(",")}
+    assert asked - routes.ENDPOINTS == set()
+
+
+def test_only_this_machine_is_served(sandbox: Server) -> None:
+    assert sandbox.server_address[0] == "127.0.0.1"
 
 
 def test_every_endpoint_has_a_request_type_in_the_sdk() -> None:

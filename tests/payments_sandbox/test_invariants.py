@@ -22,7 +22,7 @@ PLANTED: dict[str, tuple[Callable[[Store], Any], str]] = {
     ),
     "a lost movement": (
         lambda store: store.db.execute("DELETE FROM objects WHERE kind = 'balance_transaction'"),
-        "without exactly one balance transaction",
+        "has not exactly one balance transaction of 1000",
     ),
     "captured more than held": (lambda store: _change(store, "charge", amount_captured=1001), "captured 1001 of 1000"),
     "refund without a record": (lambda store: _change(store, "charge", amount_refunded=1), "refunds say otherwise"),
@@ -31,6 +31,10 @@ PLANTED: dict[str, tuple[Callable[[Store], Any], str]] = {
         "received 2000, its charges captured 1000",
     ),
     "canceled with money": (lambda store: _change(store, "payment_intent", status="canceled"), "is canceled with 1000"),
+    "paid out and not moved": (
+        lambda store: store.new("payout", {"_account": "platform", "amount": 7, "status": "paid"}),
+        "has not exactly one balance transaction of -7",
+    ),
     "charged twice": (
         lambda store: store.new("charge", {**store.all("charge")[0], "id": "ch_twin"}),
         "has 2 successful charges",
@@ -66,6 +70,7 @@ def test_everything_together_adds_up(client: stripe.StripeClient, control: Any) 
         "held": 4000,
         "disputed": 0,
         "transferred": 0,
+        "paid_out": 0,
         "balance": 7499,
     }
 

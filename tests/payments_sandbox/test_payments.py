@@ -140,6 +140,7 @@ def test_part_of_a_hold_is_captured_and_the_rest_released(client: stripe.StripeC
         "held": 0,
         "disputed": 0,
         "transferred": 0,
+        "paid_out": 0,
         "balance": 700,
     }
 

@@ -7,6 +7,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from apps.simulation import city, screen
+from apps.simulation.management.commands import simulate
 from apps.simulation.tally import Placed, Tally
 
 
@@ -88,6 +89,14 @@ PLANS = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def market(monkeypatch):
+    """What the databases and the provider say afterwards; a test may change it."""
+    said = {"orders_lost": 0, "undrained_jobs": 0}
+    monkeypatch.setattr(simulate.Command, "_invariants", lambda self, order_ids: dict(said))
+    return said
+
+
 @pytest.mark.parametrize(("tally", "code"), PLANS)
 def test_the_last_line_is_the_summary_and_the_exit_code_its_verdict(tally, code, monkeypatch, settings):
     settings.DEMO_PASSWORD = "secret"
@@ -109,6 +118,23 @@ def test_the_last_line_is_the_summary_and_the_exit_code_its_verdict(tally, code,
     assert json.loads(out.getvalue().splitlines()[-1])["placed"] == len(tally.orders)
     assert err.getvalue() == "ConnectError: away\n"
     assert (plans[0].orders, plans[0].seconds, plans[0].first_shopper, plans[0].shoppers) == (tally.wanted, 600, 13, 12)
+
+
+def test_what_the_databases_say_is_in_the_summary_and_in_the_verdict(market, monkeypatch, settings):
+    settings.DEMO_PASSWORD = "secret"
+
+    async def run(plan):
+        return tally_of(GOOD, wanted=1)
+
+    monkeypatch.setattr(city, "run", run)
+    market["undrained_jobs"] = 1
+    out = StringIO()
+    with pytest.raises(SystemExit):
+        call_command("simulate", orders=1, stdout=out)
+    assert json.loads(out.getvalue())["invariants"] == market
+    out = StringIO()
+    call_command("simulate", orders=1, base="http://elsewhere.example/", stdout=out)  # not ours to look into
+    assert "invariants" not in json.loads(out.getvalue())
 
 
 def test_the_demos_own_simulation_shares_nobody_with_another(monkeypatch, settings):

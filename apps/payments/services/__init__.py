@@ -1,4 +1,5 @@
 from apps.payments.services.accounts import account_page, open_account, refresh_account
+from apps.payments.services.arriving import sweep_payouts
 from apps.payments.services.authorising import authorise, charge, prepare, refresh, renew
 from apps.payments.services.cards import add_card, card_page, finish_card_page
 from apps.payments.services.paying_out import pay_out, sweep_transfers, take_back
@@ -30,6 +31,7 @@ __all__ = [
     "refund",
     "renew",
     "sweep",
+    "sweep_payouts",
     "sweep_transfers",
     "take_back",
     "void",

@@ -16,7 +16,7 @@ from apps.common import outbox
 from apps.payments import gateway, models, signatures
 from apps.payments.errors import BadSignature, CardNotFound, CardPageUnfinished, UnknownObject
 from apps.payments.events import StripeEventReceived
-from apps.payments.services import accounts, cards, disputing, paying_out, refunding, states
+from apps.payments.services import accounts, arriving, cards, disputing, paying_out, refunding, states
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +51,8 @@ def handle_event(*, event_id: str, now: datetime) -> None:
         _follow_check(event.payload["object"], now=now)
     elif event.type == "account.updated":
         accounts.follow(event.payload["object"], now=now)
+    elif event.type.startswith("payout."):
+        arriving.follow(event.payload.get("account", ""), now=now)
     elif event.type.startswith("transfer."):
         paying_out.follow(event.payload["object"], now=now)
     elif event.type in ABOUT_REFUNDS or event.type.startswith("charge.dispute."):
@@ -119,6 +121,7 @@ def _read(payload: bytes) -> dict[str, Any]:
                 "object": str(subject.get("id", "")),
                 "owner": str(subject.get("client_reference_id") or ""),
                 "intent": str(subject.get("payment_intent") or ""),
+                "account": str(event.get("account") or ""),
             },
         }
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -1,12 +1,15 @@
 """Customers and shoppers who use the public interfaces, in any number."""
 
 import asyncio
+import contextlib
 import json
 import sys
 from argparse import ArgumentParser
+from io import StringIO
 from typing import Any
 
 from django.conf import settings
+from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from typing_extensions import override
 
@@ -14,6 +17,8 @@ from apps.simulation import city
 from apps.simulation.city import Plan
 
 A_DAY_S = 24 * 3600.0
+PATIENCE_S = 60.0
+"""For messages and payments that are under way when the last order has ended."""
 DEMO_SHOPPERS = 12
 """The demo's own simulation is these; another one takes the rest of the 25."""
 
@@ -21,8 +26,8 @@ DEMO_SHOPPERS = 12
 class Command(BaseCommand):
     help = (
         "Drive simulated customers (GraphQL) and shoppers (REST) against the running marketplace. The last line is "
-        "one JSON object: placed, delivered, rejected, lost, cents_of_difference, seconds. Exit code 1 when fewer "
-        "orders were placed than wanted, one was lost or a cent is not explained."
+        "one JSON object: placed, delivered, rejected, lost, cents_of_difference, seconds, and the six integers of "
+        "`manage.py invariants`. Exit code 1 when fewer orders were placed than wanted, or anything was lost."
     )
 
     @override
@@ -61,6 +66,20 @@ class Command(BaseCommand):
             return
         for line in tally.trouble[-5:]:
             self.stderr.write(line)
-        self.stdout.write(json.dumps(tally.summary()))
-        if not tally.is_good:
+        summary = tally.summary()
+        is_ours = plan.base_url == settings.PUBLIC_URL.rstrip("/")
+        if is_ours:
+            summary["invariants"] = self._invariants([int(order_id) for order_id in tally.orders])
+        self.stdout.write(json.dumps(summary))
+        if not tally.is_good or any(summary.get("invariants", {}).values()):
             sys.exit(1)
+
+    def _invariants(self, order_ids: list[int]) -> dict[str, int]:
+        """The six integers, as ``manage.py invariants`` counts them once the market has come to rest."""
+        out = StringIO()
+        with contextlib.suppress(SystemExit):  # what is wrong is on stderr, and in the integers
+            call_command(
+                "invariants", json=True, wait=PATIENCE_S, acknowledged=order_ids, stdout=out, stderr=self.stderr
+            )
+        found: dict[str, int] = json.loads(out.getvalue())
+        return found
