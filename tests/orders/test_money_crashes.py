@@ -1,11 +1,14 @@
 """As ``test_crashes``, of the money after the picking: killed before, in and after each foreign call."""
 
+from datetime import timedelta
+
 import pytest
 
 from apps.common import outbox
 from apps.common.money import Money
 from apps.orders import models, selectors, services
 from apps.pricing import services as pricing
+from instacart import invariants
 from tests.orders import shop_floor
 from tests.orders import test_crashes as crashes
 from tests.orders.factories import MORNING, relay_once
@@ -162,5 +165,8 @@ def test_a_kill_at_any_point_leaves_every_cent_explained(scenario, provider, cap
         order = models.Order.objects.get(pk=stage.order_id)
         assert order.overage != "asked", where
         assert not order.tips.filter(status="asked").exists(), where
+    found = invariants.score(now=MORNING + timedelta(minutes=17)).integers
+    del found["doubled_batches"]  # the shopper here works without a batch
+    assert set(found.values()) == {0}, found
     with capsys.disabled():
-        print(f"\n{scenario.name}: {len(chosen)} of {len(names)} cells", end="")
+        print(f"\n{scenario.name}: {len(chosen)} of {len(names)} cells, {found}", end="")
