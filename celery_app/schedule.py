@@ -15,6 +15,7 @@ EVERY_SECONDS = {
     "inventory.release_expired": 30,
     "slots.release_expired": 30,
     "slots.open_windows": 3600,
+    "notifications.send_all": 5,
     "dispatch.plan_zones": 3,
     "dispatch.sweep": 5,
     "dispatch.weigh_zones": 60,

@@ -9,6 +9,7 @@ from typing import Any
 
 from apps.dispatch import domain as dispatch
 from apps.fulfilment import domain as fulfilment
+from apps.notifications import domain as notifications
 from apps.orders import domain as orders
 from apps.payments import domain as payments
 from apps.payments.types import DisputeStatus, PaymentStatus, PayoutStatus, RefundStatus, TransferStatus
@@ -167,6 +168,16 @@ MACHINES = (
         where="apps.payments.domain.DISPUTE_NEXT",
         table=payments.DISPUTE_NEXT,
         initial=DisputeStatus.OPEN,
+    ),
+    Machine(
+        title="Notification",
+        says=(
+            "Something to tell a customer, on their shard. `sending` is written before the mail server is asked; it "
+            "goes back to `queued` where the letter was not taken, or once where nobody knows."
+        ),
+        where="apps.notifications.domain.TRANSITIONS",
+        table=notifications.TRANSITIONS,
+        initial=notifications.Status.QUEUED,
     ),
 )
 

@@ -17,6 +17,9 @@ BUCKETS = 10_000
 KEYSPACES = ("customer", "store", "shopper")
 """Keyspaces that are split over shards. Everything else lives in the database ``default``."""
 
+EMBEDDED_MAIL = "files:"
+"""Stands for a mail server where there is none."""
+
 TRAVEL_SOURCES = ("roads", "valhalla", "osrm", "google")
 
 Ranges = tuple[tuple[int, int, str], ...]
@@ -64,6 +67,10 @@ class Env:
     websocket_url: str
     """Where browsers open WebSockets, without a slash at the end."""
     allowed_hosts: tuple[str, ...]
+    email_url: str = field(repr=False)
+    """Address of the mail server; ``EMBEDDED_MAIL``: letters become files, which the demo shows."""
+    email_from: str
+    """Whom letters are from."""
     site_name: str
     """What the marketplace calls itself on its pages."""
     demo: bool
@@ -110,6 +117,8 @@ class Env:
             public_url=given["PUBLIC_URL"].rstrip("/"),
             websocket_url=given["WEBSOCKET_URL"].rstrip("/"),
             allowed_hosts=tuple(given["ALLOWED_HOSTS"].split(",")),
+            email_url=given["EMAIL_URL"],
+            email_from=given["EMAIL_FROM"],
             site_name=environ.get("SITE_NAME") or "Larder",
             demo=not production and (environ.get("INSTACART_DEMO") or "1") == "1",
             demo_past_orders=_whole("DEMO_PAST_ORDERS", environ.get("DEMO_PAST_ORDERS") or "200"),
@@ -119,6 +128,7 @@ class Env:
         )
         _refuse_mixed_payments(env)
         _check_travel(env)
+        _check_mail(env)
         return env
 
 
@@ -149,6 +159,8 @@ def _embedded() -> dict[str, str]:
         "PUBLIC_URL": "http://127.0.0.1:8000",
         "WEBSOCKET_URL": "ws://127.0.0.1:8001",
         "ALLOWED_HOSTS": "127.0.0.1,localhost,testserver",
+        "EMAIL_URL": EMBEDDED_MAIL,
+        "EMAIL_FROM": "orders@larder.example",
     }
 
 
@@ -271,6 +283,46 @@ def _check_travel(env: Env) -> None:
         raise SettingMissing("TRAVEL_URL is not of the form http://host:port or https://host; it takes no password")
     if env.travel_times == "google" and not re.fullmatch(r"[!-~]+", env.travel_key):
         raise SettingMissing("TRAVEL_TIMES=google needs TRAVEL_KEY, a key for the Routes API without white space")
+
+
+def _check_mail(env: Env) -> None:
+    """Neither message repeats the address, which may hold a password."""
+    if env.email_url == EMBEDDED_MAIL:
+        if env.production:
+            raise SettingMissing(f"EMAIL_URL={EMBEDDED_MAIL} sends nothing; production names a mail server")
+    elif not re.fullmatch(r"(smtp|smtps|smtp\+starttls)://([^@/\s]+@)?[\w.-]+(:[0-9]{1,5})?", env.email_url, re.ASCII):
+        raise SettingMissing("EMAIL_URL is not of the form smtp+starttls://user:password@host:587, smtps:// or smtp://")
+    if not re.fullmatch(r"[^@\s<>]+@[^@\s<>]+|[^<>\r\n]+ <[^@\s<>]+@[^@\s<>]+>", env.email_from):
+        raise SettingMissing("EMAIL_FROM is not an address such as orders@example.com or Larder <orders@example.com>")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailServer:
+    """What Django's settings say of it."""
+
+    backend: str
+    host: str = ""
+    port: int = 25
+    user: str = ""
+    password: str = field(default="", repr=False)
+    is_tls_at_once: bool = False
+    is_tls_asked_for: bool = False
+
+
+def mail_server(url: str) -> MailServer:
+    if url == EMBEDDED_MAIL:
+        return MailServer(backend="apps.notifications.demo_outbox.OutboxBackend")
+    parts = urlsplit(url)
+    usual = {"smtp": 25, "smtps": 465, "smtp+starttls": 587}
+    return MailServer(
+        backend="django.core.mail.backends.smtp.EmailBackend",
+        host=parts.hostname or "",
+        port=parts.port or usual[parts.scheme],
+        user=unquote(parts.username or ""),
+        password=unquote(parts.password or ""),
+        is_tls_at_once=parts.scheme == "smtps",
+        is_tls_asked_for=parts.scheme == "smtp+starttls",
+    )
 
 
 def django_database(url: str) -> dict[str, object]:

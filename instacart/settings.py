@@ -6,7 +6,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from celery_app import conf as celery_conf
-from instacart.env import ROOT, Env, django_database
+from instacart.env import ROOT, Env, django_database, mail_server
 
 env = Env.read(os.environ)
 
@@ -60,6 +60,7 @@ INSTALLED_APPS = [
     "sharding",
     "apps.common",
     "apps.accounts",
+    "apps.notifications",
     "apps.stores",
     "apps.catalog",
     "apps.inventory",
@@ -68,6 +69,7 @@ INSTALLED_APPS = [
     "apps.carts",
     "apps.ledger",
     "apps.payments",
+    "apps.statements",
     "apps.orders",
     "apps.shoppers",
     "apps.fulfilment",
@@ -229,6 +231,7 @@ UNFOLD = {
                     {"title": "Payments", "icon": "credit_card", "link": "/admin/payments/payment/"},
                     {"title": "Refunds", "icon": "undo", "link": "/admin/payments/refund/"},
                     {"title": "Disputes", "icon": "gavel", "link": "/admin/payments/dispute/"},
+                    {"title": "Statements", "icon": "receipt_long", "link": "/admin/statements/"},
                     {"title": "Transfers", "icon": "send_money", "link": "/admin/payments/transfer/"},
                     {"title": "Payouts", "icon": "account_balance", "link": "/admin/payments/payout/"},
                     {"title": "Ledger", "icon": "menu_book", "link": "/admin/ledger/ledgerentry/"},
@@ -237,6 +240,7 @@ UNFOLD = {
             {
                 "title": "Operations",
                 "items": [
+                    {"title": "Letters", "icon": "mail", "link": "/admin/notifications/notification/"},
                     {"title": "Databases", "icon": "database", "link": "/admin/sharding/mapversion/overview/"},
                 ],
             },
@@ -264,6 +268,16 @@ SPECTACULAR_SETTINGS = {
         "BatchStatus": ["acknowledged", "picking"],
     },
 }
+
+# Letters to customers (apps.notifications)
+_mail = mail_server(env.email_url)
+EMAIL_BACKEND = _mail.backend
+EMAIL_HOST, EMAIL_PORT = _mail.host, _mail.port
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _mail.user, _mail.password
+EMAIL_USE_SSL, EMAIL_USE_TLS = _mail.is_tls_at_once, _mail.is_tls_asked_for
+EMAIL_FROM = env.email_from
+EMAIL_FOLDER = env.var / "mail"  # of letters that are not sent but shown
+EMAIL_TIMEOUT = 10  # seconds the mail server is waited for, each time
 
 # Payments
 PAYMENT_GATEWAY = "apps.payments.stripe_gateway.StripeGateway"

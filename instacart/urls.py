@@ -14,6 +14,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/schema/", SpectacularAPIView.as_view(permission_classes=[], authentication_classes=[]), name="schema"),
     path("api/v1/docs/", SpectacularSwaggerView.as_view(permission_classes=[], authentication_classes=[])),
     path("api/v1/", include("apps.shoppers.api.urls")),
+    path("api/v1/", include("apps.statements.api.urls")),
     path("api/v1/", include("apps.dispatch.api.urls")),
     path("api/v1/", include("apps.fulfilment.api.urls")),
     path("", include("apps.accounts.api.urls")),

@@ -6,7 +6,7 @@ from deploy.local import testservers
 
 for name in (
     *("INSTACART_ENV", "SHARD_MAP", "REPLICAS", "METRICS_TOKEN"),
-    *("STRIPE_API_BASE", "STRIPE_SECRET_KEY", "PUBLIC_URL", "WEBSOCKET_URL"),
+    *("STRIPE_API_BASE", "STRIPE_SECRET_KEY", "PUBLIC_URL", "WEBSOCKET_URL", "EMAIL_URL", "EMAIL_FROM"),
     *("TRAVEL_TIMES", "TRAVEL_URL", "TRAVEL_KEY"),
 ):
     os.environ.pop(name, None)

@@ -8,8 +8,9 @@ import sys
 
 import pytest
 
-from instacart.env import BUCKETS, KEYSPACES, ROOT, Env, SettingMissing, django_database
+from instacart.env import BUCKETS, KEYSPACES, ROOT, Env, MailServer, SettingMissing, django_database, mail_server
 
+SMTP = "django.core.mail.backends.smtp.EmailBackend"
 URL = "postgresql://larder:{password}@db.internal:5432/{name}"
 SECRETS = {
     "SECRET_KEY": "k3-page-at-least-fifty-characters-8x4Zq0Vd7LrTn2YbWc6HsUj9MfPa1GeKi5Xo",
@@ -18,7 +19,7 @@ SECRETS = {
     "STRIPE_SECRET_KEY": "sk_test_k3secret",
     "STRIPE_WEBHOOK_SECRET": "whsec_k3webhook",
 }
-PASSWORDS = ("k3dbpassword", "k3redispassword", "k3demopassword")
+PASSWORDS = ("k3dbpassword", "k3redispassword", "k3demopassword", "k3mailpassword")
 PRODUCTION = {
     "INSTACART_ENV": "production",
     **SECRETS,
@@ -31,6 +32,8 @@ PRODUCTION = {
     "PUBLIC_URL": "https://larder.example",
     "WEBSOCKET_URL": "wss://larder.example",
     "ALLOWED_HOSTS": "larder.example",
+    "EMAIL_URL": "smtp+starttls://larder:k3mailpassword@mail.internal:587",
+    "EMAIL_FROM": "Larder <orders@larder.example>",
 }
 REQUIRED = [name for name in PRODUCTION if name != "INSTACART_ENV"]
 
@@ -335,3 +338,38 @@ def test_travel_times():
     env = Env.read({"TRAVEL_TIMES": "valhalla", "TRAVEL_URL": "http://roads.internal:8002/"})
     assert (env.travel_times, env.travel_url) == ("valhalla", "http://roads.internal:8002")
     assert "k3key" not in repr(Env.read({"TRAVEL_TIMES": "google", "TRAVEL_KEY": "k3key"}))
+
+
+@pytest.mark.parametrize(
+    ("url", "server"),
+    [
+        ("files:", MailServer(backend="apps.notifications.demo_outbox.OutboxBackend")),
+        ("smtp://mail.internal", MailServer(backend=SMTP, host="mail.internal", port=25)),
+        ("smtps://mail.internal", MailServer(backend=SMTP, host="mail.internal", port=465, is_tls_at_once=True)),
+        (
+            "smtp+starttls://larder%40shop:p%2Fw@mail.internal:2525",
+            MailServer(
+                backend=SMTP, host="mail.internal", port=2525, user="larder@shop", password="p/w", is_tls_asked_for=True
+            ),
+        ),
+    ],
+)
+def test_the_mail_server_is_what_its_address_says(url, server):
+    assert Env.read({"EMAIL_URL": url}).email_url == url
+    assert mail_server(url) == server
+
+
+@pytest.mark.parametrize("url", ["http://mail", "smtp://", "smtp://user:k3 secret@mail", "smtp://mail:port", "mail"])
+def test_what_is_no_mail_server_is_refused_without_repeating_it(url):
+    said = refusal({"EMAIL_URL": url})
+    assert said.startswith("EMAIL_URL is not of the form")
+    assert "k3" not in said
+
+
+@pytest.mark.parametrize("sender", ["Larder", "a@b\r\nBcc: c@d", "<a@b", "Larder <a@b", "a@b c"])
+def test_a_sender_that_is_none_is_refused(sender):
+    assert refusal({"EMAIL_FROM": sender}).startswith("EMAIL_FROM is not an address")
+
+
+def test_production_sends_its_letters():
+    assert refusal({**PRODUCTION, "EMAIL_URL": "files:"}).endswith("production names a mail server")

@@ -11,6 +11,8 @@ from apps.common.geo import Point
 MAX_EMAIL = 254  # RFC 5321 §4.5.3.1.3, without the angle brackets
 MAX_LOCAL_PART = 64
 MAX_NAME = 100
+LOCALES = ("en-US", "es-US")
+"""In which we write to customers."""
 MAX_ADDRESSES = 50
 """Of one customer: a list that is always short enough to be shown whole."""
 

@@ -39,6 +39,10 @@ class AddressInvalid(Invalid):
         self.field = field
 
 
+class LocaleInvalid(Invalid):
+    code = "locale_invalid"
+
+
 class TooManyAddresses(Conflict):
     code = "too_many_addresses"
 

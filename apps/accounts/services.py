@@ -15,7 +15,14 @@ from oauth2_provider.models import (
 
 import sharding
 from apps.accounts import domain, models
-from apps.accounts.errors import AddressNotFound, EmailTaken, PasswordTooWeak, TooManyAddresses, UserNotFound
+from apps.accounts.errors import (
+    AddressNotFound,
+    EmailTaken,
+    LocaleInvalid,
+    PasswordTooWeak,
+    TooManyAddresses,
+    UserNotFound,
+)
 from apps.accounts.events import SignedUp
 from apps.accounts.types import AddressInput
 from apps.common import crypto, outbox
@@ -124,6 +131,16 @@ def grant_role(*, user_id: int, role: str, store_id: int | None = None) -> None:
         if not models.User.objects.filter(pk=user_id).exists():
             raise UserNotFound("There is nobody by that id.")
         models.StaffRole.objects.get_or_create(user_id=user_id, role=role, store_id=store_id)
+
+
+@sharding.repeatable
+def set_locale(*, customer_id: int, locale: str) -> None:
+    """The language the customer wants to be written to, as one of ``domain.LOCALES``; raises ``LocaleInvalid``."""
+    if locale not in domain.LOCALES:
+        raise LocaleInvalid(f"Choose one of {', '.join(domain.LOCALES)}.")
+    finish_sign_up(user_id=customer_id)
+    with sharding.atomic(sharding.home("customer", customer_id)):
+        models.CustomerProfile.objects.filter(pk=customer_id).update(locale=locale)
 
 
 @sharding.repeatable

@@ -1,9 +1,9 @@
 """Operators' pages inside the admin, and the pages of a store's staff."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import path, re_path
 
-from apps.backoffice.views import endings, orders, shoppers, store, withdrawn, zones, zones_order
+from apps.backoffice.views import endings, orders, shoppers, statements, store, withdrawn, zones, zones_order
 
 app_name = "backoffice"
 
@@ -33,6 +33,19 @@ urlpatterns = [
         admin.site.admin_view(shoppers.withdraw),
         name="withdraw_certificate",
     ),
+    path("admin/statements/", admin.site.admin_view(statements.find), name="find_statement"),
+    re_path(
+        r"^admin/statements/(?P<party_kind>store|shopper)/(?P<party_id>[0-9]{1,18})/$",
+        admin.site.admin_view(statements.statement),
+        name="statement",
+    ),
+    re_path(
+        r"^admin/statements/(?P<party_kind>store|shopper)/(?P<party_id>[0-9]{1,18})/csv/$",
+        admin.site.admin_view(statements.statement_csv),
+        name="statement_csv",
+    ),
     path("store/", store.today, name="store"),
     path("store/orders/<int:order_id>/cancel/", endings.cancel_by_store, name="cancel_by_store"),
+    path("store/<int:store_id>/statement/", statements.of_store, name="store_statement"),
+    path("store/<int:store_id>/statement/csv/", statements.of_store_csv, name="store_statement_csv"),
 ]

@@ -84,6 +84,7 @@ class PartyEntry(models.Model):
             models.CheckConstraint(condition=Q(amount_cents__gt=0), name="ledger_party_amount_positive"),
             models.CheckConstraint(condition=~Q(debit=F("credit")), name="ledger_party_two_accounts"),
         ]
+        indexes = [models.Index(fields=["party_kind", "party_id", "at"], name="ledger_of_party")]
 
     @override
     def __str__(self) -> str:

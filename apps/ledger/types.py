@@ -105,3 +105,26 @@ class CashMove:
     @property
     def key(self) -> tuple[int, str, str, int]:
         return self.order_id, self.cause, self.step, self.version
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posted:
+    """What was booked for one order, or of several orders together the sum of what is alike."""
+
+    order_id: int
+    cause: str
+    kind: str
+    debit: str
+    credit: str
+    cents: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartyMove:
+    """Money sent to a store or shopper, or (below zero) taken back, as it was booked."""
+
+    transfer_id: int
+    cause: str
+    cents: int
+    at: datetime

@@ -92,6 +92,18 @@ class LinesOpen(Conflict):
     code = "lines_open"
 
 
+class ReceiptNotReady(Conflict):
+    """There is a receipt once the order is delivered."""
+
+    code = "receipt_not_ready"
+
+
+class ReceiptInconsistent(Conflict):
+    """Its lines do not come to what is in the ledger: nothing is shown until a person has looked."""
+
+    code = "receipt_inconsistent"
+
+
 class NotRefundable(Conflict):
     """Nothing was paid for the order yet, or what is asked for is more than is left to give back."""
 

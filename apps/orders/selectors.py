@@ -11,7 +11,8 @@ from apps.carts.types import Cart
 from apps.common.api import ids
 from apps.common.geo import Point
 from apps.common.money import Money
-from apps.orders import domain, estimates, models
+from apps.ledger import selectors as ledger
+from apps.orders import domain, estimates, models, receipts
 from apps.orders.domain import Phase, RefundReason, Status, TipStatus
 from apps.orders.errors import OrderNotFound
 from apps.orders.types import (
@@ -24,9 +25,11 @@ from apps.orders.types import (
     OrderSummary,
     Page,
     Preview,
+    Receipt,
     Refund,
     Tip,
 )
+from apps.payments import selectors as payments
 from apps.pricing import selectors as pricing
 from apps.pricing.types import ACKNOWLEDGED, TIP
 from apps.slots.types import Window
@@ -201,6 +204,24 @@ def refunds(*, order_id: int) -> tuple[Refund, ...]:
     return tuple(refund_of(one, row.currency) for one in row.refunds.order_by("number"))
 
 
+def receipt(*, order_id: int, customer_id: int) -> Receipt:
+    """The receipt of the customer's order. 8 queries, however long it is.
+
+    Raises ``OrderNotFound`` for anyone else's, ``ReceiptNotReady`` before the delivery, and ``ReceiptInconsistent``,
+    which is logged too, where its lines do not come to what the ledger says was sold.
+    """
+    row = _existing(models.Order.objects.filter(pk=order_id, customer_id=customer_id).first(), order_id)
+    balance = ledger.balance(customer_id=customer_id, order_id=order_id)
+    return receipts.made(
+        _whole(row),
+        sold_cents=sum(balance.sold_cents.values()) if balance else 0,
+        tax_percents=row.fees["tax_percent"],
+        refunds=[refund_of(one, row.currency) for one in row.refunds.order_by("number")],
+        payments=payments.payments(customer_id=customer_id, order_id=order_id),
+        cards=payments.cards(customer_id=customer_id),
+    )
+
+
 def refund_of(row: models.OrderRefund, currency: str) -> Refund:
     return Refund(
         number=row.number,
@@ -295,6 +316,7 @@ def _whole(row: models.Order) -> Order:
         is_cancelable_for_customer=status in domain.CANCELABLE_FOR_CUSTOMER,
         is_reschedulable=status is Status.BRAND_NEW,
         placed_at=row.placed_at,
+        pay_by=row.pay_by,
         confirmed_at=row.confirmed_at,
         delivered_at=row.delivered_at,
         lines=tuple(
@@ -311,6 +333,7 @@ def _whole(row: models.Order) -> Order:
                 cost_unit=line.cost_unit,
                 sold_by=line.sold_by,
                 unit_price=money(line.unit_price_cents),
+                list_price=money(line.list_price_cents or line.unit_price_cents),
                 note=line.note,
                 replacement_policy=line.replacement_policy,
                 replacement_item_id=line.replacement_item_id,
@@ -329,6 +352,7 @@ def _whole(row: models.Order) -> Order:
                 phase=adjustment.phase,
                 reason=adjustment.reason,
                 actor=adjustment.actor,
+                base=None if adjustment.base_cents is None else money(adjustment.base_cents),
             )
             for adjustment in adjustments
         ),

@@ -44,6 +44,8 @@ class OrderLine:
     sold_by: str
     unit_price: Money
     note: str
+    list_price: Money
+    """On the shelf; more than ``unit_price`` in a sale."""
     replacement_policy: str
     replacement_item_id: int | None
     """The one to bring instead, where the policy is ``item``."""
@@ -65,6 +67,8 @@ class Adjustment:
     phase: str
     reason: str
     actor: str
+    base: Money | None = None
+    """What it is a percentage of: taxes and the surge."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +136,8 @@ class Order:
     is_reschedulable: bool
     """It may get another window, as long as its present one is not past its cut-off."""
     placed_at: datetime
+    pay_by: datetime
+    """How long a silent payment provider is waited for."""
     confirmed_at: datetime | None
     delivered_at: datetime | None
     lines: tuple[OrderLine, ...]
@@ -211,3 +217,82 @@ class SweepReport:
 
     advanced: int
     stuck: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiptLine:
+    """What became of one line. ``amount`` is ``delivered`` times ``unit_price``, the shelf price; sales are charges."""
+
+    line_id: int
+    name: str
+    note: str
+    ordered: Decimal
+    delivered: Decimal
+    cost_unit: str
+    sold_by: str
+    unit_price: Money
+    amount: Money
+    outcome: str
+    """``found``, ``short`` (less than was ordered), ``refunded`` (none of it), ``replaced``; else the line's status."""
+    reason: str
+    actor: str
+    """Who saw to it, such as ``shopper:7``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiptCharge:
+    """What was added or taken off in one stage of the pricing, after the items."""
+
+    stage: str
+    """``sale``, ``discount`` (a promotion), ``fee``, ``deposit``, ``tax``, ``surge``, ``tip``; else its kind."""
+    kind: str
+    code: str
+    label: str
+    amount: Money
+    line_name: str
+    """The item it is about; empty where it is about all of them."""
+    percent: Decimal | None
+    """Of a tax: its rate."""
+    base: Money | None
+    """What it is a percentage of, where that is known."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiptPayment:
+    """One step of paying. No card is shown that was removed meanwhile: brand and last4 are empty then."""
+
+    step: str
+    status: str
+    brand: str
+    last4: str
+    authorised: Money
+    captured: Money
+    refunded: Money
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What was delivered and paid: ``lines`` and ``charges`` come to ``total``, which is what the ledger has."""
+
+    order_id: int
+    customer_id: int
+    store_id: int
+    status: str
+    placed_at: datetime
+    delivered_at: datetime | None
+    window_starts_at: datetime
+    window_ends_at: datetime
+    address: "DropOff | None"
+    """None once the customer has been erased."""
+    lines: tuple[ReceiptLine, ...]
+    charges: tuple[ReceiptCharge, ...]
+    total: Money
+    payments: tuple[ReceiptPayment, ...]
+    authorised: Money
+    captured: Money
+    outstanding: Money
+    """Of the total, what is still to be charged."""
+    refunds: tuple[Refund, ...]
+    refunded: Money
+    """Decided to be given back, whether or not the customer has it already; failed ones are not in it."""

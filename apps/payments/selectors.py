@@ -5,7 +5,17 @@ from django.db.models import F, Sum
 from apps.common.money import Money
 from apps.payments import models
 from apps.payments.errors import CardNotFound
-from apps.payments.types import Card, Dispute, DisputeStatus, Payment, Payout, PayoutAccount, Refund, Transfer
+from apps.payments.types import (
+    Card,
+    Dispute,
+    DisputeStatus,
+    Payment,
+    Payout,
+    PayoutAccount,
+    Refund,
+    Transfer,
+    TransferStatus,
+)
 
 
 def cards(*, customer_id: int) -> tuple[Card, ...]:
@@ -71,7 +81,23 @@ def transfer_of(row: models.Transfer) -> Transfer:
         reversed=Money(row.reversed_cents, row.currency),
         status=row.status,
         failure_code=row.failure_code,
+        sent_id=row.sent_id,
     )
+
+
+def transfers_by_id(*, transfer_ids: Collection[int]) -> dict[int, Transfer]:
+    """1 query; those that do not exist are missing."""
+    rows = models.Transfer.objects.filter(pk__in=transfer_ids).select_related("account")
+    return {row.pk: transfer_of(row) for row in rows}
+
+
+def sent_by_transfers(*, party_kind: str) -> dict[int, int]:
+    """What each party of that kind was sent by its transfers, less what was taken back, in cents. 1 query."""
+    rows = models.Transfer.objects.filter(
+        account__party_kind=party_kind, status__in=[TransferStatus.SENT, TransferStatus.REVERSED]
+    )
+    sums = rows.values("account__party_id").annotate(cents=Sum(F("amount_cents") - F("reversed_cents"))).order_by()
+    return dict(sums.values_list("account__party_id", "cents"))
 
 
 def refunds(*, customer_id: int, order_id: int) -> tuple[Refund, ...]:

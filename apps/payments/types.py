@@ -144,6 +144,8 @@ class Transfer:
     status: str
     """A ``TransferStatus``."""
     failure_code: str
+    sent_id: str
+    """The provider's name for it; empty until it was sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

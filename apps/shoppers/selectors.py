@@ -21,6 +21,7 @@ from apps.shoppers.types import (
     EarningsPage,
     Present,
     Shopper,
+    Tip,
 )
 
 logger = logging.getLogger(__name__)
@@ -183,20 +184,43 @@ def earnings(*, shopper_id: int, after: str | None = None, limit: int = 50) -> E
     page = ledger if after is None else ledger.filter(pk__lt=ids.parse(after))
     rows = list(page.order_by("-pk")[: limit + 1])
     return EarningsPage(
-        earnings=tuple(
-            Earning(
-                id=row.pk,
-                batch_id=row.batch_id,
-                order_id=row.order_id,
-                kind=row.kind,
-                amount=Money(row.amount_cents, row.currency),
-                earned_at=row.earned_at,
-            )
-            for row in rows[:limit]
-        ),
+        earnings=tuple(_earning(row) for row in rows[:limit]),
         total=Money(total["cents"] or 0),
         tips=Money(total["tips"] or 0),
         next_cursor=str(rows[limit - 1].pk) if len(rows) > limit else None,
+    )
+
+
+def batches(
+    *, shopper_id: int, since: datetime, before: datetime, after: int = 0, limit: int = 50
+) -> dict[int, tuple[Earning, ...]]:
+    """What was earned in that time by the next ``limit`` batches above ``after``, by the batch's id. 2 queries."""
+    rows = models.Earning.objects.filter(shopper_id=shopper_id, earned_at__gte=since, earned_at__lt=before)
+    page = rows.filter(batch_id__gt=after).order_by("batch_id").values_list("batch_id", flat=True).distinct()[:limit]
+    found: dict[int, list[Earning]] = {batch_id: [] for batch_id in page}
+    for row in rows.filter(batch_id__in=list(found)).order_by("pk"):
+        found[row.batch_id].append(_earning(row))
+    return {batch_id: tuple(earnings) for batch_id, earnings in found.items()}
+
+
+def earners(*, using: str) -> frozenset[int]:
+    """Who of one shopper shard has ever earned anything. 1 query."""
+    rows = sharding.owned(models.Earning.objects, using).order_by()
+    return frozenset(rows.values_list("shopper_id", flat=True).distinct())
+
+
+def tips(*, using: str, after: int, before: datetime, limit: int) -> tuple[Tip, ...]:
+    """Tips in the earnings of one shopper shard, earned before that time, above an earning's id ``after``. 2 queries.
+
+    One for each line of a tip; ``cents`` is what all lines of its order come to.
+    """
+    rows = sharding.owned(models.Earning.objects, using).filter(kind__in=TIPS, pk__gt=after, earned_at__lt=before)
+    page = list(rows.order_by("pk")[:limit])
+    lines = models.Earning.objects.using(using).filter(kind__in=TIPS, order_id__in={row.order_id for row in page})
+    of_order = dict(lines.values_list("order_id").annotate(cents=Sum("amount_cents")).order_by())
+    return tuple(
+        Tip(id=row.pk, shopper_id=row.shopper_id, order_id=row.order_id or 0, cents=of_order[row.order_id])
+        for row in page
     )
 
 
@@ -211,6 +235,17 @@ def earned(*, shopper_ids: Collection[int], before: datetime) -> dict[int, dict[
         for row in rows.values("shopper_id", "kind").annotate(cents=Sum("amount_cents")).order_by():
             found.setdefault(row["shopper_id"], {})[row["kind"]] = row["cents"]
     return found
+
+
+def _earning(row: models.Earning) -> Earning:
+    return Earning(
+        id=row.pk,
+        batch_id=row.batch_id,
+        order_id=row.order_id,
+        kind=row.kind,
+        amount=Money(row.amount_cents, row.currency),
+        earned_at=row.earned_at,
+    )
 
 
 def _places(*, zone_id: int, now: datetime) -> dict[int, Point]:

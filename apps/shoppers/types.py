@@ -100,3 +100,13 @@ class EarningsPage:
     total: Money
     tips: Money
     next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tip:
+    """A tip in a shopper's earnings; ``id`` is the earning's."""
+
+    id: int
+    shopper_id: int
+    order_id: int
+    cents: int

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.web.views import account, carts, checkout, demo, orders, stores, tips
+from apps.web.views import account, carts, checkout, demo, letters, orders, receipts, stores, tips
 
 app_name = "web"
 
@@ -12,6 +12,7 @@ urlpatterns = [
     path("sign-in/", account.sign_in, name="sign_in"),
     path("sign-out/", account.sign_out, name="sign_out"),
     path("account/", account.account, name="account"),
+    path("account/letters/", letters.choose, name="choose_letters"),
     path("addresses/<int:address_id>/remove/", account.remove_address, name="remove_address"),
     path("cards/add/", account.add_card, name="add_card"),
     path("cards/done/", account.card_added, name="card_added"),
@@ -24,10 +25,13 @@ urlpatterns = [
     path("stores/<int:store_id>/<slug:department>/", stores.store, name="department"),
     path("orders/", orders.orders, name="orders"),
     path("orders/<int:order_id>/", orders.order, name="order"),
+    path("orders/<int:order_id>/receipt/", receipts.receipt, name="receipt"),
     path("orders/<int:order_id>/live/", orders.live, name="order_live"),
     path("orders/<int:order_id>/reschedule/", orders.reschedule, name="reschedule_order"),
     path("orders/<int:order_id>/cancel/", orders.cancel, name="cancel_order"),
     path("orders/<int:order_id>/tip/", tips.change, name="change_tip"),
     path("demo/", demo.demo, name="demo"),
+    path("demo/outbox/", letters.outbox, name="demo_outbox"),
+    path("demo/outbox/<slug:name>/", letters.letter, name="demo_letter"),
     path("demo/sign-in/<slug:role>/", demo.sign_in, name="demo_sign_in"),
 ]

@@ -17,6 +17,7 @@ LATE_IS_HARMLESS = {
     "shoppers.Certification",  # claiming and accepting ask again
     "shoppers.Pick",
     "shoppers.Shopper",
+    *("notifications.Notification", "notifications.Mute", "notifications.RefusedAddress"),
 }
 
 

@@ -19,6 +19,7 @@ MOVERS = {
     "apps/fulfilment/services/picking.py::_set_line": "Line of a store order",
     "apps/fulfilment/services/stages.py::move": "Store order",
     "apps/orders/services/covering.py::_note": "Overage of an order",
+    "apps/notifications/services/sending.py::_turn": "Notification",
     "apps/orders/services/moving.py::move": "Order",
     "apps/orders/services/refunding.py::_turn": "Refund of an order",
     "apps/orders/services/tipping.py::_ended": "Tip after the delivery",

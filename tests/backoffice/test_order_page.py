@@ -71,6 +71,9 @@ def test_a_delivered_order_shows_everything_about_it(operator):
     assert Money.total(entry.amount for entry in final) == done.total == done.captured
     assert f"Final total {done.total}" in text
     assert f"The estimate was {done.estimate}." in text
+    # what the customer was told
+    for kind in ("order_placed", "order_on_the_way", "order_delivered"):
+        assert f"{kind} queued" in text
     # payment
     assert f"captured Authorised {done.authorised} Captured {done.captured}" in text
     # batch
@@ -155,7 +158,7 @@ def test_only_the_orders_own_databases_are_asked(operator):
         assert operator.get(path).status_code == 200
     assert queries.by_alias == {
         "default": 6,  # session's user, role, and each part's store
-        sharding.alias_for("customer", order.customer_id): 6,
+        sharding.alias_for("customer", order.customer_id): 7,
         sharding.alias_for("store", order.store_id): 6,
     }
     operator.get("/admin/orders/")

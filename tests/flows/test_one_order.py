@@ -105,6 +105,7 @@ def test_an_order_over_three_keyspaces(bank, here, there):
         (home, "carts_cart"): 1,
         (home, "orders_order"): 1,
         (home, "orders_orderline"): 3,
+        (home, "notifications_notification"): 3,
         (home, "orders_orderadjustment"): len(order["adjustments"]),
         (home, "orders_orderevent"): 8,
         (home, "payments_payment"): 1,

@@ -19,9 +19,11 @@ from apps.orders import services
 from apps.payments import fake
 from apps.payments import selectors as payments
 from apps.payments.gateway import Reference
+from apps.shoppers import services as shoppers
 from tests.orders.conftest import a_monday_morning, provider
 from tests.orders.factories import MORNING, bring_to, make_customer, make_market, make_placed_order
 from tests.payments.fixtures import sandbox, sandbox_server
+from tests.shoppers.factories import make_shopper
 
 __all__ = ["a_monday_morning", "provider", "sandbox", "sandbox_server"]
 pytestmark = pytest.mark.django_db(transaction=True, databases="__all__")
@@ -218,3 +220,15 @@ def test_it_compares_with_the_sandbox_over_http_too(sandbox):
         out = StringIO()
         call_command("ledger", "check", stdout=out)
     assert f"At the provider 1 movements, {cents_of(order)} cents. Not explained: 0 cents" in out.getvalue()
+
+
+def test_a_tip_in_a_shoppers_earnings_that_no_order_passed_on_is_found(orders):
+    order = orders[0]
+    shopper = make_shopper(1, online=False)
+    earned = {"shopper_id": shopper, "batch_id": 1, "order_id": order.id, "kind": "tip"}
+    shoppers.earn(**earned, amount=Money(300), now=MORNING)
+    assert check("--no-provider")[1]
+    forge(order, PLANTED["a tip that stays"][0].format(id=order.id))
+    lines, is_content = check("--no-provider")
+    assert not is_content
+    assert f"shopper {shopper}: 300 cents of tip of order {order.id} in the earnings, 0 in the ledger" in lines

@@ -256,3 +256,36 @@ def test_canceling_is_quoted_and_agreed_to(ask):
     assert codes(ask(CANCEL, order.customer_id, **who, fee=0)) == ["canceling_costs"]
     canceled = ask(CANCEL, order.customer_id, **who, fee=500)["data"]["cancelOrder"]["order"]
     assert canceled == {"status": "canceled", "totalCents": 500}
+
+
+RECEIPT = """
+query ($id: ID!) { order(id: $id) { receipt {
+  totalCents capturedCents outstandingCents refundedCents
+  lines { name ordered delivered unitPriceCents amountCents outcome }
+  charges { kind code amountCents percent }
+  payments { step brand last4 capturedCents } refunds { number amountCents reason status }
+} } }
+"""
+
+
+def test_a_receipt_is_null_before_the_delivery_and_its_parts_come_to_the_total(ask):
+    order = make_placed_order()
+    assert ask(RECEIPT, order.customer_id, id=str(order.id)) == {"data": {"order": {"receipt": None}}}
+    order = bring_to(order, "delivered")
+    outbox.drain()
+    receipt = ask(RECEIPT, order.customer_id, id=str(order.id))["data"]["order"]["receipt"]
+    assert receipt["lines"][1] == {
+        "name": "Whole milk",
+        "ordered": "2.000",
+        "delivered": "2.000",
+        "outcome": "found",
+        "unitPriceCents": 349,
+        "amountCents": 698,
+    }
+    parts = [one["amountCents"] for one in (*receipt["lines"], *receipt["charges"])]
+    assert sum(parts) == receipt["totalCents"] == receipt["capturedCents"] == order.total.cents
+    assert (receipt["outstandingCents"], receipt["refundedCents"], receipt["refunds"]) == (0, 0, [])
+    (payment,) = receipt["payments"]
+    assert payment == {"step": "estimate", "brand": "visa", "last4": "4242", "capturedCents": order.total.cents}
+    stranger = make_customer()
+    assert ask(RECEIPT, stranger.id, id=str(order.id))["errors"][0]["extensions"]["code"] == "order_not_found"

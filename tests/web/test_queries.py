@@ -56,7 +56,7 @@ PAGES = {
     # path: queries to the global database, the customer's shard, the store's shard
     "/stores/": (2, 1, 0),
     "/orders/": (1, 3, 0),
-    "/account/": (1, 3, 0),
+    "/account/": (1, 5, 0),
     "/orders/{order}/": (4, 5, 2),
     "/orders/{order}/live/": (4, 5, 2),
     "/stores/{store}/": (4, 1, 4),

@@ -16,6 +16,7 @@ from apps.common.api import ids
 from apps.common.errors import DomainError, NotFound
 from apps.dispatch import selectors as dispatch
 from apps.fulfilment import selectors as fulfilment
+from apps.notifications import selectors as notifications
 from apps.orders import selectors as orders
 from apps.orders import services
 from apps.payments import selectors as payments
@@ -62,6 +63,7 @@ def order(request: HttpRequest, order_id: int) -> HttpResponse:
             "order": found,
             "customer": accounts.profile(customer_id=found.customer_id),
             "store": store,
+            "letters": notifications.to_customer(customer_id=found.customer_id, about={"order_id": order_id}),
             "windows": [window for window in windows if window.id != found.window_id],
             "payments": payments.payments(customer_id=found.customer_id, order_id=order_id),
             "store_order": fulfilment.of_order(store_id=found.store_id, order_id=order_id),

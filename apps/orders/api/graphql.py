@@ -10,18 +10,10 @@ from apps.common.api.graphql import on_db_thread
 from apps.common.errors import IdempotencyKeyMissing
 from apps.common.money import Money
 from apps.orders import selectors, services
+from apps.orders.api.receipt_types import Receipt, cents
+from apps.orders.errors import ReceiptNotReady
 from apps.slots import selectors as slots
 from apps.stores import selectors as stores
-
-
-def cents(attribute):
-    """A resolver for ``…Cents`` fields: the parent's Money in whole cents."""
-
-    def resolve(parent, info):
-        amount = getattr(parent, attribute)
-        return None if amount is None else amount.cents
-
-    return resolve
 
 
 class OrderLine(graphene.ObjectType):
@@ -120,6 +112,14 @@ class Order(graphene.ObjectType):
     lines = graphene.List(graphene.NonNull(OrderLine), required=True)
     adjustments = graphene.List(graphene.NonNull(OrderAdjustment), required=True)
     events = graphene.List(graphene.NonNull(OrderEvent), required=True)
+    receipt = graphene.Field(Receipt, description="Null before the delivery.")
+
+    @on_db_thread
+    def resolve_receipt(order, info):
+        try:
+            return selectors.receipt(order_id=order.id, customer_id=order.customer_id)
+        except ReceiptNotReady:
+            return None
 
     resolve_tip_cents = cents("tip")
     resolve_estimate_cents = cents("estimate")

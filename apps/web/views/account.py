@@ -17,6 +17,7 @@ from apps.payments import selectors as payments_selectors
 from apps.payments import services as payments
 from apps.stores import selectors as directory
 from apps.web.forms import AddressForm, SignInForm, SignUpForm
+from apps.web.views import letters
 from apps.web.views.shared import ADDRESS_KEY, absolute, customer_id, next_page
 
 
@@ -74,6 +75,7 @@ def account(request: HttpRequest) -> HttpResponse:
             request.session[ADDRESS_KEY] = address_id
             messages.success(request, "Saved. These are the stores that deliver there.")
             return redirect(next_page(request, "web:stores"))
+    profile = selectors.profile(customer_id=customer)
     return render(
         request,
         "web/account.html",
@@ -81,9 +83,10 @@ def account(request: HttpRequest) -> HttpResponse:
             "section": "account",
             "form": form,
             "next": _next(request),
-            "profile": selectors.profile(customer_id=customer),
+            "profile": profile,
             "addresses": selectors.addresses(customer_id=customer),
             "cards": payments_selectors.cards(customer_id=customer),
+            **letters.choices(profile),
         },
     )
 

@@ -9,6 +9,7 @@ from apps.common import clock
 from apps.orders import services
 from apps.payments import services as payments
 from apps.payments.errors import ProviderUnavailable
+from apps.statements import services as statements
 
 SHOWN = 100
 
@@ -35,6 +36,7 @@ class Command(BaseCommand):
             if found <= SHOWN:
                 self.stdout.write(what)
 
+        statements.audit(now=now, tell=tell)
         audited = [services.audit(using=alias, now=now, tell=tell) for alias in sharding.aliases("customer")]
         provider = "The provider was not asked."
         if not options["no_provider"]:

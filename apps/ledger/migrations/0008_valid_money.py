@@ -6,7 +6,7 @@ class Migration(migrations.Migration):
     atomic = False  # writers go on meanwhile
 
     dependencies = [
-        ('ledger', '0006_money_after_picking'),
+        ('ledger', '0007_money_after_picking'),
     ]
 
     operations = [

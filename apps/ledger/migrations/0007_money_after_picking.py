@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('ledger', '0005_causes'),
+        ('ledger', '0006_of_party'),
     ]
 
     operations = [

@@ -1,0 +1,3 @@
+from tests.payments.fixtures import fake_gateway
+
+__all__ = ["fake_gateway"]
