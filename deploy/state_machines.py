@@ -127,7 +127,7 @@ MACHINES = (
     Machine(
         title="Overage of an order",
         says=(
-            "What the final total is above all that is held, from the check-out on (`covering.py`, "
+            "What the final total is above all that is held, from the check-out on (`overrunning.py`, "
             "[ADR 23](adr/0023-money-after-picking.md)). The order stays at the check-out while it is `asked`."
         ),
         where="apps.orders.domain.OVERAGE_TRANSITIONS",

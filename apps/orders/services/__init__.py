@@ -8,8 +8,8 @@ along the state table by ``transition``.
 from apps.orders.services.auditing import audit
 from apps.orders.services.canceling import cancel, cancel_for_customer, return_order
 from apps.orders.services.completing import resume, secure, sweep, undo
-from apps.orders.services.covering import cover, forgive, leave_behind
 from apps.orders.services.moving import transition
+from apps.orders.services.overrunning import cover, forgive, leave_behind
 from apps.orders.services.picking import finalise, record_line
 from apps.orders.services.pins import check_pin
 from apps.orders.services.placing import place, return_to_cart

@@ -12,7 +12,7 @@ from apps.orders import domain, models
 from apps.orders.domain import LineStatus, OverageStatus, Status
 from apps.orders.errors import IllegalTransition, LineNotFound, LinesOpen, OrderNotFound
 from apps.orders.events import OrderLineRecorded
-from apps.orders.services import amounts, covering, moving, settling
+from apps.orders.services import amounts, moving, overrunning, settling
 from apps.orders.types import PickedLine
 from apps.payments.types import SMALLEST_CENTS
 
@@ -84,7 +84,7 @@ def finalise(*, order_id: int, now: datetime, lines: Sequence[PickedLine] = (), 
         if over.cents >= SMALLEST_CENTS:
             changes |= {"overage": OverageStatus.ASKED, "overage_cents": over.cents}
         elif over:
-            adjustments.append(covering.forgiven(order, over.cents, reason="cents above what was held"))
+            adjustments.append(overrunning.forgiven(order, over.cents, reason="cents above what was held"))
         models.OrderAdjustment.objects.bulk_create(adjustments)
         moving.move(order_id=order_id, to=Status.CHECKOUT, actor=actor, now=now, only_from=OPEN, changes=changes)
     return True
