@@ -127,6 +127,23 @@ MACHINES = (
         initial=orders.RefundStatus.REQUESTED,
     ),
     Machine(
+        title="Overage of an order",
+        says=(
+            "What the final total is above all that is held, from the check-out on (`overrunning.py`, "
+            "[ADR 23](adr/0023-money-after-picking.md)). The order stays at the check-out while it is `asked`."
+        ),
+        where="apps.orders.domain.OVERAGE_TRANSITIONS",
+        table=orders.OVERAGE_TRANSITIONS,
+        initial=orders.OverageStatus.ASKED,
+    ),
+    Machine(
+        title="Tip after the delivery",
+        says="What the customer adds to the tip, each time with a payment of its own (`tipping.py`).",
+        where="apps.orders.domain.TIP_TRANSITIONS",
+        table=orders.TIP_TRANSITIONS,
+        initial=orders.TipStatus.ASKED,
+    ),
+    Machine(
         title="Refund of a payment",
         says="What the provider is asked to give back of one payment, under a key stored before it is asked.",
         where="apps.payments.domain.REFUND_NEXT",

@@ -51,7 +51,7 @@ TRANSITIONS: Final[Mapping[Status, frozenset[Status]]] = {
     S.ASSIGNED: frozenset({S.WAITING, S.PICKING, S.CANCELED}),
     S.PICKING: frozenset({S.WAITING, S.CHECKOUT, S.CANCELED}),
     S.CHECKOUT: frozenset({S.DELIVERING, S.CANCELED}),
-    S.DELIVERING: frozenset({S.DELIVERED}),
+    S.DELIVERING: frozenset({S.DELIVERED, S.CANCELED}),  # nobody was there: it comes back
     S.DELIVERED: frozenset(),
     S.CANCELED: frozenset(),
 }
@@ -76,7 +76,9 @@ EDITABLE: Final = frozenset({S.WAITING, S.ASSIGNED, S.PICKING})
 """The customer may change the list."""
 EMPTY_SHELF: Final = frozenset({LineReason.OUT_OF_STOCK, LineReason.POOR_QUALITY})
 """Reasons that say that nobody else will find the item either."""
-NOT_BROUGHT: Final = frozenset(LineReason) - {LineReason.TAKEN_OUT}
+NOT_THE_SHELFS_FAULT: Final = frozenset({LineReason.TAKEN_OUT, LineReason.NOT_PAID_FOR})
+"""These say nothing about what was there."""
+NOT_BROUGHT: Final = frozenset(LineReason) - NOT_THE_SHELFS_FAULT
 """Reasons that a shopper may give."""
 
 RECEIPT_TOLERANCE: Final = (Decimal("0.01"), 50)

@@ -16,7 +16,7 @@ from apps.fulfilment.events import (
     ReceiptPassed,
 )
 from apps.fulfilment.types import NewLine
-from apps.orders.events import OrderCanceled, OrderConfirmed, OrderRescheduled
+from apps.orders.events import OrderCanceled, OrderConfirmed, OrderRescheduled, OrderReturned
 
 
 @outbox.on(OrderConfirmed)
@@ -49,6 +49,17 @@ def follow_the_window(event: OrderRescheduled, message_id: str) -> None:
 @outbox.on(OrderCanceled)
 def take_from_the_store(event: OrderCanceled, message_id: str) -> None:
     services.cancel(store_id=event.store_id, order_id=event.order_id, customer_id=event.customer_id, now=clock.now())
+
+
+@outbox.on(OrderReturned)
+def bring_it_back(event: OrderReturned, message_id: str) -> None:
+    services.cancel(
+        store_id=event.store_id,
+        order_id=event.order_id,
+        customer_id=event.customer_id,
+        is_coming_back=True,
+        now=clock.now(),
+    )
 
 
 @outbox.on(LinePicked)

@@ -86,6 +86,12 @@ def flagged_receipts() -> tuple[Receipt, ...]:
     return tuple(sorted(found, key=lambda receipt: receipt.at))
 
 
+def last_progress(*, store_order_ids: Collection[int]) -> datetime | None:
+    """When the orders' shopper last did something about any of them. 1 query."""
+    rows = models.StoreOrder.objects.filter(pk__in=store_order_ids)
+    return max((at for at in rows.values_list("progress_at", flat=True) if at is not None), default=None)
+
+
 def open_orders(*, store_ids: Collection[int]) -> tuple[StoreOrder, ...]:
     """What these stores still have to hand over, the earliest window first. 2 queries for each shard of theirs."""
     by_store: dict[int, list[models.StoreOrder]] = {}

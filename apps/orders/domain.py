@@ -50,6 +50,20 @@ class RefundReason(StrEnum):
     POOR_QUALITY = "poor_quality"
     LATE = "late"
     GOODWILL = "goodwill"
+    TIP_LOWERED = "tip_lowered"
+    """Only ``lower_tip`` gives it."""
+    OTHER = "other"
+
+
+class CancelReason(StrEnum):
+    """Why the store or support cancels an order."""
+
+    CUSTOMER_ASKED = "customer_asked"
+    OUT_OF_STOCK = "out_of_stock"
+    STORE_CLOSED = "store_closed"
+    NO_SHOPPER = "no_shopper"
+    ADDRESS_UNREACHABLE = "address_unreachable"
+    SUSPECTED_FRAUD = "suspected_fraud"
     OTHER = "other"
 
 
@@ -60,6 +74,25 @@ class RefundStatus(StrEnum):
     """A person has to find another way to the customer."""
 
 
+class OverageStatus(StrEnum):
+    """What became of the part of the final total that was not held."""
+
+    ASKED = "asked"
+    HELD = "held"
+    LEFT_BEHIND = "left_behind"
+    """The card would not hold it: goods stayed in the store until the rest was covered."""
+    FORGIVEN = "forgiven"
+    """The same, and the goods had left: the platform pays."""
+
+
+class TipStatus(StrEnum):
+    """Of a tip that was added after the delivery."""
+
+    ASKED = "asked"
+    CHARGED = "charged"
+    DECLINED = "declined"
+
+
 S = Status
 
 TRANSITIONS: Final[Mapping[Status, frozenset[Status]]] = {
@@ -67,8 +100,10 @@ TRANSITIONS: Final[Mapping[Status, frozenset[Status]]] = {
     S.PAYMENT_PENDING: frozenset({S.BRAND_NEW, S.REJECTED, S.CANCELED}),
     S.BRAND_NEW: frozenset({S.ACKNOWLEDGED, S.CANCELED}),
     S.ACKNOWLEDGED: frozenset({S.BRAND_NEW, S.PICKING, S.CANCELED}),
-    S.PICKING: frozenset({S.BRAND_NEW, S.VERIFYING_REPLACEMENTS, S.CHECKOUT}),  # back: its shopper fell silent
-    S.VERIFYING_REPLACEMENTS: frozenset({S.CHECKOUT}),
+    S.PICKING: frozenset(
+        {S.BRAND_NEW, S.VERIFYING_REPLACEMENTS, S.CHECKOUT, S.CANCELED}  # back: its shopper fell silent
+    ),
+    S.VERIFYING_REPLACEMENTS: frozenset({S.CHECKOUT, S.CANCELED}),
     S.CHECKOUT: frozenset({S.BAGS_CHECK, S.DELIVERING}),  # a store need not scan its bags
     S.BAGS_CHECK: frozenset({S.STAGED, S.DELIVERING}),
     S.STAGED: frozenset({S.DELIVERING}),
@@ -87,6 +122,19 @@ REFUND_TRANSITIONS: Final[Mapping[RefundStatus, frozenset[RefundStatus]]] = {
     RefundStatus.FAILED: frozenset(),
 }
 
+OVERAGE_TRANSITIONS: Final[Mapping[OverageStatus, frozenset[OverageStatus]]] = {
+    OverageStatus.ASKED: frozenset({OverageStatus.HELD, OverageStatus.LEFT_BEHIND, OverageStatus.FORGIVEN}),
+    OverageStatus.HELD: frozenset(),
+    OverageStatus.LEFT_BEHIND: frozenset(),
+    OverageStatus.FORGIVEN: frozenset(),
+}
+
+TIP_TRANSITIONS: Final[Mapping[TipStatus, frozenset[TipStatus]]] = {
+    TipStatus.ASKED: frozenset({TipStatus.CHARGED, TipStatus.DECLINED}),
+    TipStatus.CHARGED: frozenset(),
+    TipStatus.DECLINED: frozenset(),
+}
+
 EARNED: Final = frozenset(
     {
         (S.PENDING, S.BRAND_NEW),
@@ -96,6 +144,8 @@ EARNED: Final = frozenset(
         (S.PAYMENT_PENDING, S.REJECTED),
         (S.PICKING, S.CHECKOUT),
         (S.VERIFYING_REPLACEMENTS, S.CHECKOUT),
+        (S.CUSTOMER_MISSING, S.RETURNED),
+        *((before, S.CANCELED) for before in (S.ACKNOWLEDGED, S.PICKING, S.VERIFYING_REPLACEMENTS)),
     }
 )
 """Steps nobody may ask for by name: something has to be true first, and the service that sees to it takes them."""
@@ -103,8 +153,14 @@ EARNED: Final = frozenset(
 UNPLACED: Final = frozenset({S.PENDING, S.PAYMENT_PENDING})
 """The placement is still at work on these."""
 
-CANCELABLE: Final = frozenset({S.PENDING, S.PAYMENT_PENDING, S.BRAND_NEW})
-"""The customer may still cancel, free of charge."""
+FREELY_CANCELABLE: Final = frozenset({S.PENDING, S.PAYMENT_PENDING, S.BRAND_NEW})
+"""No shopper has it: the customer may cancel, free of charge."""
+
+CANCELABLE: Final = FREELY_CANCELABLE | {S.ACKNOWLEDGED}
+"""The customer may cancel; once a shopper has taken it, for a fee."""
+
+CANCELABLE_FOR_CUSTOMER: Final = CANCELABLE | {S.PICKING, S.VERIFYING_REPLACEMENTS}
+"""The store or support may cancel, always free of charge: nothing is at the till yet."""
 
 EDITABLE: Final = frozenset({S.BRAND_NEW, S.ACKNOWLEDGED, S.PICKING, S.VERIFYING_REPLACEMENTS})
 """The customer may change its lines, as far as the customer's shard knows: the store's shard decides."""
@@ -151,7 +207,14 @@ RESCHEDULED: Final = "rescheduled"
 EDITED: Final = "edited"
 """What a change of the lines is called in an order's history."""
 
-PUBLIC_NOTES: Final[Mapping[str, str]] = {RESCHEDULED: "fulfillment.rescheduled"}
+TIP_RAISED: Final = "tip_raised"
+TIP_LOWERED: Final = "tip_lowered"
+
+PUBLIC_NOTES: Final[Mapping[str, str]] = {
+    RESCHEDULED: "fulfillment.rescheduled",
+    TIP_RAISED: "fulfillment.tip_adjustment",
+    TIP_LOWERED: "fulfillment.tip_adjustment",
+}
 """Likewise, of entries in the history that change no status."""
 
 MOVING: Final = timedelta(minutes=2)
@@ -165,6 +228,18 @@ PATIENCE: Final = timedelta(seconds=30)
 
 LAST_LOOK: Final = timedelta(minutes=3)
 """When an ended order is undone once more: no call that was under way when it ended can still be running then."""
+
+OVERAGE_PATIENCE: Final = timedelta(minutes=1)
+"""How long the shopper at the till waits for a silent payment provider; then its silence is a no."""
+
+TIP_WITHIN: Final = timedelta(hours=72)
+"""How long after the delivery a tip may be raised."""
+
+TIP_AT_MOST_CENTS: Final = 50_00
+"""Anybody may tip so much; more only up to what the order itself came to."""
+
+TIP_ASK_AGAIN_AFTER: Final = timedelta(minutes=1)
+"""A card that declined a tip is not asked for the same one again before: a finger on a button is not a new wish."""
 
 STUCK_AFTER: Final = timedelta(hours=2)
 """An order that is not at its end this long after its window needs a person."""
@@ -231,7 +306,7 @@ def most_acceptable(ordered: Decimal, sold_by: str) -> Decimal:
 def checked_found(found: Decimal, *, status: str, ordered: Decimal, sold_by: str) -> Decimal:
     """The quantity to charge for a line that became ``status``: none for a refund, ``found`` when that may be.
 
-    The limit is what keeps the final total within the authorisation, whose buffer is as large.
+    The limit keeps what weighs more within the authorisation, whose buffer is as large.
     Raises ``LineStatusInvalid`` and ``FoundQuantityInvalid``.
     """
     if status == LineStatus.TO_REFUND:
@@ -248,9 +323,40 @@ def checked_found(found: Decimal, *, status: str, ordered: Decimal, sold_by: str
     return found
 
 
-def overrun(amounts: Sequence[Money], authorised: Money) -> Money:
-    """By how much ``amounts`` exceed what was authorised; the customer is never charged that part.
+def overrun(amounts: Sequence[Money], held: Money) -> Money:
+    """By how much ``amounts`` together exceed what is held."""
+    return Money(max(0, Money.total(amounts, held.currency).cents - held.cents), held.currency)
 
-    Rounding each line by itself can exceed the buffer by cents where the authorisation is an exact multiple.
+
+def shares(total: int, held: Sequence[int], *, smallest: int) -> list[int]:
+    """What of ``total`` cents is taken from each hold, the first ones to the full; what is more goes to the last.
+
+    No part is below ``smallest``, which the provider would refuse, if the hold before can leave it so much.
     """
-    return Money(max(0, Money.total(amounts, authorised.currency).cents - authorised.cents), authorised.currency)
+    parts: list[int] = []
+    for amount in held:
+        parts.append(min(amount, total - sum(parts)))
+    if parts:
+        parts[-1] += total - sum(parts)
+    for place in range(len(parts) - 1, 0, -1):
+        missing = smallest - parts[place]
+        if 0 < parts[place] < smallest and parts[place - 1] >= missing + smallest and held[place] >= smallest:
+            parts[place - 1] -= missing
+            parts[place] += missing
+    return parts
+
+
+def leaving_order(final_cents: Mapping[int, int], estimated_cents: Mapping[int, int]) -> list[int]:
+    """Positions of lines in the order in which they are left behind when a card will not pay for all of them.
+
+    First what came to cost more than was estimated, which is why it does not fit, by how much; then what was put on
+    the list last. Lines that cost nothing stay where they are.
+    """
+    costing = {position: cents for position, cents in final_cents.items() if cents > 0}
+    excess = {position: max(0, cents - estimated_cents.get(position, 0)) for position, cents in costing.items()}
+    return sorted(costing, key=lambda position: (-excess[position], -position))
+
+
+def most_tip(paid: Money) -> Money:
+    """The largest tip for an order that came to ``paid`` without it: fifty dollars, or as much again."""
+    return Money(max(TIP_AT_MOST_CENTS, paid.cents), paid.currency)

@@ -38,6 +38,20 @@ class TooLateToCancel(Conflict):
     code = "too_late_to_cancel"
 
 
+class CancelingCosts(Conflict):
+    """By now canceling costs more than the customer has agreed to; nothing was canceled."""
+
+    code = "canceling_costs"
+
+    def __init__(self, *, fee: Money) -> None:
+        self.fee = fee
+        super().__init__(f"A shopper has taken your order: canceling it costs {fee} now. Nothing was canceled yet.")
+
+
+class CancelReasonInvalid(Invalid):
+    code = "cancel_reason_invalid"
+
+
 class TooLateToReschedule(Conflict):
     """A shopper has taken the order, its window takes no changes any more, or it has ended."""
 
@@ -154,6 +168,30 @@ class RefundInvalid(Invalid):
     """What is to be given back is no amount or quantity of this order."""
 
     code = "refund_invalid"
+
+
+class TipInvalid(Invalid):
+    """Less than the tip is, more than may be tipped for this order, or raised by less than a card is charged with."""
+
+    code = "tip_invalid"
+
+
+class TipNotNow(Conflict):
+    """The order is not delivered and paid for yet, or it was too long ago."""
+
+    code = "tip_not_now"
+
+
+class TipUnderWay(Conflict):
+    """Another amount is being charged; the provider has not answered yet."""
+
+    code = "tip_under_way"
+
+
+class TipNotLowered(Conflict):
+    """Neither an issue nor a reason was given, or the tip is not more than that."""
+
+    code = "tip_not_lowered"
 
 
 class PinLocked(Forbidden):

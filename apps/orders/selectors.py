@@ -1,10 +1,10 @@
 """Questions about orders. An order's id names its shard, so none of these asks more than one database."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Exists, OuterRef, Q, Sum
 
 import sharding
 from apps.carts.types import Cart
@@ -13,10 +13,11 @@ from apps.common.geo import Point
 from apps.common.money import Money
 from apps.ledger import selectors as ledger
 from apps.orders import domain, estimates, models, receipts
-from apps.orders.domain import LineStatus, Phase, Status
+from apps.orders.domain import LineStatus, Phase, RefundReason, Status, TipStatus
 from apps.orders.errors import OrderNotFound
 from apps.orders.types import (
     Adjustment,
+    Cancellation,
     DropOff,
     Order,
     OrderEvent,
@@ -26,10 +27,13 @@ from apps.orders.types import (
     Preview,
     Receipt,
     Refund,
+    Tip,
 )
 from apps.payments import selectors as payments
 from apps.pricing import selectors as pricing
+from apps.pricing.types import ACKNOWLEDGED, TIP
 from apps.slots.types import Window
+from apps.stores import selectors as stores
 from apps.stores.types import Store
 
 MAX_PAGE = 100
@@ -135,6 +139,70 @@ def cents_by_kind(*, order_id: int, phase: Phase) -> dict[str, int]:
     return {row["kind"]: row["cents"] for row in sums}
 
 
+def cancellation(*, order_id: int, customer_id: int) -> Cancellation:
+    """What it would cost the customer to cancel their order now. 1 query, and 4 more where it costs something.
+
+    Raises ``OrderNotFound``, also for anyone else's.
+    """
+    row = _existing(models.Order.objects.filter(pk=order_id, customer_id=customer_id).first(), order_id)
+    is_free = row.status in domain.FREELY_CANCELABLE or row.status not in domain.CANCELABLE
+    fee = Money(0, row.currency) if is_free else ending_fee(row, ACKNOWLEDGED)
+    return Cancellation(is_possible=row.status in domain.CANCELABLE, fee=fee)
+
+
+def ending_fee(row: models.Order, ending: str) -> Money:
+    """What the order costs if it ends so: at most what is held. 3 queries, of the store's too."""
+    store = stores.store(store_id=row.store_id)
+    fee = pricing.ending_fee(ending=ending, zone_id=store.zone_id, currency=row.currency)
+    held = row.authorise_cents if row.held_cents is None else row.held_cents
+    return Money(min(fee.cents, held), row.currency)
+
+
+def tip(*, order_id: int, customer_id: int, now: datetime) -> Tip | None:
+    """The tip of the customer's order, and whether it can be raised; None before it is delivered and paid. 4 queries.
+
+    Raises ``OrderNotFound``, also for anyone else's.
+    """
+    row = _existing(models.Order.objects.filter(pk=order_id, customer_id=customer_id).first(), order_id)
+    if row.captured_cents is None or row.delivered_at is None:
+        return None
+    last = row.tips.order_by("-number").first()
+    until = row.delivered_at + domain.TIP_WITHIN
+    paid = _paid_without_tip(row)
+    return Tip(
+        amount=Money(tip_cents(row), row.currency),
+        paid=paid,
+        most=domain.most_tip(paid),
+        raisable_until=until,
+        is_raisable=now <= until,
+        is_under_way=last is not None and last.status == TipStatus.ASKED,
+        declined_code=(last.failure_code or last.status) if last and last.status == TipStatus.DECLINED else "",
+    )
+
+
+def tip_cents(row: models.Order) -> int:
+    """The whole tip of an order that is paid for: chosen when ordering, and raised or lowered since. 1 query."""
+    return _tip_cents(row.adjustments.all())
+
+
+def _tip_cents(adjustments: Iterable[models.OrderAdjustment]) -> int:
+    return sum(
+        line.amount_cents
+        for line in adjustments
+        if (line.phase == Phase.FINAL and line.kind == TIP) or line.reason == RefundReason.TIP_LOWERED
+    )
+
+
+def most_tip(row: models.Order) -> Money:
+    """The largest tip of an order that is paid for. 1 query."""
+    return domain.most_tip(_paid_without_tip(row))
+
+
+def _paid_without_tip(row: models.Order) -> Money:
+    lines = row.adjustments.filter(phase=Phase.FINAL).exclude(kind=TIP)
+    return Money(sum(lines.values_list("amount_cents", flat=True)), row.currency)
+
+
 def refunds(*, order_id: int) -> tuple[Refund, ...]:
     """What was decided to be given back, oldest first; whoever asks has been checked. 2 queries."""
     row = _row(order_id)
@@ -178,7 +246,8 @@ def stuck(*, using: str, now: datetime) -> tuple[int, ...]:
     """
     long_ago = now - domain.STUCK_AFTER
     under_way = Q(window_ends_at__lt=long_ago) & ~Q(status__in=[str(status) for status in sorted(domain.TERMINAL)])
-    owed = Q(due_at__isnull=False) & (Q(delivered_at__lt=long_ago) | Q(ended_at__lt=long_ago))
+    tipping = models.OrderTip.objects.filter(order=OuterRef("pk"), status=TipStatus.ASKED, asked_at__gte=long_ago)
+    owed = Q(due_at__isnull=False) & (Q(delivered_at__lt=long_ago) | Q(ended_at__lt=long_ago)) & ~Exists(tipping)
     late = sharding.owned(models.Order.objects, using).filter(under_way | owed)
     return tuple(late.order_by("pk").values_list("pk", flat=True)[:MAX_PAGE])
 
@@ -225,7 +294,9 @@ def _whole(row: models.Order) -> Order:
     def sum_of(phase: Phase) -> Money:
         return Money.total((money(a.amount_cents) for a in adjustments if a.phase == phase), row.currency)
 
-    is_final = any(event.to_status == Status.CHECKOUT for event in events)
+    is_final = any(adjustment.phase == Phase.FINAL for adjustment in adjustments) or any(
+        event.to_status == Status.CHECKOUT for event in events
+    )
     return Order(
         id=row.pk,
         customer_id=row.customer_id,
@@ -239,7 +310,7 @@ def _whole(row: models.Order) -> Order:
         window_ends_at=row.window_ends_at,
         window_minutes=row.window_minutes,
         address=row.drop_off,
-        tip=money(row.tip_cents),
+        tip=money(_tip_cents(adjustments) if row.captured_cents is not None else row.tip_cents),
         estimate=sum_of(Phase.ESTIMATE),
         total=sum_of(Phase.FINAL if is_final else Phase.ESTIMATE),
         authorised=money(row.authorise_cents),
@@ -247,6 +318,7 @@ def _whole(row: models.Order) -> Order:
         captured=None if row.captured_cents is None else money(row.captured_cents),
         pin=row.pin,
         is_cancelable=status in domain.CANCELABLE,
+        is_cancelable_for_customer=status in domain.CANCELABLE_FOR_CUSTOMER,
         is_reschedulable=status is Status.BRAND_NEW,
         is_editable=status in domain.EDITABLE,
         placed_at=row.placed_at,

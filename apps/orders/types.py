@@ -22,6 +22,8 @@ class LineReason(StrEnum):
     OTHER = "other"
     TAKEN_OUT = "taken_out"
     """The customer took it out again; no shopper says this."""
+    NOT_PAID_FOR = "not_paid_for"
+    """The customer's card would not pay for it, so it stays in the store; no shopper says this either."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +143,7 @@ class Order:
     """Shopper-minutes it takes out of its window."""
     address: "DropOff | None"
     tip: Money
+    """As it is now: chosen when ordering, and raised or lowered since."""
     estimate: Money
     total: Money
     authorised: Money
@@ -149,6 +152,9 @@ class Order:
     """Decided to be given back, whether or not the customer has it already."""
     pin: str
     is_cancelable: bool
+    """By its customer; ``selectors.cancellation`` says what it costs."""
+    is_cancelable_for_customer: bool
+    """By its store or by support."""
     is_reschedulable: bool
     """It may get another window, as long as its present one is not past its cut-off."""
     is_editable: bool
@@ -161,6 +167,30 @@ class Order:
     lines: tuple[OrderLine, ...]
     adjustments: tuple[Adjustment, ...]
     events: tuple[OrderEvent, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancellation:
+    """Whether the customer may cancel their order now, and what it costs them."""
+
+    is_possible: bool
+    fee: Money
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tip:
+    """The tip of a delivered order, all of which is the shopper's."""
+
+    amount: Money
+    paid: Money
+    """What the order itself came to, of which a tip may be a percentage."""
+    most: Money
+    raisable_until: datetime
+    is_raisable: bool
+    is_under_way: bool
+    """More is being charged; the provider has not answered yet."""
+    declined_code: str
+    """Why the last raise was not charged, in the provider's words; empty where it was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from apps.web.views import (
     orders,
     receipts,
     stores,
+    tips,
 )
 
 app_name = "web"
@@ -50,6 +51,7 @@ urlpatterns = [
         after_delivery.photo,
         name="issue_photo",
     ),
+    path("orders/<int:order_id>/tip/", tips.change, name="change_tip"),
     path("demo/", demo.demo, name="demo"),
     path("demo/outbox/", letters.outbox, name="demo_outbox"),
     path("demo/outbox/<slug:name>/", letters.letter, name="demo_letter"),

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from apps.common.money import Money
 from apps.dispatch.types import Eta
-from apps.orders.types import Adjustment, OrderEvent, OrderLine
+from apps.orders.types import Adjustment, Order, OrderEvent, OrderLine
 from apps.pricing.types import DISCOUNT, SALE, Charge
 from apps.slots.types import Window
 
@@ -43,6 +43,12 @@ _NOTES = {
     "settled": "Your card was charged",
     "rescheduled": "Moved to another delivery time",
     "edited": "You changed your order",
+    "overage_held": "Your card was held for what it came to cost more",
+    "overage_left_behind": "Your card would not pay for everything: some of it stayed in the store",
+    "overage_forgiven": "Your card would not pay for everything: the rest is on us",
+    "tip_raised": "You raised the tip",
+    "tip_lowered": "The tip was lowered",
+    "fee_charged": "The fee was charged",
 }
 
 _NOT_BROUGHT = {
@@ -50,6 +56,7 @@ _NOT_BROUGHT = {
     "poor_quality": "Not good enough today; you do not pay for it",
     "wrong_price": "The store asked for more than we told you; you do not pay for it",
     "taken_out": "You took this out",
+    "not_paid_for": "Your card would not pay for it; it stayed in the store",
 }
 
 _REJECTIONS = {
@@ -113,11 +120,18 @@ def charges(entries: Iterable[Charge | Adjustment]) -> list[ShownCharge]:
     return shown
 
 
-def ending(status: str, code: str) -> str:
-    """Why an order ended without a delivery."""
-    if status == "canceled":
-        return "You cancelled this order. The hold on your card is released; your bank shows that within days."
-    return _REJECTIONS.get(code, "The order could not be placed. Nothing was charged.")
+def ending(order: Order) -> str:
+    """Why an order ended without a delivery, and what that cost."""
+    if order.status == "rejected":
+        return _REJECTIONS.get(order.rejected_code, "The order could not be placed. Nothing was charged.")
+    last = next((entry for entry in reversed(order.events) if entry.to_status != entry.from_status), None)
+    is_theirs = last is not None and last.actor.startswith("customer:")
+    who = "You cancelled this order." if is_theirs else "We had to cancel this order, and we are sorry."
+    if order.status == "returned":
+        who = "Nobody was there, so your shopper brought the goods back to the store."
+    if order.total.cents > 0 and any(entry.phase == "final" for entry in order.adjustments):
+        return f"{who} {order.total} of the hold on your card is charged, the rest released."
+    return f"{who} The hold on your card is released; your bank shows that within days."
 
 
 def day(moment: datetime, now: datetime, zone: ZoneInfo) -> str:
@@ -134,6 +148,10 @@ def clock_time(moment: datetime, zone: ZoneInfo) -> str:
     """9 AM, 9:30 AM."""
     local = moment.astimezone(zone)
     return f"{local:%-I %p}" if local.minute == 0 else f"{local:%-I:%M %p}"
+
+
+def moment(at: datetime, zone: ZoneInfo) -> str:
+    return f"{at.astimezone(zone):%A %-d %B}, {clock_time(at, zone)}"
 
 
 def window(starts_at: datetime, ends_at: datetime, zone: ZoneInfo) -> str:

@@ -9,18 +9,21 @@ import pytest
 from deploy import state_machines
 from instacart.env import ROOT
 
-COLUMNS = ("status", "state")
+COLUMNS = ("status", "state", "overage")
 
 MOVERS = {
     "apps/dispatch/services/moving.py::batches": "Batch",
     "apps/dispatch/services/moving.py::offers": "Offer",
     "apps/dispatch/services/moving.py::stops": "Stop of a batch",
     "apps/fulfilment/services/editing.py::_set": "Line of a store order",
+    "apps/fulfilment/services/leaving.py::leave_behind": "Line of a store order",
     "apps/fulfilment/services/picking.py::_set_line": "Line of a store order",
     "apps/fulfilment/services/stages.py::move": "Store order",
+    "apps/orders/services/overrunning.py::_note": "Overage of an order",
     "apps/notifications/services/sending.py::_turn": "Notification",
     "apps/orders/services/moving.py::move": "Order",
     "apps/orders/services/refunding.py::_turn": "Refund of an order",
+    "apps/orders/services/tipping.py::_ended": "Tip after the delivery",
     "apps/payments/services/arriving.py::_take": "Payout",
     "apps/payments/services/disputing.py::change": "Dispute",
     "apps/payments/services/paying_out.py::_take": "Transfer",
@@ -41,6 +44,8 @@ NO_MACHINE = {
     "apps/inventory/services/finding.py::<module>": "a reservation's states; domain.py says what may follow",
     "apps/inventory/services/reserving.py::<module>": "a reservation's states; domain.py says what may follow",
     "apps/orders/services/editing.py::_write": "the customer's copy of what the store's shard says of a line",
+    "apps/orders/services/overrunning.py::_take_out": "the customer's copy of a line that stays in the store",
+    "apps/orders/services/overrunning.py::leave_behind": "the customer's copy of a line that stays in the store",
     "apps/orders/services/picking.py::_record": "the customer's copy of what the store's shard says of a line",
     "apps/payments/services/accounts.py::open_account": "the provider's word on an account, whatever it was before",
     "apps/payments/services/accounts.py::take": "the provider's word on an account, whatever it was before",

@@ -11,6 +11,7 @@ from apps.inventory import models as inventory
 from apps.orders import domain, models, services
 from apps.orders.domain import Phase, Status
 from apps.payments import services as payments
+from apps.payments.gateway import Intent
 from apps.slots import models as slots
 from tests.orders.provider import Provider
 
@@ -62,13 +63,17 @@ def _money(orders: list[models.Order], provider: Provider, waiting: Collection[i
         intents = provider.intents_of(order.pk)
         live = [i for i in intents if i.status in ("authorised", "requires_action", "processing")]
         is_held = order.pk in waiting or (order.status in HOLDING and order.captured_cents is None)
+        is_over = order.overage == "held"
+        expected = (order.authorise_cents + is_over * order.overage_cents) if is_held else 0
         held = sum(provider.amounts[i.id] for i in live)
-        if held != (order.authorise_cents if is_held else 0) or (is_held and not live):
-            yield f"{order}: {held} cents are authorised instead of {order.authorise_cents if is_held else 0}"
-        if order.edits == 0 and len(live) > 1:
-            yield f"{order}: {len(live)} authorisations instead of 1"
-        placing = [i for i in intents if i.reference is not None and not i.reference.step.startswith("added-")]
-        if order.edits == 0 and any(provider.amounts[i.id] != order.authorise_cents for i in placing):
+        if held != expected or (is_held and not live):
+            yield f"{order}: {held} cents are authorised instead of {expected}"
+        if order.edits == 0 and len(live) > 1 + is_over:
+            yield f"{order}: {len(live)} authorisations instead of {1 + is_over}"
+        agreed = {"estimate": order.authorise_cents, "overage": order.overage_cents}
+        if order.edits == 0 and any(
+            provider.amounts[i.id] != agreed.get(_step(i), provider.amounts[i.id]) for i in intents
+        ):
             yield f"{order}: another amount was authorised"
         taken = sum(intent.received_cents for intent in intents)
         if taken != (order.captured_cents or 0):
@@ -84,6 +89,10 @@ def _money(orders: list[models.Order], provider: Provider, waiting: Collection[i
             yield f"{order}: delivered and not paid for"
 
 
+def _step(intent: Intent) -> str:
+    return intent.reference.step if intent.reference else ""
+
+
 def _ledger() -> list[str]:
     """Every cent of every order, as ``manage.py ledger check`` explains it an hour later."""
     found: list[str] = []
@@ -97,7 +106,8 @@ def _ledger() -> list[str]:
 def _stock(store_id: int, holding: list[models.Order], waiting: Collection[int]) -> Iterator[str]:
     promised: Counter[int] = Counter()
     left = inventory.Reservation.objects.filter(store_id=store_id, state="consumed").values_list("order_id", flat=True)
-    for order in (order for order in holding if order.pk not in set(left)):
+    off_the_shelf = set(left)
+    for order in (order for order in holding if order.pk not in off_the_shelf):
         for item_id, quantity in order.lines.exclude(reason="taken_out").values_list("item_id", "quantity"):
             promised[item_id] += quantity
     for level in inventory.StockLevel.objects.filter(store_id=store_id):

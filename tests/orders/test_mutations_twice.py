@@ -6,6 +6,7 @@ import pytest
 from django.contrib.auth.models import AnonymousUser
 
 from apps.accounts.models import User
+from apps.common import outbox
 from apps.common.api.graphql import LoadingGraphQLView
 from apps.support import services as support
 from instacart.schema import schema
@@ -23,6 +24,7 @@ SAID = {
     "setCartLines": "cart { version lines { itemId quantity } }",
     "addCard": "card { id last4 }",
     "cancelOrder": "order { id status events { name } }",
+    "raiseTip": "status tip { amountCents }",
     "rescheduleOrder": "order { id status windowStartsAt events { name } }",
     "rateOrder": "rating { stars tags words ratedAt changedAt }",
     "withdrawIssue": "issue { id status history { toStatus at } }",
@@ -40,6 +42,7 @@ def inputs(provider):
     issue = support.report(
         order_id=brought.id, customer_id=ready.customer.id, kind="late", key="late", now=brought.delivered_at
     )
+    outbox.drain()
     store, items = str(ready.market.store_id), ready.market.item_ids
     line = {"itemId": str(items[BANANAS]), "quantity": "3"}
     other = next(str(id) for id in ready.market.window_ids if id != order.window_id)
@@ -50,6 +53,7 @@ def inputs(provider):
         "setCartLines": {"storeId": store, "lines": [line, {"itemId": str(items[MILK]), "quantity": "1"}]},
         "addCard": {"paymentMethod": "pm_typed_in"},
         "cancelOrder": {"orderId": str(order.id)},
+        "raiseTip": {"orderId": str(brought.id), "tipCents": 800},
         "rescheduleOrder": {"orderId": str(order.id), "windowId": other},
         "rateOrder": {"orderId": str(brought.id), "stars": 4, "tags": ["friendly"], "words": "Thanks"},
         "withdrawIssue": {"issueId": str(issue.id)},

@@ -30,7 +30,15 @@ PRIVATE = {
 }
 ELSEWHERE = {"receipt", "demo_letter"}
 """Need a delivered order, or a letter: test_receipts.py and test_letters.py ask for them."""
-CHANGES = {"remove_address", "cancel_order", "reschedule_order", "edit_order", "withdraw_issue", "choose_letters"}
+CHANGES = {
+    "remove_address",
+    "cancel_order",
+    "reschedule_order",
+    "edit_order",
+    "change_tip",
+    "withdraw_issue",
+    "choose_letters",
+}
 POSTED = {"sign_out", "set_line", "demo_sign_in", *CHANGES}
 """Answer to POST and to nothing else."""
 HAS_FORMS = {"sign_up", "sign_in", "account", "checkout", "rate_order", "report_issue"}
@@ -129,6 +137,7 @@ def test_pages_to_read_take_no_post(world, name):
         ("post", "report_issue"),
         ("post", "withdraw_issue"),
         ("post", "cancel_order"),
+        ("post", "change_tip"),
         ("post", "reschedule_order"),
         ("post", "edit_order"),
         ("get", "order_items"),

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_POST
 
 from apps.accounts import selectors as accounts
 from apps.accounts.api.operators import only_operators
+from apps.backoffice.views import endings
 from apps.common import clock
 from apps.common.api import ids
 from apps.common.errors import DomainError, NotFound
@@ -71,6 +72,8 @@ def order(request: HttpRequest, order_id: int) -> HttpResponse:
             "batch": dispatch.batch_of_order(store_id=found.store_id, order_id=order_id),
             "after": support.after_delivery(order=found),
             "estimate": [entry for entry in found.adjustments if entry.phase == "estimate"],
+            "can_cancel": found.is_cancelable_for_customer,
+            "reasons": endings.REASONS,
             "final": [entry for entry in found.adjustments if entry.phase == "final"],
         },
     )

@@ -37,7 +37,9 @@ class PickLineOutput(serializers.Serializer[Any]):
     replacement_policy = serializers.CharField()
     status = serializers.ChoiceField(choices=["not_picked", "found", "to_refund"])
     found_quantity = serializers.DecimalField(max_digits=12, decimal_places=3)
-    reason = serializers.CharField(help_text="Why it is not brought; taken_out: by the customer.")
+    reason = serializers.CharField(
+        help_text="Why it is not brought; taken_out: by the customer; not_paid_for: leave it in the store."
+    )
 
 
 class ReceiptOutput(serializers.Serializer[Any]):

@@ -6,13 +6,13 @@ was taken before.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import sharding
 from apps.fulfilment import domain, models
 from apps.fulfilment.domain import LineStatus, Status
-from apps.fulfilment.services import edits
+from apps.fulfilment.services import edits, leaving
 from apps.inventory import services as inventory
 from apps.orders import selectors as order_selectors
 from apps.orders import services as orders
@@ -21,6 +21,8 @@ from apps.orders.types import PickedLine
 from apps.stores import selectors as stores
 
 logger = logging.getLogger(__name__)
+
+_ENDED = ("canceled", "returned")
 
 
 def report(*, store_order_id: int, now: datetime) -> None:
@@ -38,8 +40,8 @@ def report(*, store_order_id: int, now: datetime) -> None:
     if not _bring_to_picking(row, now):
         return
     tell_edits(store_order_id=store_order_id, now=now)
-    if domain.has_reached(row.status, Status.CHECKOUT):
-        _tell_what_was_found(row, now)
+    if domain.has_reached(row.status, Status.CHECKOUT) and not _tell_what_was_found(row, now):
+        return
     if row.receipt_passed_at is not None:
         _move(row, "bags_check", now)
     if domain.has_reached(row.status, Status.DELIVERING):
@@ -59,14 +61,17 @@ def report_line(*, store_order_id: int, line_id: int, now: datetime) -> None:
     line = row.lines.get(line_id=line_id)
     if line.status == LineStatus.NOT_PICKED:
         return  # the customer wanted more of it since
-    orders.record_line(
-        order_id=row.order_id,
-        line_id=line_id,
-        status=line.status,
-        found_quantity=line.found_quantity,
-        reason=line.refund_reason[:20],
-        actor=_actor(row),
-        now=now,
+    _told(
+        row,
+        lambda: orders.record_line(
+            order_id=row.order_id,
+            line_id=line_id,
+            status=line.status,
+            found_quantity=line.found_quantity,
+            reason=line.refund_reason[:20],
+            actor=_actor(row),
+            now=now,
+        ),
     )
 
 
@@ -89,23 +94,28 @@ def _bring_to_picking(row: models.StoreOrder, now: datetime) -> bool:
     return True
 
 
-def _tell_what_was_found(row: models.StoreOrder, now: datetime) -> None:
+def _tell_what_was_found(row: models.StoreOrder, now: datetime) -> bool:
+    """False for an order that has ended instead."""
     lines = list(row.lines.order_by("pk"))
-    orders.finalise(
-        order_id=row.order_id,
-        lines=[
-            PickedLine(
-                line_id=line.line_id,
-                status=line.status,
-                found_quantity=line.found_quantity,
-                reason=line.refund_reason[:20],
-            )
-            for line in lines
-        ],
-        actor=_actor(row),
-        now=now,
-    )
+    picked = [
+        PickedLine(
+            line_id=line.line_id,
+            status=line.status,
+            found_quantity=line.found_quantity,
+            reason=line.refund_reason[:20],
+        )
+        for line in lines
+    ]
+    if not _told(row, lambda: orders.finalise(order_id=row.order_id, lines=picked, actor=_actor(row), now=now)):
+        return False
+    short = orders.cover(order_id=row.order_id, can_wait=row.status == Status.CHECKOUT, now=now)
+    if short and leaving.leave_behind(store_order_id=row.pk, line_ids=short, now=now):
+        orders.leave_behind(order_id=row.order_id, line_ids=short, now=now)
+        lines = list(row.lines.order_by("pk"))
+    elif short:
+        orders.forgive(order_id=row.order_id, now=now)
     _take_off_the_shelf(row, lines, now)
+    return True
 
 
 @sharding.repeatable
@@ -127,7 +137,7 @@ def _take_off_the_shelf(row: models.StoreOrder, lines: Sequence[models.PickLine]
                         line.status, line.found_quantity, ordered=line.quantity, sold_by=line.sold_by
                     )
                     for line in lines
-                    if not line.is_taken_out
+                    if line.refund_reason not in domain.NOT_THE_SHELFS_FAULT
                 },
                 timezone=timezone,
                 at=row.picked_at or now,
@@ -135,13 +145,18 @@ def _take_off_the_shelf(row: models.StoreOrder, lines: Sequence[models.PickLine]
 
 
 def _move(row: models.StoreOrder, to: str, now: datetime) -> bool:
-    """Take one step, if it was not taken before. False when the order was canceled instead."""
+    """Take one step, if it was not taken before. False when the order has ended instead."""
+    return _told(row, lambda: orders.transition(order_id=row.order_id, to=to, actor=_actor(row), now=now))
+
+
+def _told(row: models.StoreOrder, tell: Callable[[], object]) -> bool:
+    """False when the order takes no such word, as it has ended on its own shard; word of that is on its way here."""
     try:
-        orders.transition(order_id=row.order_id, to=to, actor=_actor(row), now=now)
+        tell()
     except IllegalTransition:
-        if order_selectors.order_for_staff(order_id=row.order_id).status != "canceled":
+        if order_selectors.order_for_staff(order_id=row.order_id).status not in _ENDED:
             raise
-        logger.info("fulfilment.order_canceled_meanwhile order=%s", row.order_id)
+        logger.info("fulfilment.order_ended_meanwhile order=%s", row.order_id)
         return False
     return True
 

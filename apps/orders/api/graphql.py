@@ -132,6 +132,33 @@ class Order(graphene.ObjectType):
     resolve_captured_cents = cents("captured")
 
 
+class Tip(graphene.ObjectType):
+    class Meta:
+        description = "The tip of a delivered order. All of it is the shopper's."
+
+    amount_cents = graphene.Int(required=True)
+    paid_cents = graphene.Int(required=True, description="What the order came to without it: for percentages.")
+    most_cents = graphene.Int(required=True)
+    raisable_until = graphene.DateTime(required=True)
+    is_raisable = graphene.Boolean(required=True)
+    is_under_way = graphene.Boolean(required=True, description="More is being charged; ask again in a minute.")
+    declined_code = graphene.String(required=True, description="Why the last raise was not charged, if it was not.")
+
+    resolve_amount_cents = cents("amount")
+    resolve_paid_cents = cents("paid")
+    resolve_most_cents = cents("most")
+
+
+class CancellationQuote(graphene.ObjectType):
+    class Meta:
+        description = "Whether the customer may cancel an order now, and what it costs."
+
+    is_possible = graphene.Boolean(required=True)
+    fee_cents = graphene.Int(required=True, description="Show it, and give it to cancelOrder as agreedFeeCents.")
+
+    resolve_fee_cents = cents("fee")
+
+
 class Charge(graphene.ObjectType):
     kind = graphene.String(required=True)
     code = graphene.String(required=True, description="The stage of the pricing, such as sale, small_basket, surge.")
@@ -206,16 +233,48 @@ class CancelOrder(relay.ClientIDMutation):
     class Input:
         order_id = graphene.ID(required=True)
         reason = graphene.String(default_value="")
+        agreed_fee_cents = graphene.Int(
+            default_value=0,
+            description="What cancellationQuote said; where it costs more by now, canceling_costs and no more.",
+        )
 
     order = graphene.Field(Order, required=True)
 
     @classmethod
     @on_db_thread
-    def mutate_and_get_payload(cls, root, info, *, order_id, reason="", **_):
+    def mutate_and_get_payload(cls, root, info, *, order_id, reason="", agreed_fee_cents=0, **_):
         customer = customer_id(info.context)
-        order = ids.parse(order_id)
-        services.cancel(order_id=order, customer_id=customer, reason=reason, now=clock.now())
+        order, agreed = ids.parse(order_id), Money(agreed_fee_cents)
+        services.cancel(order_id=order, customer_id=customer, reason=reason, agreed=agreed, now=clock.now())
         return cls(order=selectors.order(order_id=order, customer_id=customer))
+
+
+class RaiseTip(relay.ClientIDMutation):
+    class Meta:
+        description = "See to it that the whole tip is so much. Said twice, by two devices too, it is charged once."
+
+    class Input:
+        order_id = graphene.ID(required=True)
+        tip_cents = graphene.Int(required=True, description="The whole tip, not what is added.")
+        card_id = graphene.ID(description="Unsaid: the card the order was paid with.")
+
+    status = graphene.String(required=True, description="charged, asked (look again), declined, or empty: it was so.")
+    tip = graphene.Field(Tip)
+
+    @classmethod
+    @on_db_thread
+    def mutate_and_get_payload(cls, root, info, *, order_id, tip_cents, card_id=None, **_):
+        customer, now = customer_id(info.context), clock.now()
+        order = ids.parse(order_id)
+        currency = selectors.order(order_id=order, customer_id=customer).tip.currency
+        status = services.raise_tip(
+            order_id=order,
+            customer_id=customer,
+            to=Money(tip_cents, currency),
+            card_id=None if card_id is None else ids.parse(card_id),
+            now=now,
+        )
+        return cls(status=status, tip=selectors.tip(order_id=order, customer_id=customer, now=now))
 
 
 class RescheduleOrder(relay.ClientIDMutation):
@@ -266,6 +325,20 @@ class Query:
             now=clock.now(),
         )
 
+    order_tip = graphene.Field(
+        Tip, description="Null before the delivery is paid for.", order_id=graphene.ID(required=True)
+    )
+    cancellation_quote = graphene.Field(CancellationQuote, required=True, order_id=graphene.ID(required=True))
+
+    @on_db_thread
+    def resolve_order_tip(root, info, order_id):
+        customer = customer_id(info.context)
+        return selectors.tip(order_id=ids.parse(order_id), customer_id=customer, now=clock.now())
+
+    @on_db_thread
+    def resolve_cancellation_quote(root, info, order_id):
+        return selectors.cancellation(order_id=ids.parse(order_id), customer_id=customer_id(info.context))
+
     @on_db_thread
     def resolve_orders(root, info, after=None, first=20):
         return selectors.orders(customer_id=customer_id(info.context), after=after, limit=first)
@@ -279,3 +352,4 @@ class Mutation:
     place_order = PlaceOrder.Field()
     cancel_order = CancelOrder.Field()
     reschedule_order = RescheduleOrder.Field()
+    raise_tip = RaiseTip.Field()

@@ -24,7 +24,7 @@ from apps.inventory.errors import OutOfStock, ReservationConsumed, ReservationGo
 from apps.orders import domain, models, selectors
 from apps.orders.domain import Status
 from apps.orders.errors import IllegalTransition, OrderNotFound
-from apps.orders.services import holding, moving, settling
+from apps.orders.services import holding, moving, settling, tipping
 from apps.orders.types import LineReason, Placed, SweepReport
 from apps.payments import selectors as payment_selectors
 from apps.payments import services as payments
@@ -46,8 +46,8 @@ def resume(*, order_id: int, now: datetime) -> Placed:
 
     Pending: reserve, authorise (or check the card, where the window is far away), confirm or reject. Under way: hold
     what was only checked, or has expired. Rejected, canceled, returned: release and void.
-    Delivered: capture. Raises ``ProviderUnavailable`` or a database error when that fails in a way
-    that time may heal; the sweeper comes back to it.
+    Delivered: capture, and charge a tip that was added. Raises ``ProviderUnavailable`` or a database error when that
+    fails in a way that time may heal; the sweeper comes back to it.
     """
     order = _order(order_id)
     status = Status(order.status)
@@ -57,6 +57,7 @@ def resume(*, order_id: int, now: datetime) -> Placed:
         undo(order_id=order_id, now=now)
     elif status is Status.DELIVERED:
         settling.settle(order_id=order_id, now=now)
+        tipping.charge_tip(order_id=order_id, now=now)
     else:
         holding.hold(order, now=now)
     return standing(_order(order_id))
@@ -114,7 +115,7 @@ def secure(*, order_id: int, now: datetime) -> None:
 
 @sharding.repeatable
 def undo(*, order_id: int, now: datetime) -> None:
-    """Release stock and window of an ended order and void its authorisation. Repeating is harmless.
+    """Release stock and window of an ended order and what is held for it, but for a fee. Repeating is harmless.
 
     It is done again some minutes after the end, for the sake of a call that was under way when the
     order ended and reserved or authorised afterwards; only then the order is off the sweeper's list.
@@ -126,7 +127,7 @@ def undo(*, order_id: int, now: datetime) -> None:
         with suppress(ReservationConsumed):  # what was picked is put back by hand and counted again
             inventory.release(store_id=order.store_id, order_id=order_id, now=now)
         slots.release(store_id=order.store_id, order_id=order_id)
-    payments.void(customer_id=order.customer_id, order_id=order_id, now=now)
+    settling.close(order, now=now)
     models.Order.objects.filter(pk=order_id, ended_at__lte=now - domain.LAST_LOOK).update(due_at=None)
 
 

@@ -3,17 +3,18 @@
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 import sharding
 from apps.common import outbox
 from apps.common.money import Money
 from apps.orders import domain, models
-from apps.orders.domain import LineStatus, Phase, Status
+from apps.orders.domain import LineStatus, OverageStatus, Status
 from apps.orders.errors import IllegalTransition, LineNotFound, LinesOpen, OrderNotFound
 from apps.orders.events import OrderLineRecorded
-from apps.orders.services import amounts, moving
+from apps.orders.services import amounts, moving, overrunning, settling
 from apps.orders.types import PickedLine
-from apps.pricing.types import DISCOUNT
+from apps.payments.types import SMALLEST_CENTS
 
 OPEN = (Status.PICKING, Status.VERIFYING_REPLACEMENTS)
 
@@ -57,8 +58,8 @@ def finalise(*, order_id: int, now: datetime, lines: Sequence[PickedLine] = (), 
 
     ``lines`` are recorded first, in the same transaction: the check-out's own word on every line.
     Prices, fees and taxes are those of the estimate; a refunded line stays on the receipt at 0. With
-    nothing found nothing is charged. The total never exceeds the authorisation: should rounding carry
-    it over, a discount brings it down again.
+    nothing found nothing is charged. What the total is above all that is held waits for ``cover``, and the order stays
+    at the check-out so long; less than a card can be charged with is forgiven at once.
 
     Raises:
         OrderNotFound: there is no such order.
@@ -77,26 +78,15 @@ def finalise(*, order_id: int, now: datetime, lines: Sequence[PickedLine] = (), 
         if still_open:
             raise LinesOpen(f"Neither found nor refunded yet: {', '.join(still_open)}.")
         adjustments = amounts.final(order, picked)
-        over = domain.overrun(
-            [Money(adjustment.amount_cents, order.currency) for adjustment in adjustments],
-            Money(order.authorise_cents, order.currency),
-        )
-        if over:
-            adjustments.append(
-                models.OrderAdjustment(
-                    order=order,
-                    customer_id=order.customer_id,
-                    kind=DISCOUNT,
-                    code="authorized",
-                    label="No more than you authorized",
-                    amount_cents=-over.cents,
-                    phase=Phase.FINAL,
-                    reason="final total above the authorisation",
-                    actor="system",
-                )
-            )
+        held = settling.held(order)
+        over = domain.overrun([Money(line.amount_cents, order.currency) for line in adjustments], held)
+        changes: dict[str, Any] = {"held_cents": held.cents}
+        if over.cents >= SMALLEST_CENTS:
+            changes |= {"overage": OverageStatus.ASKED, "overage_cents": over.cents}
+        elif over:
+            adjustments.append(overrunning.forgiven(order, over.cents, reason="cents above what was held"))
         models.OrderAdjustment.objects.bulk_create(adjustments)
-        moving.move(order_id=order_id, to=Status.CHECKOUT, actor=actor, now=now, only_from=OPEN)
+        moving.move(order_id=order_id, to=Status.CHECKOUT, actor=actor, now=now, only_from=OPEN, changes=changes)
     return True
 
 

@@ -25,6 +25,9 @@ from apps.payments.types import RefundStatus as PaymentRefundStatus
 from apps.pricing.types import DEPOSIT, DISCOUNT, ITEM, REFUND, TAX
 
 GOODWILL = "goodwill"
+TIP_LOWERED = "tip_lowered"
+GIVEN = [reason for reason in RefundReason if reason is not RefundReason.TIP_LOWERED]
+"""Reasons anybody may give."""
 _REQUEST = "refund-"
 _ROUNDING = 2
 """Cents by which the pieces of a line may exceed it, each rounded by itself."""
@@ -60,8 +63,8 @@ def refund(
         RefundInvalid: no such reason, or an amount or quantity that is none.
         NotRefundable: the order is not paid for, or more is asked for than is left of the line or the order.
     """
-    if reason not in list(RefundReason):
-        raise RefundInvalid(f"The reason is one of {', '.join(RefundReason)}.")
+    if reason not in GIVEN:
+        raise RefundInvalid(f"The reason is one of {', '.join(GIVEN)}.")
     if lines and amount is not None:
         raise RefundInvalid("Give back for lines or an amount, not both at once.")
     asked = fingerprint(reason, sorted(map(str, lines)), str(amount))
@@ -74,20 +77,9 @@ def refund(
             if earlier.fingerprint != asked:
                 raise IdempotencyConflict("This idempotency key was used before for another refund.")
             return selectors.refund_of(earlier, order.currency)
-        parts, cents = _payable(order, lines, amount)
+        parts, _ = _payable(order, lines, amount)
         row = _written(order, parts, key=key, asked=asked, reason=reason, actor=actor, now=now)
-        outbox.emit(
-            OrderRefunded(
-                order_id=order_id,
-                customer_id=order.customer_id,
-                store_id=order.store_id,
-                number=row.number,
-                amount_cents=cents,
-                currency=order.currency,
-                reason=reason,
-            ),
-            using=alias,
-        )
+        outbox.emit(_told(order, row), using=alias)
     return selectors.refund_of(row, order.currency)
 
 
@@ -97,6 +89,33 @@ def quote_refund(*, order_id: int, lines: Sequence[RefundLine]) -> Money:
     if order is None:
         raise OrderNotFound(f"There is no order {order_id}.")
     return Money(_payable(order, lines, None)[1], order.currency)
+
+
+def decide_tip(order: models.Order, less: Money, *, key: str, actor: str, now: datetime) -> int:
+    """That the customer gets ``less`` of their tip back; the refund's number. In the transaction that locked the order.
+
+    Raises ``NotRefundable`` where so much was given back already that less than that is left of what was paid.
+    """
+    returned = order.refunds.values_list("amount_cents", flat=True)
+    if less.cents > (order.captured_cents or 0) - sum(returned):
+        raise NotRefundable("That is more than is left to give back.")
+    reason = RefundReason.TIP_LOWERED
+    parts = [_Part(None, "Tip, lowered", {TIP_LOWERED: less.cents})]
+    row = _written(order, parts, key=key, asked=fingerprint(reason, less), reason=reason, actor=actor, now=now)
+    outbox.emit(_told(order, row), using=sharding.alias_of_id("customer", order.pk))
+    return row.number
+
+
+def _told(order: models.Order, row: models.OrderRefund) -> OrderRefunded:
+    return OrderRefunded(
+        order_id=order.pk,
+        customer_id=order.customer_id,
+        store_id=order.store_id,
+        number=row.number,
+        amount_cents=row.amount_cents,
+        currency=order.currency,
+        reason=row.reason,
+    )
 
 
 def pay_refund(*, order_id: int, number: int, now: datetime) -> None:
@@ -109,6 +128,7 @@ def pay_refund(*, order_id: int, number: int, now: datetime) -> None:
             request=f"{_REQUEST}{number}",
             amount=Money(row.amount_cents, row.order.currency),
             reason=row.reason,
+            newest_first=row.reason == RefundReason.TIP_LOWERED,
             now=now,
         )
     except RefundTooLarge:  # somebody gave it back by hand
