@@ -74,7 +74,9 @@ MACHINES = (
         title="Line of a store order",
         says=(
             "What became of one line of the pick list. Until check-out a later word replaces an earlier one, under "
-            "the lock of its order (`lines.py`); found with another quantity is found still."
+            "the lock of its order (`lines.py`); found with another quantity is found still. The customer may take a "
+            "line out that is not picked, put it in again, and ask for more than was found (`editing.py`). What their "
+            "card will not pay for stays in the store (`leaving.py`)."
         ),
         where="apps.fulfilment.domain.LINE_TRANSITIONS",
         table=fulfilment.LINE_TRANSITIONS,
@@ -136,6 +138,23 @@ MACHINES = (
         where="apps.orders.domain.REFUND_TRANSITIONS",
         table=orders.REFUND_TRANSITIONS,
         initial=orders.RefundStatus.REQUESTED,
+    ),
+    Machine(
+        title="Overage of an order",
+        says=(
+            "What the final total is above all that is held, from the check-out on (`overrunning.py`, "
+            "[ADR 23](adr/0023-money-after-picking.md)). The order stays at the check-out while it is `asked`."
+        ),
+        where="apps.orders.domain.OVERAGE_TRANSITIONS",
+        table=orders.OVERAGE_TRANSITIONS,
+        initial=orders.OverageStatus.ASKED,
+    ),
+    Machine(
+        title="Tip after the delivery",
+        says="What the customer adds to the tip, each time with a payment of its own (`tipping.py`).",
+        where="apps.orders.domain.TIP_TRANSITIONS",
+        table=orders.TIP_TRANSITIONS,
+        initial=orders.TipStatus.ASKED,
     ),
     Machine(
         title="Refund of a payment",

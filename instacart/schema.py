@@ -4,6 +4,7 @@ import graphene
 
 from apps.accounts.api import graphql as accounts
 from apps.carts.api import graphql as carts
+from apps.fulfilment.api import graphql as fulfilment
 from apps.orders.api import graphql as orders
 from apps.payments.api import graphql as payments
 from apps.slots.api import graphql as slots
@@ -15,7 +16,13 @@ class Query(accounts.Query, slots.Query, carts.Query, payments.Query, orders.Que
 
 
 class Mutation(
-    accounts.Mutation, carts.Mutation, payments.Mutation, orders.Mutation, support.Mutation, graphene.ObjectType
+    accounts.Mutation,
+    carts.Mutation,
+    payments.Mutation,
+    orders.Mutation,
+    fulfilment.Mutation,
+    support.Mutation,
+    graphene.ObjectType,
 ):
     pass
 

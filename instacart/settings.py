@@ -221,6 +221,7 @@ UNFOLD = {
                     {"title": "Find an order", "icon": "search", "link": "/admin/orders/"},
                     {"title": "Reports", "icon": "report", "link": "/admin/reports/"},
                     {"title": "Closed stores", "icon": "event_busy", "link": "/admin/withdrawn/"},
+                    {"title": "Receipts that differ", "icon": "receipt_long", "link": "/admin/receipts/"},
                     {"title": "Shoppers", "icon": "badge", "link": "/admin/shoppers/"},
                     {"title": "Dispatch", "icon": "map", "link": "/admin/zones/"},
                     {"title": "Stores", "icon": "store", "link": "/admin/stores/store/"},

@@ -3,7 +3,18 @@
 from django.contrib import admin
 from django.urls import path, re_path
 
-from apps.backoffice.views import orders, reports, shoppers, statements, store, withdrawn, zones, zones_order
+from apps.backoffice.views import (
+    endings,
+    orders,
+    receipts,
+    reports,
+    shoppers,
+    statements,
+    store,
+    withdrawn,
+    zones,
+    zones_order,
+)
 
 app_name = "backoffice"
 
@@ -22,6 +33,12 @@ urlpatterns = [
         admin.site.admin_view(reports.photo),
         name="report_photo",
     ),
+    path("admin/receipts/", admin.site.admin_view(receipts.receipts), name="receipts"),
+    path("admin/orders/<int:order_id>/receipt/", admin.site.admin_view(receipts.photo), name="receipt_photo"),
+    path("admin/orders/<int:order_id>/receipt/seen/", admin.site.admin_view(receipts.seen), name="see_receipt"),
+    path("admin/orders/<int:order_id>/cancel/", admin.site.admin_view(endings.cancel), name="cancel_order"),
+    path("admin/orders/<int:order_id>/missing/", admin.site.admin_view(endings.missing), name="missing"),
+    path("admin/orders/<int:order_id>/returned/", admin.site.admin_view(endings.returned), name="returned"),
     path("admin/withdrawn/", admin.site.admin_view(withdrawn.withdrawn), name="withdrawn"),
     path("admin/zones/", admin.site.admin_view(zones.zones), name="zones"),
     path("admin/zones/<int:zone_id>/", admin.site.admin_view(zones.zone), name="zone"),
@@ -49,6 +66,7 @@ urlpatterns = [
         name="statement_csv",
     ),
     path("store/", store.today, name="store"),
+    path("store/orders/<int:order_id>/cancel/", endings.cancel_by_store, name="cancel_by_store"),
     path("store/<int:store_id>/statement/", statements.of_store, name="store_statement"),
     path("store/<int:store_id>/statement/csv/", statements.of_store_csv, name="store_statement_csv"),
 ]

@@ -57,6 +57,16 @@ def check_age(cart: Cart, *, birth_date: date | None, today: date, state: str, p
     domain.check_age(birth_date, today=today, least=cart.minimum_age)
 
 
+def minimum_age(items: Collection[Item]) -> int:
+    """In years, of who may order ``items``; 0 where everybody may. No query."""
+    return domain.DRINKING_AGE if any(item.alcoholic for item in items) else 0
+
+
+def checked_quantity(item: Item, quantity: Decimal) -> Decimal:
+    """``quantity`` when so much of the item may be ordered (or 0); see ``domain.checked_quantity``. No query."""
+    return domain.checked_quantity(quantity, sold_by=item.sold_by, most=item.max_in_cart)
+
+
 def carts(*, customer_id: int) -> tuple[CartSummary, ...]:
     """The customer's carts that hold something, last changed first. 1 query."""
     carts = (
@@ -106,7 +116,7 @@ def _cart(store_id: int, row: models.Cart | None, wanted: Sequence[models.CartLi
         version=row.version if row else 0,
         lines=lines,
         subtotal=subtotal,
-        minimum_age=domain.DRINKING_AGE if any(line.item and line.item.alcoholic for line in lines) else 0,
+        minimum_age=minimum_age([line.item for line in lines if line.item]),
     )
 
 

@@ -23,6 +23,8 @@ _BARE_MARKERS = frozenset({0x01, *range(0xD0, 0xD8)})
 
 @dataclass(frozen=True, slots=True)
 class Photo:
+    """A picture that was found to be one; ``extension`` is ``jpg`` or ``png``."""
+
     content: bytes
     extension: str
 
@@ -32,9 +34,9 @@ def cleaned(data: bytes) -> Photo:
     if len(data) > MAX_BYTES:
         raise PhotoInvalid("The photo is larger than 5 MB.")
     if data.startswith(_PNG_START):
-        return Photo(_clean_png(data), "png")
+        return Photo(content=_clean_png(data), extension="png")
     if data.startswith(_JPEG_START + b"\xff"):
-        return Photo(_clean_jpeg(data), "jpg")
+        return Photo(content=_clean_jpeg(data), extension="jpg")
     raise PhotoInvalid("The photo must be a JPEG or PNG picture.")
 
 

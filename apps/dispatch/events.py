@@ -30,22 +30,28 @@ class OfferClosed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchReopened(Event):
-    """The batch was taken back from a shopper who did not begin."""
+    """The batch was taken back from a shopper, who is paid ``work_cents`` for what they did under ``offer_id``."""
 
     name: ClassVar[str] = "dispatch.batch_reopened"
     batch_id: int
     store_id: int
     shopper_id: int
+    work_cents: int = 0
+    offer_id: int = 0
+    currency: str = "USD"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchCanceled(Event):
-    """Nothing is left to do in the batch; ``shopper_id`` is who had accepted it."""
+    """Nothing is left to do in the batch; ``shopper_id`` is who had accepted it, and is paid as above."""
 
     name: ClassVar[str] = "dispatch.batch_canceled"
     batch_id: int
     store_id: int
     shopper_id: int | None
+    work_cents: int = 0
+    offer_id: int = 0
+    currency: str = "USD"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from apps.common.money import Money
 from apps.dispatch import services
 from apps.dispatch.events import BatchCanceled, BatchCompleted, BatchReopened, OfferAccepted, OfferClosed
 from apps.fulfilment.events import Delivered, PickingStarted, StoreOrderCanceled
-from apps.orders.events import OrderDelivered
+from apps.orders.events import OrderDelivered, OrderTipChanged
 from apps.shoppers import services as shoppers
 
 
@@ -22,12 +22,26 @@ def free_whom_we_asked(event: OfferClosed, message_id: str) -> None:
 @outbox.on(BatchReopened)
 def free_who_did_not_begin(event: BatchReopened, message_id: str) -> None:
     shoppers.release(shopper_id=event.shopper_id, batch_id=event.batch_id)
+    _pay_for_work(event, event.shopper_id)
 
 
 @outbox.on(BatchCanceled)
 def free_who_has_nothing_left(event: BatchCanceled, message_id: str) -> None:
     if event.shopper_id is not None:
         shoppers.release(shopper_id=event.shopper_id, batch_id=event.batch_id)
+        _pay_for_work(event, event.shopper_id)
+
+
+def _pay_for_work(event: BatchReopened | BatchCanceled, shopper_id: int) -> None:
+    shoppers.earn(
+        shopper_id=shopper_id,
+        batch_id=event.batch_id,
+        order_id=None,
+        kind="work_pay",
+        number=event.offer_id,
+        amount=Money(event.work_cents, event.currency),
+        now=clock.now(),
+    )
 
 
 @outbox.on(BatchCompleted)
@@ -57,6 +71,14 @@ def measure_the_pace(event: BatchCompleted, message_id: str) -> None:
 def pass_on_the_tip(event: OrderDelivered, message_id: str) -> None:
     tip = Money(event.tip_cents, event.currency)
     services.tell_tip(store_id=event.store_id, order_id=event.order_id, tip=tip, now=clock.now())
+
+
+@outbox.on(OrderTipChanged)
+def change_the_tip(event: OrderTipChanged, message_id: str) -> None:
+    changed = Money(event.amount_cents, event.currency)
+    services.tell_tip(
+        store_id=event.store_id, order_id=event.order_id, tip=changed, number=event.number, now=clock.now()
+    )
 
 
 @outbox.on(PickingStarted)

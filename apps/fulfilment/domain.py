@@ -6,7 +6,10 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
+from apps.common.money import Money
 from apps.fulfilment.errors import FoundQuantityInvalid, ReplacementInvalid
+from apps.inventory.types import Outcome
+from apps.orders.types import LineReason
 
 
 class Status(StrEnum):
@@ -34,6 +37,14 @@ class LineStatus(StrEnum):
     TO_REFUND = "to_refund"
 
 
+class ReceiptState(StrEnum):
+    RECOUNT = "recount"
+    """It differs by more than the tolerance: the shopper looks again."""
+    PASSED = "passed"
+    FLAGGED = "flagged"
+    """It differs, and the shopper has read the same twice: the order goes on, and a person looks at it."""
+
+
 S = Status
 
 TRANSITIONS: Final[Mapping[Status, frozenset[Status]]] = {
@@ -41,11 +52,14 @@ TRANSITIONS: Final[Mapping[Status, frozenset[Status]]] = {
     S.ASSIGNED: frozenset({S.WAITING, S.PICKING, S.CANCELED}),
     S.PICKING: frozenset({S.WAITING, S.CHECKOUT, S.CANCELED}),
     S.CHECKOUT: frozenset({S.DELIVERING, S.CANCELED}),
-    S.DELIVERING: frozenset({S.DELIVERED}),
+    S.DELIVERING: frozenset({S.DELIVERED, S.CANCELED}),  # nobody was there: it comes back
     S.DELIVERED: frozenset(),
     S.CANCELED: frozenset(),
 }
 """Where a store order may go from each state; every guarded update asks ``before`` what it may start from."""
+
+IN_THE_BAG: Final = frozenset({LineStatus.FOUND, LineStatus.REPLACED})
+"""Something is brought for the line: what was ordered, or another item."""
 
 LINE_TRANSITIONS: Final[Mapping[LineStatus, frozenset[LineStatus]]] = {
     LineStatus.NOT_PICKED: frozenset({LineStatus.FOUND, LineStatus.REPLACED, LineStatus.TO_REFUND}),
@@ -64,8 +78,26 @@ _RUNS: Final = re.compile(r"[0-9]+|[^0-9]+")
 WEIGHT_TOLERANCE: Final = Decimal("0.15")
 MOST_OF_OWN: Final = 20
 """Pieces of something that the shopper found and the catalogue does not know."""
-MOST_CENTS: Final = 500_00
+MOST_CENTS_OF_OWN: Final = 500_00
 """What one of those may cost."""
+
+EDITABLE: Final = frozenset({S.WAITING, S.ASSIGNED, S.PICKING})
+"""The customer may change the list."""
+EMPTY_SHELF: Final = frozenset({LineReason.OUT_OF_STOCK, LineReason.POOR_QUALITY})
+"""Reasons that say that nobody else will find the item either."""
+NOT_THE_SHELFS_FAULT: Final = frozenset({LineReason.TAKEN_OUT, LineReason.NOT_PAID_FOR})
+"""These say nothing about what was there."""
+NOT_BROUGHT: Final = frozenset(LineReason) - NOT_THE_SHELFS_FAULT - {LineReason.NOT_REPLACED}
+"""Reasons that a shopper may give."""
+
+RECEIPT_TOLERANCE: Final = (Decimal("0.01"), 50)
+"""By which share of the goods, and at least how many cents, a receipt may differ. Tills round each weighed line by
+
+themselves, and scales are read to a hundredth of a pound: some cents a line. A wrong item or a wrong count is more.
+"""
+MOST_RECEIPT_CENTS: Final = 1_000_000_00
+MAX_ATTEMPTS: Final = 1_000
+MAX_BAGS: Final = 99
 
 
 def before(status: Status) -> frozenset[Status]:
@@ -125,6 +157,36 @@ def taken(lines: Iterable[tuple[int, str, Decimal]]) -> dict[int, Decimal]:
         if status == LineStatus.FOUND:
             quantities[item_id] = quantities.get(item_id, Decimal(0)) + found
     return quantities
+
+
+def receipt_is_right(entered_cents: int, expected_cents: int) -> bool:
+    """Whether what the till asked for is what the goods come to, within ``RECEIPT_TOLERANCE``."""
+    share, least = RECEIPT_TOLERANCE
+    return abs(entered_cents - expected_cents) <= max(least, int(expected_cents * share))
+
+
+def receipt_state(entered_cents: int, expected_cents: int, *, is_confirmed: bool) -> ReceiptState:
+    """What to do about an entry; ``is_confirmed`` if the shopper has read the same the time before."""
+    if receipt_is_right(entered_cents, expected_cents):
+        return ReceiptState.PASSED
+    return ReceiptState.FLAGGED if is_confirmed else ReceiptState.RECOUNT
+
+
+def goods_cents(lines: Iterable[tuple[str, Decimal, int]]) -> int:
+    """What goods in the bag come to at the till, before tax and deposits, of ``(line status, quantity, cents a unit)``.
+
+    Of a replaced line, quantity and price are those of what is brought instead.
+    """
+    prices = (Money(cents).times(quantity) for status, quantity, cents in lines if status in IN_THE_BAG)
+    return sum(price.cents for price in prices)
+
+
+def outcome(status: str, found: Decimal, *, ordered: Decimal, sold_by: str) -> Outcome:
+    """What a line says of its item's being there; of something weighed, 15 % less than ordered is all of it."""
+    if status != LineStatus.FOUND:
+        return Outcome.NOT_FOUND
+    least = ordered * (1 - WEIGHT_TOLERANCE) if sold_by == "weight" else ordered
+    return Outcome.PARTLY if found < least else Outcome.FOUND
 
 
 def needs(*, has_alcohol: bool) -> frozenset[str]:

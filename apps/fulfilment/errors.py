@@ -43,10 +43,50 @@ class ReplacementNotWanted(Conflict):
     code = "replacement_not_wanted"
 
 
-class QuestionOpen(Conflict):
-    """The customer is being asked about this line."""
+class LineTakenOut(Conflict):
+    """The customer does not want it any more."""
 
-    code = "question_open"
+    code = "line_taken_out"
+
+
+class LineReasonInvalid(Invalid):
+    """Not one of the reasons for which a line may stay in the store."""
+
+    code = "line_reason_invalid"
+
+
+class NotAtStoreYet(Conflict):
+    """The order was confirmed a moment ago and is on its way to the store; asking again helps."""
+
+    code = "not_at_store_yet"
+
+
+class AlcoholTooLate(Conflict):
+    """Who has taken the order may not be allowed to carry alcohol."""
+
+    code = "alcohol_too_late"
+
+
+class ReceiptDiffers(Conflict):
+    """The till asked for another amount than the goods come to: the shopper has to count again."""
+
+    code = "receipt_differs"
+
+
+class ReceiptMissing(Conflict):
+    """The store wants the till's receipt checked before the order leaves it."""
+
+    code = "receipt_missing"
+
+
+class ReceiptInvalid(Invalid):
+    """No amount that a till asks for, or no number of bags."""
+
+    code = "receipt_invalid"
+
+
+class BagsUncounted(Conflict):
+    code = "bags_uncounted"
 
 
 class PinWrong(Conflict):

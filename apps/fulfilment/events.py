@@ -74,6 +74,29 @@ class ReplacementWithdrawn(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ListEdited(Event):
+    """The customer has changed the list, and the store has agreed; ``number`` counts the changes of one order."""
+
+    name: ClassVar[str] = "fulfilment.list_edited"
+    store_order_id: int
+    order_id: int
+    store_id: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiptPassed(Event):
+    """The till's receipt is right, or goes on with a flag for somebody to look at."""
+
+    name: ClassVar[str] = "fulfilment.receipt_passed"
+    store_order_id: int
+    order_id: int
+    store_id: int
+    shopper_id: int
+    is_flagged: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckedOut(Event):
     """Each line: ``line_id, item_id, status, found_quantity`` (a decimal string). They do not change any more."""
 

@@ -9,9 +9,11 @@ from apps.fulfilment.events import (
     Delivered,
     DeliveryStarted,
     LinePicked,
+    ListEdited,
     OrderAssigned,
     OrderUnassigned,
     PickingStarted,
+    ReceiptPassed,
     ReplacementProposed,
     ReplacementWithdrawn,
 )
@@ -21,6 +23,7 @@ from apps.orders.events import (
     OrderCanceled,
     OrderConfirmed,
     OrderRescheduled,
+    OrderReturned,
     ReplacementAnswered,
 )
 
@@ -57,6 +60,17 @@ def take_from_the_store(event: OrderCanceled, message_id: str) -> None:
     services.cancel(store_id=event.store_id, order_id=event.order_id, customer_id=event.customer_id, now=clock.now())
 
 
+@outbox.on(OrderReturned)
+def bring_it_back(event: OrderReturned, message_id: str) -> None:
+    services.cancel(
+        store_id=event.store_id,
+        order_id=event.order_id,
+        customer_id=event.customer_id,
+        is_coming_back=True,
+        now=clock.now(),
+    )
+
+
 @outbox.on(LinePicked)
 def report_line(event: LinePicked, message_id: str) -> None:
     services.report_line(store_order_id=event.store_order_id, line_id=event.line_id, now=clock.now())
@@ -87,8 +101,13 @@ outbox.on(ReplacementProposed)(report_proposal)
 outbox.on(ReplacementWithdrawn)(report_proposal)
 
 
+@outbox.on(ListEdited)
+def write_edits(event: ListEdited, message_id: str) -> None:
+    services.tell_edits(store_order_id=event.store_order_id, now=clock.now())
+
+
 def report(
-    event: OrderAssigned | OrderUnassigned | PickingStarted | CheckedOut | DeliveryStarted | Delivered,
+    event: OrderAssigned | OrderUnassigned | PickingStarted | CheckedOut | ReceiptPassed | DeliveryStarted | Delivered,
     message_id: str,
 ) -> None:
     services.report(store_order_id=event.store_order_id, now=clock.now())
@@ -98,5 +117,6 @@ outbox.on(OrderAssigned)(report)
 outbox.on(OrderUnassigned)(report)
 outbox.on(PickingStarted)(report)
 outbox.on(CheckedOut)(report)
+outbox.on(ReceiptPassed)(report)
 outbox.on(DeliveryStarted)(report)
 outbox.on(Delivered)(report)

@@ -6,8 +6,8 @@ from django.db import models
 from django.db.models import F, Q
 from typing_extensions import override
 
-from apps.fulfilment.domain import TO_BE_PICKED, LineStatus, Status
-from apps.orders.types import ReplacementStatus
+from apps.fulfilment.domain import TO_BE_PICKED, LineStatus, ReceiptState, Status
+from apps.orders.types import LineReason, ReplacementStatus
 from sharding import ShardAutoField, ShardedModel, ShardForeignKey, ShardKey
 
 _WITH_A_SHOPPER = [Status.ASSIGNED, Status.PICKING, Status.CHECKOUT, Status.DELIVERING, Status.DELIVERED]
@@ -47,6 +47,13 @@ class StoreOrder(ShardedModel):
     canceled_at = models.DateTimeField(null=True)
     progress_at = models.DateTimeField(null=True)
     """When its shopper last did something about it."""
+    edits = models.IntegerField(default=0, db_default=0)
+    """How often the customer has changed the list; each is an ``OrderEdit``."""
+    checks_receipt = models.BooleanField(default=False, db_default=False)
+    """Its store wanted that when the order came to it."""
+    receipt_passed_at = models.DateTimeField(null=True)
+    """When the till's receipt was found right, or accepted as it is; None where nobody asks for it, or not yet."""
+    bag_count = models.SmallIntegerField(null=True)
 
     sharding: ClassVar = ShardKey("store", field="store_id")
 
@@ -200,6 +207,78 @@ class PickLine(ShardedModel):
     @override
     def __str__(self) -> str:
         return f"{self.quantity} {self.cost_unit} {self.name}"
+
+    @property
+    def is_taken_out(self) -> bool:
+        """By the customer: nobody looks for it."""
+        return self.refund_reason == LineReason.TAKEN_OUT
+
+
+class OrderEdit(ShardedModel):
+    """A change of the list that the store has agreed to; the customer's order follows. Rows are only ever added."""
+
+    id = ShardAutoField(primary_key=True)
+    store_order = ShardForeignKey(StoreOrder, on_delete=models.CASCADE, related_name="order_edits", db_index=False)
+    store_id = models.BigIntegerField()
+    number = models.IntegerField()
+    key = models.CharField(max_length=64)
+    fingerprint = models.CharField(max_length=64)
+    content = models.JSONField()
+    at = models.DateTimeField()
+
+    sharding: ClassVar = ShardKey("store", field="store_id")
+    decides_money_or_stock = True
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["store_id", "store_order", "number"], name="fulfilment_edit_number_once"),
+            models.UniqueConstraint(fields=["store_id", "store_order", "key"], name="fulfilment_edit_once_per_key"),
+        ]
+
+    @override
+    def __str__(self) -> str:
+        return f"edit {self.number} of store order {self.store_order_id}"
+
+
+class Receipt(ShardedModel):
+    """What the shopper read from the till's receipt, against what the found goods come to. The last entry stands."""
+
+    id = ShardAutoField(primary_key=True)
+    store_order = ShardForeignKey(StoreOrder, on_delete=models.CASCADE, related_name="receipts", db_index=False)
+    store_id = models.BigIntegerField()
+    attempt = models.PositiveSmallIntegerField()
+    entered_cents = models.BigIntegerField()
+    expected_cents = models.BigIntegerField()
+    state = models.CharField(max_length=8)
+    photo = models.CharField(max_length=100, blank=True)
+    at = models.DateTimeField()
+    seen_by_id = models.BigIntegerField(null=True)
+    seen_at = models.DateTimeField(null=True)
+    """When an operator has looked at a flagged one, and who."""
+
+    sharding: ClassVar = ShardKey("store", field="store_id")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["store_id", "store_order"], name="fulfilment_receipt_once"),
+            models.CheckConstraint(
+                condition=Q(state__in=[str(state) for state in ReceiptState]), name="fulfilment_receipt_state"
+            ),
+            models.CheckConstraint(
+                condition=Q(entered_cents__gte=0, expected_cents__gte=0), name="fulfilment_receipt_amounts"
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["at"],
+                name="fulfilment_receipt_flagged",
+                condition=Q(state=str(ReceiptState.FLAGGED), seen_at__isnull=True),
+            )
+        ]
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.entered_cents} cents instead of {self.expected_cents}: {self.state}"
 
 
 class Proof(ShardedModel):

@@ -1,25 +1,47 @@
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime, timedelta
 
+from django.core.files.storage import default_storage
 from django.db.models import Q
 
 import sharding
 from apps.catalog.types import Item
 from apps.common.geo import Point
 from apps.common.money import Money
+from apps.common.photos import Photo
 from apps.fulfilment import domain, models
-from apps.fulfilment.domain import Status
+from apps.fulfilment.domain import ReceiptState, Status
 from apps.fulfilment.errors import LineNotFound, StoreOrderNotFound
-from apps.fulfilment.types import FinishedOrder, InHand, PickLine, Proposal, Quiet, Standing, StoreOrder, WaitingOrder
+from apps.fulfilment.types import (
+    FinishedOrder,
+    InHand,
+    PickLine,
+    Proposal,
+    Quiet,
+    Receipt,
+    Standing,
+    StoreOrder,
+    WaitingOrder,
+)
 from apps.inventory import selectors as inventory
+
+_MOST_FLAGGED = 100
 
 
 def store_order(*, store_order_id: int, shopper_id: int) -> StoreOrder:
-    """The shopper's order with its pick list; raises ``StoreOrderNotFound`` for anyone else's. 3 queries."""
+    """The shopper's order with its pick list; raises ``StoreOrderNotFound`` for anyone else's. 3 queries.
+
+    1 more once it is checked out.
+    """
     row = models.StoreOrder.objects.filter(pk=store_order_id, shopper_id=shopper_id).first()
     if row is None:
         raise StoreOrderNotFound("There is no such order among yours.")
-    return _whole([row])[0]
+    order = _whole([row])[0]
+    if row.picked_at is None:
+        return order
+    is_wanted = row.checks_receipt and any(line.status in domain.IN_THE_BAG for line in order.lines)
+    return replace(order, is_receipt_wanted=is_wanted, receipt=receipt(store_id=row.store_id, order_id=row.order_id))
 
 
 def suggestions(*, store_order_id: int, line_id: int, shopper_id: int) -> tuple[Item, ...]:
@@ -49,6 +71,45 @@ def of_order(*, store_id: int, order_id: int) -> StoreOrder | None:
     """How an order stands in its store; None when the store has not heard of it. 3 queries."""
     row = models.StoreOrder.objects.filter(store_id=store_id, order_id=order_id).first()
     return _whole([row])[0] if row else None
+
+
+def receipt(*, store_id: int, order_id: int) -> Receipt | None:
+    """How the till's receipt of an order stands; None where there is none. 1 query."""
+    rows = models.Receipt.objects.filter(store_id=store_id, store_order__order_id=order_id)
+    row = rows.select_related("store_order").first()
+    return _receipt(row) if row else None
+
+
+def receipt_photo(*, store_id: int, order_id: int) -> Photo | None:
+    """The picture of the till's receipt, if the shopper sent one. 1 query."""
+    rows = models.Receipt.objects.filter(store_id=store_id, store_order__order_id=order_id)
+    name = rows.values_list("photo", flat=True).first()
+    if not name:
+        return None
+    with default_storage.open(name) as file:
+        return Photo(content=file.read(), extension=name.rpartition(".")[2])
+
+
+def flagged_receipts() -> tuple[Receipt, ...]:
+    """Receipts that differ and that no operator has looked at, the oldest first, 100 at most of each shard.
+
+    1 query for each store shard.
+    """
+    found = [
+        _receipt(row)
+        for alias in sharding.aliases("store")
+        for row in sharding.owned(models.Receipt.objects, alias)
+        .filter(state=ReceiptState.FLAGGED, seen_at__isnull=True)
+        .select_related("store_order")
+        .order_by("at")[:_MOST_FLAGGED]
+    ]
+    return tuple(sorted(found, key=lambda receipt: receipt.at))
+
+
+def last_progress(*, store_order_ids: Collection[int]) -> datetime | None:
+    """When the orders' shopper last did something about any of them. 1 query."""
+    rows = models.StoreOrder.objects.filter(pk__in=store_order_ids)
+    return max((at for at in rows.values_list("progress_at", flat=True) if at is not None), default=None)
 
 
 def open_orders(*, store_ids: Collection[int]) -> tuple[StoreOrder, ...]:
@@ -241,10 +302,27 @@ def _whole(rows: list[models.StoreOrder]) -> list[StoreOrder]:
             picked_at=row.picked_at,
             delivery_started_at=row.delivery_started_at,
             delivered_at=row.delivered_at,
+            edits=row.edits,
+            bag_count=row.bag_count,
             lines=tuple(_line(line, proposals.get(line.line_id), row.currency) for line in lines[row.pk]),
         )
         for row in rows
     ]
+
+
+def _receipt(row: models.Receipt) -> Receipt:
+    currency = row.store_order.currency
+    return Receipt(
+        order_id=row.store_order.order_id,
+        store_id=row.store_id,
+        attempt=row.attempt,
+        entered=Money(row.entered_cents, currency),
+        expected=Money(row.expected_cents, currency),
+        state=row.state,
+        at=row.at,
+        has_photo=bool(row.photo),
+        seen_at=row.seen_at,
+    )
 
 
 def _line(row: models.PickLine, proposal: models.Proposal | None, currency: str) -> PickLine:
@@ -264,6 +342,7 @@ def _line(row: models.PickLine, proposal: models.Proposal | None, currency: str)
         replacement_item_id=row.replacement_item_id,
         status=row.status,
         found_quantity=row.found_quantity,
+        reason=row.refund_reason,
         proposal=None if proposal is None else _proposal(proposal, currency),
     )
 

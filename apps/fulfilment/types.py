@@ -43,8 +43,31 @@ class PickLine:
     """What the customer wants instead, where the policy is ``item``."""
     status: str
     found_quantity: Decimal
+    reason: str
+    """Why it is not brought (``orders.types.LineReason``); empty for others."""
     proposal: Proposal | None
     """The latest of the line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What the shopper read from the till's receipt, against what the goods come to before tax and deposits."""
+
+    order_id: int
+    store_id: int
+    attempt: int
+    entered: Money
+    expected: Money
+    state: str
+    """``recount``, ``passed`` or ``flagged``."""
+    at: datetime
+    has_photo: bool
+    seen_at: datetime | None
+    """When an operator has looked at a flagged one."""
+
+    @property
+    def entered_cents(self) -> int:
+        return self.entered.cents
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +98,13 @@ class StoreOrder:
     picked_at: datetime | None
     delivery_started_at: datetime | None
     delivered_at: datetime | None
+    edits: int
+    """How often the customer has changed the list."""
+    bag_count: int | None
     lines: tuple[PickLine, ...]
+    is_receipt_wanted: bool = False
+    """Checked out at a store that checks receipts; told to the shopper, like ``receipt``, and to nobody else."""
+    receipt: Receipt | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

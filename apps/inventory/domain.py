@@ -1,7 +1,9 @@
 """Quantities, and what may become of a reservation."""
 
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 from apps.inventory.errors import (
     QuantityInvalid,
@@ -12,11 +14,13 @@ from apps.inventory.errors import (
     ReservationNotFound,
 )
 
-HELD, COMMITTED, CONSUMED, RELEASED = "held", "committed", "consumed", "released"
-STATES = (HELD, COMMITTED, CONSUMED, RELEASED)
+HELD, COMMITTED, CONSUMED, RELEASED, MISSING = "held", "committed", "consumed", "released", "missing"
+"""``missing``: a shopper stood before an empty shelf, so nothing is reserved any more; the order goes on without it."""
+STATES = (HELD, COMMITTED, CONSUMED, RELEASED, MISSING)
 RESERVED_STATES = frozenset({HELD, COMMITTED})
 """In these the quantity counts as reserved on the shelf."""
 LARGEST = Decimal("999999999.999")
+HOURS_OF_WEEK = 168
 
 
 def checked(quantities: Mapping[int, Decimal], *, zero: bool) -> dict[int, Decimal]:
@@ -73,4 +77,26 @@ def must_consume(states: Collection[str]) -> bool:
         raise ReservationGone("The reservation was released.")
     if HELD in states:
         raise ReservationNotCommitted("The order of this reservation is not confirmed.")
-    return COMMITTED in states
+    return COMMITTED in states or MISSING in states
+
+
+def check_changeable(states: Collection[str]) -> None:
+    """Raises unless the order's reservation is committed and its goods are still on the shelf.
+
+    ``ReservationNotFound``, ``ReservationGone``, ``ReservationNotCommitted``, ``ReservationConsumed``.
+    """
+    if CONSUMED in states:
+        raise ReservationConsumed("The goods have left the shelf.")
+    must_consume(states)
+
+
+def check_holds(promised: Mapping[int, Decimal], given_back: Mapping[int, Decimal]) -> None:
+    """Raises ``ReservationDiffers`` where more is given back of an item than is ``promised``."""
+    if any(promised.get(item_id, Decimal(0)) < quantity for item_id, quantity in given_back.items()):
+        raise ReservationDiffers("This order has not reserved so much.")
+
+
+def hour_of_week(moment: datetime, *, timezone: str) -> int:
+    """0 for the hour after midnight on Monday, by the store's clock, to 167."""
+    local = moment.astimezone(ZoneInfo(timezone))
+    return local.weekday() * 24 + local.hour

@@ -15,6 +15,8 @@ class StockLevel(ShardedModel):
     item_id = models.BigIntegerField()
     on_hand = models.DecimalField(max_digits=12, decimal_places=3)
     reserved = models.DecimalField(max_digits=12, decimal_places=3, default=0)
+    missing_since = models.DateTimeField(null=True, blank=True)
+    """A shopper found none on the shelf then: nothing more is promised until somebody counts."""
 
     sharding: ClassVar = ShardKey("store", field="store_id")
     decides_money_or_stock = True
@@ -134,3 +136,37 @@ class StockMovement(ShardedModel):
         if not self._state.adding:
             raise TypeError("a stock movement is never changed; add one that corrects it")
         super().save(*args, **kwargs)
+
+
+class FoundStat(ShardedModel):
+    """How often orders asked for an item in one hour of the week, and how often it was there."""
+
+    id = ShardAutoField(primary_key=True)
+    store_id = models.BigIntegerField()
+    item_id = models.BigIntegerField()
+    hour_of_week = models.SmallIntegerField()
+    """0 is Monday after midnight by the store's clock."""
+    asked = models.PositiveIntegerField()
+    found = models.PositiveIntegerField()
+    partly = models.PositiveIntegerField()
+
+    sharding: ClassVar = ShardKey("store", field="store_id")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["store_id", "item_id", "hour_of_week"], name="inventory_found_once_an_hour"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(hour_of_week__gte=0, hour_of_week__lt=domain.HOURS_OF_WEEK),
+                name="inventory_found_hour",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(asked__gte=models.F("found") + models.F("partly")),
+                name="inventory_found_at_most_asked",
+            ),
+        ]
+
+    @override
+    def __str__(self) -> str:
+        return f"item {self.item_id}, hour {self.hour_of_week}: {self.found} of {self.asked}"

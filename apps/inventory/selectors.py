@@ -4,7 +4,7 @@ from decimal import Decimal
 from apps.catalog import selectors as catalog
 from apps.catalog.types import Item
 from apps.inventory import models
-from apps.inventory.types import Level
+from apps.inventory.types import FoundRate, Level
 
 
 def available(*, store_id: int, item_ids: Collection[int]) -> dict[int, Decimal]:
@@ -35,6 +35,20 @@ def levels(*, store_id: int, item_ids: Collection[int]) -> Mapping[int, Level]:
     wanted = [item_id for item_id in item_ids if 0 < item_id < 2**63]
     rows = models.StockLevel.objects.filter(store_id=store_id, item_id__in=wanted)
     return {
-        item_id: Level(on_hand=on_hand, reserved=reserved)
-        for item_id, on_hand, reserved in rows.values_list("item_id", "on_hand", "reserved")
+        item_id: Level(on_hand=on_hand, reserved=reserved, is_missing=missing_since is not None)
+        for item_id, on_hand, reserved, missing_since in rows.values_list(
+            "item_id", "on_hand", "reserved", "missing_since"
+        )
     }
+
+
+def missing(*, store_id: int) -> tuple[int, ...]:
+    """Ids of the items that a shopper found none of, and that nobody has counted since; the latest first. 1 query."""
+    rows = models.StockLevel.objects.filter(store_id=store_id, missing_since__isnull=False)
+    return tuple(rows.order_by("-missing_since", "item_id").values_list("item_id", flat=True))
+
+
+def found_rates(*, store_id: int, item_id: int) -> dict[int, FoundRate]:
+    """By hour of the week (0 is Monday after midnight by the store's clock), where the item was asked for. 1 query."""
+    rows = models.FoundStat.objects.filter(store_id=store_id, item_id=item_id).order_by("hour_of_week")
+    return {row.hour_of_week: FoundRate(asked=row.asked, found=row.found, partly=row.partly) for row in rows}

@@ -8,6 +8,7 @@
 | tax | customer | tax |
 | tip | customer | tip |
 | discount (negative) | platform_revenue | customer |
+| forgiven (negative) | written_off | customer |
 
 A line of the opposite sign goes the other way.
 """
@@ -28,14 +29,24 @@ CREDITED: dict[str, Account] = {
     "tax": Account.TAX,
     "tip": Account.TIP,
     "discount": Account.PLATFORM_REVENUE,
+    "forgiven": Account.WRITTEN_OFF,
 }
 """The account that a kind of money line is owed to."""
 
 GOODWILL = "goodwill"
 """Kind of money that is given back for no line in particular."""
 
-RETURNED: dict[str, Account] = {**CREDITED, "tip": Account.PLATFORM_REVENUE, GOODWILL: Account.PLATFORM_REVENUE}
-"""The account that pays when money of that kind is given back. A shopper keeps a tip that was passed on."""
+TIP_LOWERED = "tip_lowered"
+"""Kind of the part of a tip that its customer takes back, for a reason that was looked at."""
+
+RETURNED: dict[str, Account] = {
+    **CREDITED,
+    "tip": Account.PLATFORM_REVENUE,
+    TIP_LOWERED: Account.SHOPPER_PAYABLE,
+    GOODWILL: Account.PLATFORM_REVENUE,
+}
+"""The account that pays when money of that kind is given back. A shopper keeps a tip that was passed on, unless the
+customer lowers it."""
 
 CLEARING = (Account.CUSTOMER, Account.TIP)
 """These are at zero when an order is closed."""
@@ -97,7 +108,9 @@ def left(sums: Mapping[str, int]) -> dict[str, int]:
     """Of what was sold less what was given back, by kind, the amounts that can still be given back."""
     owed = {kind: sums.get(kind, 0) for kind in ("item", "fee", "tip", "tax", "deposit")}
     owed["item"] += sums.get(COMMISSION, 0)
-    taken_off = -sums.get("discount", 0) - sums.get(GOODWILL, 0) - sum(min(0, cents) for cents in owed.values())
+    owed["tip"] += sums.get(TIP_LOWERED, 0)
+    taken_off = -sum(sums.get(kind, 0) for kind in ("discount", "forgiven", GOODWILL))
+    taken_off -= sum(min(0, cents) for cents in owed.values())
     for kind, cents in owed.items():
         part = min(max(cents, 0), max(taken_off, 0))
         owed[kind] = max(cents, 0) - part

@@ -121,9 +121,13 @@ def sent_to(*, party_kind: str, before: datetime, party_ids: Collection[int] | N
 
 
 def tips_passed_on(*, using: str, order_ids: Collection[int]) -> dict[int, int]:
-    """What shoppers are owed of these orders' tips, by order of one customer shard. 1 query."""
-    rows = models.LedgerEntry.objects.using(using).filter(order_id__in=order_ids, cause=Cause.TIP_PASSED_ON)
-    return dict(rows.values("order_id").annotate(cents=Sum("amount_cents")).order_by().values_list("order_id", "cents"))
+    """What shoppers are owed of these orders' tips, less what was lowered, by order of one customer shard. 1 query."""
+    either = Q(credit=Account.SHOPPER_PAYABLE) | Q(debit=Account.SHOPPER_PAYABLE)
+    rows = models.LedgerEntry.objects.using(using).filter(either, order_id__in=order_ids)
+    passed: Counter[int] = Counter()
+    for order_id, credit, cents in rows.values_list("order_id", "credit", "amount_cents"):
+        passed[order_id] += cents if credit == Account.SHOPPER_PAYABLE else -cents
+    return dict(passed)
 
 
 def transfers_cash() -> tuple[int, int]:

@@ -83,6 +83,20 @@ def book_sale(
     )
 
 
+def write_off(*, customer_id: int, order_id: int, amount: Money, now: datetime) -> bool:
+    """The customer does not pay ``amount`` that was owed: the platform's loss. Once for an order."""
+    return post(
+        customer_id=customer_id,
+        order_id=order_id,
+        cause=Cause.SOLD,
+        step="waived",
+        version=1,
+        lines=[Line(debit=Account.WRITTEN_OFF, credit=Account.CUSTOMER, cents=amount.cents, kind="forgiven")],
+        currency=amount.currency,
+        now=now,
+    )
+
+
 def book_capture(*, customer_id: int, order_id: int, step: str, version: int, amount: Money, now: datetime) -> bool:
     """The provider has taken ``amount`` of the customer's money."""
     line = Line(debit=Account.PROVIDER_CASH, credit=Account.CUSTOMER, cents=amount.cents, kind="card")
@@ -199,6 +213,22 @@ def credit_by_hand(*, customer_id: int, order_id: int, step: str, version: int, 
         currency=amount.currency,
         now=now,
     )
+
+
+def book_tip(*, customer_id: int, order_id: int, number: int, amount: Money, now: datetime) -> bool:
+    """After the delivery the customer has tipped ``amount`` more, and it is the shopper's; ``number`` counts that."""
+    is_new = post(
+        customer_id=customer_id,
+        order_id=order_id,
+        cause=Cause.SOLD,
+        step=f"tip:{number}",
+        version=1,
+        lines=[Line(debit=Account.CUSTOMER, credit=Account.TIP, cents=amount.cents, kind="tip")],
+        currency=amount.currency,
+        now=now,
+    )
+    pass_tip_on(customer_id=customer_id, order_id=order_id, now=now)
+    return is_new
 
 
 def pass_tip_on(*, customer_id: int, order_id: int, now: datetime) -> bool:

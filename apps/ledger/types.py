@@ -20,6 +20,8 @@ class Account(StrEnum):
     """The store's share: goods less the commission, and the deposits it has to give back."""
     SHOPPER_PAYABLE = "shopper_payable"
     PLATFORM_REVENUE = "platform_revenue"
+    WRITTEN_OFF = "written_off"
+    """What customers' cards would not pay: the platform's cost, apart from what it gives away on purpose."""
     TAX = "tax"
     """To be paid to the tax office: the marketplace files it, not the store."""
 

@@ -38,6 +38,20 @@ class TooLateToCancel(Conflict):
     code = "too_late_to_cancel"
 
 
+class CancelingCosts(Conflict):
+    """By now canceling costs more than the customer has agreed to; nothing was canceled."""
+
+    code = "canceling_costs"
+
+    def __init__(self, *, fee: Money) -> None:
+        self.fee = fee
+        super().__init__(f"A shopper has taken your order: canceling it costs {fee} now. Nothing was canceled yet.")
+
+
+class CancelReasonInvalid(Invalid):
+    code = "cancel_reason_invalid"
+
+
 class TooLateToReschedule(Conflict):
     """A shopper has taken the order, its window takes no changes any more, or it has ended."""
 
@@ -60,6 +74,56 @@ class RescheduleTooFar(Conflict):
     """The authorisation will have run out when that window ends."""
 
     code = "reschedule_too_far"
+
+
+class TooLateToEdit(Conflict):
+    """Its shopper has checked out, or the order has ended."""
+
+    code = "too_late_to_edit"
+
+
+class LineAlreadyPicked(Conflict):
+    """What is in the bag, or was looked for in vain, cannot be lowered or taken out any more."""
+
+    code = "line_already_picked"
+
+
+class NothingLeft(Conflict):
+    """An order of nothing is no order; cancel it instead."""
+
+    code = "nothing_left"
+
+
+class EditNotCovered(Conflict):
+    """The order would come to more than the card is authorised for, and its bank does not hold the difference.
+
+    ``left`` is by how much the estimate may still grow.
+    """
+
+    code = "edit_not_covered"
+
+    def __init__(self, left: Money) -> None:
+        self.left = left
+        super().__init__(
+            f"Your bank does not hold the money for that. You may still add goods for {left} ({left.cents} cents), "
+            "fees and taxes included."
+        )
+
+
+class EditNeedsBank(Conflict):
+    """The bank wants to see its customer before it holds the difference; ``action_url`` is where. Then ask again."""
+
+    code = "edit_needs_bank"
+
+    def __init__(self, action_url: str) -> None:
+        self.action_url = action_url
+        super().__init__("Your bank wants you to confirm the higher amount first. Then change your order again.")
+
+
+class EditOverlaps(Conflict):
+    """Somebody changes the same order at this moment; asking again helps."""
+
+    code = "edit_overlaps"
 
 
 class FoundQuantityInvalid(Invalid):
@@ -128,7 +192,37 @@ class RefundInvalid(Invalid):
     code = "refund_invalid"
 
 
+class TipInvalid(Invalid):
+    """Less than the tip is, more than may be tipped for this order, or raised by less than a card is charged with."""
+
+    code = "tip_invalid"
+
+
+class TipNotNow(Conflict):
+    """The order is not delivered and paid for yet, or it was too long ago."""
+
+    code = "tip_not_now"
+
+
+class TipUnderWay(Conflict):
+    """Another amount is being charged; the provider has not answered yet."""
+
+    code = "tip_under_way"
+
+
+class TipNotLowered(Conflict):
+    """Neither an issue nor a reason was given, or the tip is not more than that."""
+
+    code = "tip_not_lowered"
+
+
 class PinLocked(Forbidden):
     """Too many wrong delivery PINs; only another proof helps now."""
 
     code = "pin_locked"
+
+
+class QuestionOpen(Conflict):
+    """The customer is being asked about this line."""
+
+    code = "question_open"

@@ -101,6 +101,16 @@ class OrderCanceled(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OrderReturned(Event):
+    """Nobody was there: the goods are on their way back to the store."""
+
+    name: ClassVar[str] = "orders.returned"
+    order_id: int
+    customer_id: int
+    store_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRejected(Event):
     name: ClassVar[str] = "orders.rejected"
     order_id: int
@@ -121,6 +131,22 @@ class OrderRefunded(Event):
     amount_cents: int
     currency: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderTipChanged(Event):
+    """The tip of a delivered order is ``amount_cents`` more, or less where below zero: the shopper's, all of it.
+
+    ``number`` counts the raises, and the order's refunds where it was lowered.
+    """
+
+    name: ClassVar[str] = "orders.tip_changed"
+    order_id: int
+    customer_id: int
+    store_id: int
+    number: int
+    amount_cents: int
+    currency: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

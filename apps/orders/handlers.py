@@ -9,9 +9,11 @@ from apps.orders.events import (
     OrderRefunded,
     OrderRejected,
     OrderRescheduled,
+    OrderReturned,
 )
 from apps.payments.events import PaymentUpdated, RefundUpdated
 
+TIP = "tip:"
 DECIDED = frozenset({"authorised", "declined", "expired"})
 """What a placement may be waiting to hear of its payment."""
 
@@ -28,6 +30,11 @@ def leave_the_old_window(event: OrderRescheduled, message_id: str) -> None:
 
 @outbox.on(OrderCanceled)
 def give_back_after_cancel(event: OrderCanceled, message_id: str) -> None:
+    services.undo(order_id=event.order_id, now=clock.now())
+
+
+@outbox.on(OrderReturned)
+def give_back_after_return(event: OrderReturned, message_id: str) -> None:
     services.undo(order_id=event.order_id, now=clock.now())
 
 
@@ -54,5 +61,5 @@ def note_what_became_of_a_refund(event: RefundUpdated, message_id: str) -> None:
 
 @outbox.on(PaymentUpdated)
 def go_on_with_the_order(event: PaymentUpdated, message_id: str) -> None:
-    if event.status in DECIDED:
+    if event.status in DECIDED or (event.status == "captured" and event.step.startswith(TIP)):
         services.resume(order_id=event.order_id, now=clock.now())

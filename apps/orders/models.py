@@ -7,13 +7,23 @@ from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Coalesce
 from typing_extensions import override
 
 from apps.common import crypto
 from apps.common.geo import Point
-from apps.orders.domain import TERMINAL, LineStatus, Phase, RefundReason, RefundStatus, Status
+from apps.orders.domain import (
+    TERMINAL,
+    LineStatus,
+    OverageStatus,
+    Phase,
+    RefundReason,
+    RefundStatus,
+    Status,
+    TipStatus,
+)
 from apps.orders.replacements import MOST_PERCENT
-from apps.orders.types import DropOff, ReplacementStatus
+from apps.orders.types import DropOff, LineReason, ReplacementStatus
 from sharding import ShardAutoField, ShardedModel, ShardForeignKey, ShardKey
 
 
@@ -36,6 +46,7 @@ class Order(ShardedModel):
     window_ends_at = models.DateTimeField()
     window_minutes = models.PositiveIntegerField()
     window_version = models.IntegerField(default=1, db_default=1)  # the order's how-manieth window this is
+    edits = models.IntegerField(default=0, db_default=0)  # how often its lines were changed
     data_key = models.BinaryField(null=True)  # wrapped; thrown away, nobody can read the two columns below
     address_encrypted = models.BinaryField()
     pin_encrypted = models.BinaryField()
@@ -47,7 +58,11 @@ class Order(ShardedModel):
     currency = models.CharField(max_length=3)
     fees = models.JSONField()  # as they were when the order was placed, so that the final price follows the estimate's
     authorise_cents = models.BigIntegerField()
-    captured_cents = models.BigIntegerField(null=True)
+    held_cents = models.BigIntegerField(null=True)  # by all holds together, as the check-out found them
+    overage = models.CharField(max_length=12, blank=True, db_default="")  # an OverageStatus; empty: it all was held
+    overage_cents = models.BigIntegerField(default=0, db_default=0)  # of the final total, what was not held
+    captured_cents = models.BigIntegerField(null=True)  # with the tips that were raised after the delivery
+    tipped_cents = models.BigIntegerField(default=0, db_default=0)  # those alone
     rejected_code = models.CharField(max_length=60, blank=True)
     placed_at = models.DateTimeField()
     pay_by = models.DateTimeField()
@@ -74,8 +89,16 @@ class Order(ShardedModel):
             ),
             models.CheckConstraint(
                 condition=Q(captured_cents__isnull=True)
-                | Q(captured_cents__gte=0, captured_cents__lte=F("authorise_cents")),
-                name="orders_order_captured_within_authorised",
+                | Q(
+                    captured_cents__gte=0,
+                    captured_cents__lte=Coalesce(F("held_cents"), F("authorise_cents")) + F("tipped_cents"),
+                ),
+                name="orders_order_captured_within_held",
+            ),
+            models.CheckConstraint(
+                condition=Q(overage="", overage_cents=0)
+                | Q(overage__in=[str(status) for status in OverageStatus], overage_cents__gt=0),
+                name="orders_order_overage",
             ),
             models.CheckConstraint(
                 condition=Q(status="rejected") & ~Q(rejected_code="") | ~Q(status="rejected") & Q(rejected_code=""),
@@ -156,6 +179,7 @@ class OrderLine(ShardedModel):
     status = models.CharField(max_length=20, default=str(LineStatus.NOT_PICKED))
     found_quantity = models.DecimalField(max_digits=12, decimal_places=3, null=True)
     replacement_id = models.BigIntegerField(null=True)  # the one delivered; no foreign key, as that points here
+    reason = models.CharField(max_length=20, blank=True, default="", db_default="")  # types.LineReason
 
     sharding: ClassVar = ShardKey("customer", field="customer_id")
     decides_money_or_stock = True
@@ -183,6 +207,11 @@ class OrderLine(ShardedModel):
     @override
     def __str__(self) -> str:
         return f"{self.quantity} {self.cost_unit} {self.name}"
+
+    @property
+    def is_taken_out(self) -> bool:
+        """By the customer: it is no part of the order any more."""
+        return self.reason == LineReason.TAKEN_OUT
 
 
 class Replacement(ShardedModel):
@@ -339,6 +368,38 @@ class OrderRefund(ShardedModel):
     @override
     def __str__(self) -> str:
         return f"refund {self.number} of {self.amount_cents} cents: {self.status}"
+
+
+class OrderTip(ShardedModel):
+    """A tip that the customer added after the delivery: the decision, which a payment of its own follows."""
+
+    id = ShardAutoField(primary_key=True)
+    order = ShardForeignKey(Order, on_delete=models.CASCADE, related_name="tips")
+    customer_id = models.BigIntegerField()
+    number = models.PositiveSmallIntegerField()
+    amount_cents = models.BigIntegerField()
+    card_id = models.BigIntegerField()
+    status = models.CharField(max_length=10)
+    failure_code = models.CharField(max_length=60, blank=True)
+    asked_at = models.DateTimeField()
+    changed_at = models.DateTimeField()
+
+    sharding: ClassVar = ShardKey("customer", field="customer_id")
+    decides_money_or_stock = True
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["customer_id", "order", "number"], name="orders_tip_number_once"),
+            models.UniqueConstraint(
+                fields=["customer_id", "order"], condition=Q(status="asked"), name="orders_tip_one_at_a_time"
+            ),
+            models.CheckConstraint(condition=Q(amount_cents__gt=0), name="orders_tip_positive"),
+            _one_of("status", TipStatus, "orders_tip_status"),
+        ]
+
+    @override
+    def __str__(self) -> str:
+        return f"tip {self.number} of {self.amount_cents} cents: {self.status}"
 
 
 class OrderEvent(ShardedModel):

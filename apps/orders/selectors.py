@@ -1,10 +1,10 @@
 """Questions about orders. An order's id names its shard, so none of these asks more than one database."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Exists, OuterRef, Q, Sum
 
 import sharding
 from apps.carts.types import Cart
@@ -14,12 +14,13 @@ from apps.common.money import Money
 from apps.inventory import selectors as inventory
 from apps.ledger import selectors as ledger
 from apps.orders import domain, estimates, models, receipts, replacements
-from apps.orders.domain import Phase, Status
+from apps.orders.domain import LineStatus, Phase, RefundReason, Status, TipStatus
 from apps.orders.errors import OrderNotFound
 from apps.orders.types import (
     Adjustment,
     Alternative,
     Answer,
+    Cancellation,
     DropOff,
     Order,
     OrderEvent,
@@ -31,10 +32,13 @@ from apps.orders.types import (
     Refund,
     Replacement,
     ReplacementStatus,
+    Tip,
 )
 from apps.payments import selectors as payments
 from apps.pricing import selectors as pricing
+from apps.pricing.types import ACKNOWLEDGED, TIP
 from apps.slots.types import Window
+from apps.stores import selectors as stores
 from apps.stores.types import Store
 
 MAX_PAGE = 100
@@ -110,6 +114,11 @@ def owner(*, order_id: int) -> int:
     return _row(order_id).customer_id
 
 
+def edits(*, order_id: int) -> int:
+    """How often the order's lines were changed. 1 query."""
+    return _row(order_id).edits
+
+
 def drop_off(*, order_id: int) -> DropOff:
     """Name and address to bring the order to; whoever asks has been checked. 1 query.
 
@@ -136,7 +145,7 @@ def alternatives(*, order_id: int, customer_id: int, line_id: int) -> tuple[Alte
     """
     row = _existing(models.Order.objects.filter(pk=order_id, customer_id=customer_id).first(), order_id)
     line = row.lines.filter(pk=line_id).first() if row.status in domain.WISHABLE else None
-    if line is None or line.status not in domain.UNPICKED:
+    if line is None or not domain.takes_wishes(line.status, line.reason):
         return ()
     found = inventory.alternatives(
         store_id=row.store_id,
@@ -164,6 +173,70 @@ def cents_by_kind(*, order_id: int, phase: Phase) -> dict[str, int]:
     """Sums of the order's money lines of one phase, by kind. 2 queries."""
     sums = _row(order_id).adjustments.filter(phase=phase).values("kind").annotate(cents=Sum("amount_cents")).order_by()
     return {row["kind"]: row["cents"] for row in sums}
+
+
+def cancellation(*, order_id: int, customer_id: int) -> Cancellation:
+    """What it would cost the customer to cancel their order now. 1 query, and 4 more where it costs something.
+
+    Raises ``OrderNotFound``, also for anyone else's.
+    """
+    row = _existing(models.Order.objects.filter(pk=order_id, customer_id=customer_id).first(), order_id)
+    is_free = row.status in domain.FREELY_CANCELABLE or row.status not in domain.CANCELABLE
+    fee = Money(0, row.currency) if is_free else ending_fee(row, ACKNOWLEDGED)
+    return Cancellation(is_possible=row.status in domain.CANCELABLE, fee=fee)
+
+
+def ending_fee(row: models.Order, ending: str) -> Money:
+    """What the order costs if it ends so: at most what is held. 3 queries, of the store's too."""
+    store = stores.store(store_id=row.store_id)
+    fee = pricing.ending_fee(ending=ending, zone_id=store.zone_id, currency=row.currency)
+    held = row.authorise_cents if row.held_cents is None else row.held_cents
+    return Money(min(fee.cents, held), row.currency)
+
+
+def tip(*, order_id: int, customer_id: int, now: datetime) -> Tip | None:
+    """The tip of the customer's order, and whether it can be raised; None before it is delivered and paid. 4 queries.
+
+    Raises ``OrderNotFound``, also for anyone else's.
+    """
+    row = _existing(models.Order.objects.filter(pk=order_id, customer_id=customer_id).first(), order_id)
+    if row.captured_cents is None or row.delivered_at is None:
+        return None
+    last = row.tips.order_by("-number").first()
+    until = row.delivered_at + domain.TIP_WITHIN
+    paid = _paid_without_tip(row)
+    return Tip(
+        amount=Money(tip_cents(row), row.currency),
+        paid=paid,
+        most=domain.most_tip(paid),
+        raisable_until=until,
+        is_raisable=now <= until,
+        is_under_way=last is not None and last.status == TipStatus.ASKED,
+        declined_code=(last.failure_code or last.status) if last and last.status == TipStatus.DECLINED else "",
+    )
+
+
+def tip_cents(row: models.Order) -> int:
+    """The whole tip of an order that is paid for: chosen when ordering, and raised or lowered since. 1 query."""
+    return _tip_cents(row.adjustments.all())
+
+
+def _tip_cents(adjustments: Iterable[models.OrderAdjustment]) -> int:
+    return sum(
+        line.amount_cents
+        for line in adjustments
+        if (line.phase == Phase.FINAL and line.kind == TIP) or line.reason == RefundReason.TIP_LOWERED
+    )
+
+
+def most_tip(row: models.Order) -> Money:
+    """The largest tip of an order that is paid for. 1 query."""
+    return domain.most_tip(_paid_without_tip(row))
+
+
+def _paid_without_tip(row: models.Order) -> Money:
+    lines = row.adjustments.filter(phase=Phase.FINAL).exclude(kind=TIP)
+    return Money(sum(lines.values_list("amount_cents", flat=True)), row.currency)
 
 
 def refunds(*, order_id: int) -> tuple[Refund, ...]:
@@ -233,7 +306,8 @@ def stuck(*, using: str, now: datetime) -> tuple[int, ...]:
     """
     long_ago = now - domain.STUCK_AFTER
     under_way = Q(window_ends_at__lt=long_ago) & ~Q(status__in=[str(status) for status in sorted(domain.TERMINAL)])
-    owed = Q(due_at__isnull=False) & (Q(delivered_at__lt=long_ago) | Q(ended_at__lt=long_ago))
+    tipping = models.OrderTip.objects.filter(order=OuterRef("pk"), status=TipStatus.ASKED, asked_at__gte=long_ago)
+    owed = Q(due_at__isnull=False) & (Q(delivered_at__lt=long_ago) | Q(ended_at__lt=long_ago)) & ~Exists(tipping)
     late = sharding.owned(models.Order.objects, using).filter(under_way | owed)
     return tuple(late.order_by("pk").values_list("pk", flat=True)[:MAX_PAGE])
 
@@ -282,7 +356,9 @@ def _whole(row: models.Order) -> Order:
     def sum_of(phase: Phase) -> Money:
         return Money.total((money(a.amount_cents) for a in adjustments if a.phase == phase), row.currency)
 
-    is_final = any(event.to_status == Status.CHECKOUT for event in events)
+    is_final = any(adjustment.phase == Phase.FINAL for adjustment in adjustments) or any(
+        event.to_status == Status.CHECKOUT for event in events
+    )
     return Order(
         id=row.pk,
         customer_id=row.customer_id,
@@ -296,7 +372,7 @@ def _whole(row: models.Order) -> Order:
         window_ends_at=row.window_ends_at,
         window_minutes=row.window_minutes,
         address=row.drop_off,
-        tip=money(row.tip_cents),
+        tip=money(_tip_cents(adjustments) if row.captured_cents is not None else row.tip_cents),
         estimate=sum_of(Phase.ESTIMATE),
         total=sum_of(Phase.FINAL if is_final else Phase.ESTIMATE),
         authorised=money(row.authorise_cents),
@@ -304,7 +380,9 @@ def _whole(row: models.Order) -> Order:
         captured=None if row.captured_cents is None else money(row.captured_cents),
         pin=row.pin,
         is_cancelable=status in domain.CANCELABLE,
+        is_cancelable_for_customer=status in domain.CANCELABLE_FOR_CUSTOMER,
         is_reschedulable=status is Status.BRAND_NEW,
+        is_editable=status in domain.EDITABLE,
         placed_at=row.placed_at,
         pay_by=row.pay_by,
         confirmed_at=row.confirmed_at,
@@ -330,7 +408,15 @@ def _whole(row: models.Order) -> Order:
                 pieces=line.pieces,
                 status=line.status,
                 replacement=questions[line.replacement_id] if line.replacement_id else None,
-                takes_wishes=status in domain.WISHABLE and line.status in domain.UNPICKED and line.pk not in asked,
+                takes_wishes=status in domain.WISHABLE
+                and domain.takes_wishes(line.status, line.reason)
+                and line.pk not in asked,
+                is_asked_about=line.pk in asked,
+                reason=line.reason,
+                is_partial=line.found_quantity is not None
+                and line.status == LineStatus.FOUND
+                and domain.is_partial(line.found_quantity, ordered=line.quantity, sold_by=line.sold_by),
+                is_taken_out=line.is_taken_out,
             )
             for line in lines
         ),

@@ -12,6 +12,23 @@ from apps.common.money import Money
 from apps.pricing.types import Charge
 
 
+class LineReason(StrEnum):
+    """Why a line is not brought."""
+
+    OUT_OF_STOCK = "out_of_stock"
+    POOR_QUALITY = "poor_quality"
+    """What lies there, nobody would want."""
+    WRONG_PRICE = "wrong_price"
+    """The shelf asks for more than the order says."""
+    OTHER = "other"
+    NOT_REPLACED = "not_replaced"
+    """It was out, and what was proposed instead was turned down; no shopper says this."""
+    TAKEN_OUT = "taken_out"
+    """The customer took it out again; no shopper says this."""
+    NOT_PAID_FOR = "not_paid_for"
+    """The customer's card would not pay for it, so it stays in the store; no shopper says this either."""
+
+
 class ReplacementStatus(StrEnum):
     PROPOSED = "proposed"
     APPROVED = "approved"
@@ -132,10 +149,18 @@ class OrderLine:
     pieces: int | None
     """Asked for, of something weighed; ``quantity`` is what they usually weigh."""
     status: str
+    reason: str
+    """Why it is not brought (``LineReason``); empty for others."""
+    is_partial: bool
+    """Less was found than was ordered; of something weighed, by more than scales and knives differ."""
+    is_taken_out: bool
+    """The customer took it out of the order: it costs nothing and nobody looks for it."""
     replacement: Replacement | None = None
     """What is delivered instead, of a line that is ``replaced``."""
     takes_wishes: bool = False
     """The customer may still say which item they want instead."""
+    is_asked_about: bool = False
+    """A question about it waits for the customer's answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,6 +230,7 @@ class Order:
     """Shopper-minutes it takes out of its window."""
     address: "DropOff | None"
     tip: Money
+    """As it is now: chosen when ordering, and raised or lowered since."""
     estimate: Money
     total: Money
     authorised: Money
@@ -213,8 +239,13 @@ class Order:
     """Decided to be given back, whether or not the customer has it already."""
     pin: str
     is_cancelable: bool
+    """By its customer; ``selectors.cancellation`` says what it costs."""
+    is_cancelable_for_customer: bool
+    """By its store or by support."""
     is_reschedulable: bool
     """It may get another window, as long as its present one is not past its cut-off."""
+    is_editable: bool
+    """Its lines may still be changed, as long as its shopper has not checked out."""
     placed_at: datetime
     pay_by: datetime
     """How long a silent payment provider is waited for."""
@@ -230,6 +261,30 @@ class Order:
     def questions(self) -> tuple[Replacement, ...]:
         """Those that wait for the customer's answer."""
         return tuple(one for one in self.replacements if one.status == ReplacementStatus.PROPOSED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancellation:
+    """Whether the customer may cancel their order now, and what it costs them."""
+
+    is_possible: bool
+    fee: Money
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tip:
+    """The tip of a delivered order, all of which is the shopper's."""
+
+    amount: Money
+    paid: Money
+    """What the order itself came to, of which a tip may be a percentage."""
+    most: Money
+    raisable_until: datetime
+    is_raisable: bool
+    is_under_way: bool
+    """More is being charged; the provider has not answered yet."""
+    declined_code: str
+    """Why the last raise was not charged, in the provider's words; empty where it was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,13 +322,46 @@ class DropOff:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PickedLine:
-    """What became of a line in the store: ``found`` with the quantity taken, ``replaced``, or ``to_refund``."""
+    """What became of a line in the store: ``found`` with the quantity taken, ``replaced``, or ``to_refund`` and why."""
 
     line_id: int
     status: str
     found_quantity: Decimal
+    reason: str = ""
     proposal_id: int | None = None
     """The one it is replaced by."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineWish:
+    """How much of an item an order is to be of, in its ``cost_unit``; zero takes it out."""
+
+    item_id: int
+    quantity: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EditedLine:
+    """A line as an edit makes it. ``details`` are the columns of a line that is new, None for one that was there."""
+
+    line_id: int
+    item_id: int
+    before: Decimal
+    """What the order was of before: 0 for a new line and one that was taken out."""
+    quantity: Decimal
+    details: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """The ``number``th change of an order's lines, priced and covered by what the card was authorised for."""
+
+    number: int
+    lines: tuple[EditedLine, ...]
+    authorise_cents: int
+    """What the card is authorised for, all holds together."""
+    minimum_age: int
+    actor: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

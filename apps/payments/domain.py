@@ -8,9 +8,6 @@ lines leaves behind what is to be found out, not a guess.
 from apps.payments.types import DisputeStatus, PayoutStatus, RefundStatus, TransferStatus
 from apps.payments.types import PaymentStatus as Status
 
-SMALLEST_CENTS = 50
-"""The provider holds no less: https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts"""
-
 NEXT: dict[Status, frozenset[Status]] = {
     Status.AUTHORISING: frozenset(
         {

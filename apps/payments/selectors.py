@@ -158,6 +158,7 @@ def payment_of(row: models.Payment) -> Payment:
         step=row.step,
         attempt=row.attempt,
         card_id=row.card_id,
+        is_charge=row.is_charge,
         status=row.status,
         amount=Money(row.amount_cents, row.currency),
         captured=Money(row.captured_cents, row.currency),

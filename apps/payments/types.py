@@ -4,6 +4,9 @@ from enum import StrEnum
 
 from apps.common.money import Money
 
+SMALLEST_CENTS = 50
+"""The provider takes no less: https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts"""
+
 
 class PaymentStatus(StrEnum):
     CHECKING = "checking"
@@ -163,6 +166,8 @@ class Payment:
     """What the money is for, such as ``estimate``: an order is paid once for each step."""
     attempt: int
     card_id: int
+    is_charge: bool
+    """Taken at once; all others are held first."""
     status: str
     """A ``PaymentStatus``."""
     amount: Money

@@ -10,6 +10,12 @@ class FeeRuleAdmin(ModelAdmin):
     list_filter = ("is_active", "code")
 
 
+@admin.register(models.EndingFee)
+class EndingFeeAdmin(ModelAdmin):
+    list_display = ("ending", "zone_id", "flat_cents")
+    list_filter = ("ending",)
+
+
 @admin.register(models.Surge)
 class SurgeAdmin(ModelAdmin):
     list_display = ("zone_id", "percent", "ends_at", "reason")

@@ -21,6 +21,9 @@ FEES: Final[tuple[Mapping[str, Any], ...]] = (
 )
 """22,680 g are 50 lb."""
 
+ENDING_FEES: Final[Mapping[str, int]] = {"acknowledged": 500, "returned": 1_000}
+"""In cents: canceled once a shopper has the order; brought back because nobody was there."""
+
 # Statewide sales tax in percent, local taxes not included (they go in by postcode prefix).
 # A second figure is the state's rate on groceries where it taxes them.
 _STATES: Final = {

@@ -11,6 +11,7 @@ from django.db import models
 from typing_extensions import override
 
 from apps.pricing import domain, promoting
+from apps.pricing.types import ENDINGS
 from sharding import ShardAutoField, ShardedModel, ShardKey, ShardRef
 
 
@@ -70,6 +71,30 @@ class FeeRule(models.Model):
     @override
     def __str__(self) -> str:
         return f"{self.code} of store {self.store_id}" if self.store_id else self.code
+
+
+class EndingFee(models.Model):
+    """What an order costs that ends without a delivery; a zone's own rule goes before the general one. None: nothing.
+
+    It is not taxed, and never more than is held for the order.
+    """
+
+    ending = models.CharField(max_length=16, choices=[(ending, ending) for ending in ENDINGS])
+    zone_id = models.BigIntegerField(null=True, blank=True, help_text="Empty: every zone without a rule of its own.")
+    flat_cents = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["ending", "zone_id"], nulls_distinct=False, name="pricing_ending_fee_once_per_zone"
+            ),
+            models.CheckConstraint(condition=models.Q(flat_cents__gte=0), name="pricing_ending_fee_not_negative"),
+            models.CheckConstraint(condition=models.Q(ending__in=list(ENDINGS)), name="pricing_ending_known"),
+        ]
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.ending} in zone {self.zone_id}" if self.zone_id else self.ending
 
 
 class TaxRate(models.Model):

@@ -83,6 +83,13 @@ def discounts(
     return tuple(usable)
 
 
+def ending_fee(*, ending: str, zone_id: int, currency: str) -> Money:
+    """What an order of the zone costs that ends so (``types.ENDINGS``); nothing where there is no rule. 1 query."""
+    rules = models.EndingFee.objects.filter(Q(zone_id=None) | Q(zone_id=zone_id), ending=ending)
+    rule = min(rules, key=lambda rule: rule.zone_id is None, default=None)
+    return Money(rule.flat_cents if rule else 0, currency)
+
+
 def applying(*, lines: Sequence[PricedLine], fees: Fees) -> Fees:
     """``fees`` without those that ``lines`` give no reason for: what an order keeps. No query."""
     return domain.applying(lines=lines, fees=fees)

@@ -6,7 +6,7 @@ import sharding
 from apps.common.money import Money
 from apps.pricing import defaults, domain, models, promoting
 from apps.pricing.errors import PromotionInvalid, PromotionUsed, RateInvalid
-from apps.pricing.types import Discount
+from apps.pricing.types import ENDINGS, Discount
 
 RESERVED_CODES = ("", "delivery", "surge")
 """Of charges that no fee rule makes."""
@@ -16,6 +16,10 @@ def seed_defaults() -> None:
     """Put in the fees and tax rates an installation starts with. What is there already stays as it is."""
     with sharding.atomic("default"):
         models.FeeRule.objects.bulk_create([models.FeeRule(**fee) for fee in defaults.FEES], ignore_conflicts=True)
+        models.EndingFee.objects.bulk_create(
+            [models.EndingFee(ending=ending, flat_cents=cents) for ending, cents in defaults.ENDING_FEES.items()],
+            ignore_conflicts=True,
+        )
         models.TaxRate.objects.bulk_create(
             [
                 models.TaxRate(state=state, postcode_prefix=prefix, tax_category=category, percent=percent)
@@ -83,6 +87,16 @@ def set_fee(
             "is_active": is_active,
         },
     )
+
+
+def set_ending_fee(*, ending: str, flat_cents: int, zone_id: int | None = None) -> None:
+    """What an order costs that ends so (``types.ENDINGS``), in one zone, or in all that have no rule of their own.
+
+    Raises ``RateInvalid`` for a negative amount, or an ending that costs nothing anywhere.
+    """
+    if ending not in ENDINGS or flat_cents < 0:
+        raise RateInvalid(f"A fee is not negative, and for one of {', '.join(ENDINGS)}.")
+    models.EndingFee.objects.update_or_create(ending=ending, zone_id=zone_id, defaults={"flat_cents": flat_cents})
 
 
 def set_surge(*, zone_id: int, percent: Decimal, ends_at: datetime, reason: str = "") -> None:

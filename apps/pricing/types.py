@@ -12,10 +12,18 @@ DEPOSIT = "deposit"
 DISCOUNT = "discount"
 TIP = "tip"
 REFUND = "refund"
+FORGIVEN = "forgiven"
+"""What the card would not pay, and the platform does; below zero. No stage of the pricing makes it."""
 
 SALE = "sale"
 SURGE = "surge"
 """Codes of charges: a sale is a ``DISCOUNT``, a surge a ``FEE``."""
+
+
+ACKNOWLEDGED = "acknowledged"
+RETURNED = "returned"
+ENDINGS = (ACKNOWLEDGED, RETURNED)
+"""What an order may end by that costs a fee: canceled by its customer once a shopper has it, or nobody was there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ State = Literal["active", "paused"]
 Vehicle = Literal["car", "bike", "foot"]
 CertificateKind = Literal["alcohol"]
 CERTIFICATES: tuple[CertificateKind, ...] = ("alcohol",)
-EarningKind = Literal["batch_pay", "peak_pay", "tip"]
+EarningKind = Literal["batch_pay", "peak_pay", "work_pay", "tip", "tip_lowered"]
 
 
 class AssignmentState(StrEnum):

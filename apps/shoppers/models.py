@@ -206,13 +206,17 @@ class Assignment(ShardedModel):
 
 
 class Earning(ShardedModel):
-    """One line of a shopper's ledger: written once, never changed. Batch pay and peak pay have no order."""
+    """One line of a shopper's ledger: written once, never changed. Pay has no order; a lowered tip is below zero.
+
+    ``number`` tells lines of one kind apart: the raises and lowerings of a tip, the offers under which work was done.
+    """
 
     id = ShardAutoField(primary_key=True)
     shopper = ShardForeignKey(Shopper, on_delete=models.PROTECT, related_name="earnings", db_index=False)
     batch_id = models.BigIntegerField()
     order_id = models.BigIntegerField(null=True)
-    kind = models.CharField(max_length=10)
+    kind = models.CharField(max_length=12)
+    number = models.BigIntegerField(default=0, db_default=0)
     amount_cents = models.BigIntegerField()
     currency = models.CharField(max_length=3, default="USD")
     earned_at = models.DateTimeField()
@@ -223,16 +227,19 @@ class Earning(ShardedModel):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["shopper", "batch_id", "order_id", "kind"],
+                fields=["shopper", "batch_id", "order_id", "kind", "number"],
                 nulls_distinct=False,
-                name="shoppers_earning_once",
+                name="shoppers_earning_numbered_once",
             ),
             models.CheckConstraint(
-                condition=Q(kind__in=["batch_pay", "peak_pay"], order_id__isnull=True)
-                | Q(kind="tip", order_id__isnull=False),
-                name="shoppers_earning_kind_order",
+                condition=Q(kind__in=["batch_pay", "peak_pay", "work_pay"], order_id__isnull=True)
+                | Q(kind__in=["tip", "tip_lowered"], order_id__isnull=False),
+                name="shoppers_earning_known_kind",
             ),
-            models.CheckConstraint(condition=Q(amount_cents__gt=0), name="shoppers_earning_positive"),
+            models.CheckConstraint(
+                condition=Q(kind="tip_lowered", amount_cents__lt=0) | ~Q(kind="tip_lowered") & Q(amount_cents__gt=0),
+                name="shoppers_earning_sign",
+            ),
         ]
 
     @override

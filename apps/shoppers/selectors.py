@@ -12,6 +12,7 @@ from apps.common.money import Money
 from apps.shoppers import domain, models, presence
 from apps.shoppers.errors import NotAShopper
 from apps.shoppers.types import (
+    TIPS,
     Assignment,
     AvailableShopper,
     BusyShopper,
@@ -181,12 +182,13 @@ def earnings(*, shopper_id: int, after: str | None = None, limit: int = 50) -> E
     """The shopper's ledger, newest first. 2 queries. Raises ``NotFound`` for a cursor that is none."""
     limit = max(1, min(limit, MAX_PAGE))
     ledger = models.Earning.objects.filter(shopper_id=shopper_id)
-    total = ledger.aggregate(cents=Sum("amount_cents"))["cents"]
+    total = ledger.aggregate(cents=Sum("amount_cents"), tips=Sum("amount_cents", filter=Q(kind__in=TIPS)))
     page = ledger if after is None else ledger.filter(pk__lt=ids.parse(after))
     rows = list(page.order_by("-pk")[: limit + 1])
     return EarningsPage(
         earnings=tuple(_earning(row) for row in rows[:limit]),
-        total=Money(total or 0),
+        total=Money(total["cents"] or 0),
+        tips=Money(total["tips"] or 0),
         next_cursor=str(rows[limit - 1].pk) if len(rows) > limit else None,
     )
 
@@ -210,11 +212,17 @@ def earners(*, using: str) -> frozenset[int]:
 
 
 def tips(*, using: str, after: int, before: datetime, limit: int) -> tuple[Tip, ...]:
-    """Tips in the earnings of one shopper shard, earned before that time, above an earning's id ``after``. 1 query."""
-    rows = sharding.owned(models.Earning.objects, using).filter(kind="tip", pk__gt=after, earned_at__lt=before)
+    """Tips in the earnings of one shopper shard, earned before that time, above an earning's id ``after``. 2 queries.
+
+    One for each line of a tip; ``cents`` is what all lines of its order come to.
+    """
+    rows = sharding.owned(models.Earning.objects, using).filter(kind__in=TIPS, pk__gt=after, earned_at__lt=before)
+    page = list(rows.order_by("pk")[:limit])
+    lines = models.Earning.objects.using(using).filter(kind__in=TIPS, order_id__in={row.order_id for row in page})
+    of_order = dict(lines.values_list("order_id").annotate(cents=Sum("amount_cents")).order_by())
     return tuple(
-        Tip(id=row.pk, shopper_id=row.shopper_id, order_id=row.order_id or 0, cents=row.amount_cents)
-        for row in rows.order_by("pk")[:limit]
+        Tip(id=row.pk, shopper_id=row.shopper_id, order_id=row.order_id or 0, cents=of_order[row.order_id])
+        for row in page
     )
 
 

@@ -301,11 +301,18 @@ def note_rating(
 
 @sharding.repeatable
 def earn(
-    *, shopper_id: int, batch_id: int, order_id: int | None, kind: domain.EarningKind, amount: Money, now: datetime
+    *,
+    shopper_id: int,
+    batch_id: int,
+    order_id: int | None,
+    kind: domain.EarningKind,
+    amount: Money,
+    now: datetime,
+    number: int = 0,
 ) -> bool:
     """Write one line of the shopper's ledger. False when it is there: nobody is paid twice.
 
-    An amount of zero is no line. A tip names its order, batch pay and peak pay none.
+    An amount of zero is no line. Tips name their order, pay none. ``number`` tells several lines of a kind apart.
     """
     if not amount:
         return False
@@ -314,6 +321,7 @@ def earn(
         batch_id=batch_id,
         order_id=order_id,
         kind=kind,
+        number=number,
         defaults={"amount_cents": amount.cents, "currency": amount.currency, "earned_at": now},
     )
     return is_new

@@ -4,6 +4,9 @@ from datetime import date, datetime
 from apps.common.geo import Point
 from apps.common.money import Money
 
+TIPS = ("tip", "tip_lowered")
+"""Kinds of earnings that come from customers; the rest is pay."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shopper:
@@ -95,10 +98,11 @@ class Earning:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EarningsPage:
-    """``total`` is of everything the shopper ever earned, not of this page."""
+    """``total`` is of everything the shopper ever earned, not of this page; ``tips`` is the customers' part of it."""
 
     earnings: tuple[Earning, ...]
     total: Money
+    tips: Money
     next_cursor: str | None
 
 

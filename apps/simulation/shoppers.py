@@ -21,6 +21,8 @@ from apps.simulation.tally import Placed, Tally
 NOT_FOUND_SHARE = 0.03
 PROPOSED_SHARE = 0.8
 """Of what is not found: something else is proposed for so much of it."""
+SLIP_SHARE = 0.05
+"""Of receipts, whose total is typed wrong at first."""
 _STORES = "{ stores { point { lat lng } } }"
 
 
@@ -98,32 +100,47 @@ async def _work(shopper: Shopper, batch: Mapping[str, Any], tally: Tally) -> Non
 
 
 async def _pick(shopper: Shopper, order: Mapping[str, Any], *, asks: bool = False) -> None:
-    """Pick line by line, and go on with what customers say, until nothing is open. ``asks``: one question at least."""
+    """From the first line to the till's receipt. ``asks``: one question to the customer at least."""
     path = f"orders/{order['store_order_id']}"
-    if order["status"] not in {"assigned", "picking"}:
-        return
     if order["status"] == "assigned":
         await shopper.call("POST", f"{path}/start-picking")
+    if order["status"] in {"assigned", "picking"}:
+        await _pick_lines(shopper, path, asks=asks)
+    await _check_receipt(shopper, path)
+
+
+async def _pick_lines(shopper: Shopper, path: str, *, asks: bool) -> None:
+    """Line by line, and go on with what customers say and change meanwhile, until nothing is open at the check-out."""
     loop = asyncio.get_running_loop()
     patient_until = loop.time() + shopper.pace.patience
-    while open_lines := [line for line in await _lines(shopper, path) if line["status"] == "not_picked"]:
-        to_do = [line for line in open_lines if not _is_asked_about(line)]
-        for line in to_do:
-            await asyncio.sleep(shopper.pace.line)
-            asks = not await _do(shopper, f"{path}/lines/{line['id']}", line, asks=asks) and asks
-            patient_until = loop.time() + shopper.pace.patience
-        if not to_do:
-            if loop.time() > patient_until:
-                for line in open_lines:
-                    await shopper.call("DELETE", f"{path}/lines/{line['id']}/replacement")
-            await asyncio.sleep(shopper.pace.poll)
-            await shopper.call("POST", "positions", {"positions": [shopper.position()]})  # still there
-    await shopper.call("POST", f"{path}/checkout")
+    while True:
+        while open_lines := await _open_lines(shopper, path):
+            to_do = [line for line in open_lines if not _is_asked_about(line)]
+            for line in to_do:
+                await asyncio.sleep(shopper.pace.line)
+                with suppress(Refused):  # the list has changed: look at it again
+                    asks = not await _do(shopper, f"{path}/lines/{line['id']}", line, asks=asks) and asks
+                patient_until = loop.time() + shopper.pace.patience
+            if not to_do:
+                if loop.time() > patient_until:
+                    for line in open_lines:
+                        await shopper.call("DELETE", f"{path}/lines/{line['id']}/replacement")
+                await asyncio.sleep(shopper.pace.poll)
+                await shopper.call("POST", "positions", {"positions": [shopper.position()]})  # still there
+        try:
+            await shopper.call("POST", f"{path}/checkout")
+        except Refused as refusal:
+            if refusal.code != "lines_open":
+                raise
+        else:
+            return
 
 
-async def _lines(shopper: Shopper, path: str) -> list[dict[str, Any]]:
-    lines: list[dict[str, Any]] = (await shopper.call("GET", path))["lines"]
-    return lines
+async def _open_lines(shopper: Shopper, path: str) -> list[dict[str, Any]]:
+    """None of an order that is not being picked any more."""
+    order = await shopper.call("GET", path)
+    is_picked = order["status"] == "picking"
+    return [line for line in order["lines"] if is_picked and line["status"] == "not_picked"]
 
 
 def _is_asked_about(line: Mapping[str, Any]) -> bool:
@@ -146,7 +163,7 @@ async def _do(shopper: Shopper, path: str, line: Mapping[str, Any], *, asks: boo
         return False
     if proposes and line["replacement_policy"] != "refund" and await _propose(shopper, path, line):
         return True
-    await shopper.call("PUT", path, {"status": "to_refund", "reason": "not on the shelf"})
+    await shopper.call("PUT", path, {"status": "to_refund", "reason": "out_of_stock"})
     return False
 
 
@@ -162,10 +179,38 @@ async def _propose(shopper: Shopper, path: str, line: Mapping[str, Any]) -> bool
     return False
 
 
+async def _check_receipt(shopper: Shopper, path: str) -> None:
+    """What the till printed, where the store wants to know; now and then with a slip of the finger the first time."""
+    order = await shopper.call("GET", path)
+    if order["status"] != "checkout" or not order["checks_receipt"]:
+        return
+    prices = [price for line in order["lines"] if (price := _at_the_till(line))]
+    total = round(sum(prices))
+    attempt = (order["receipt"] or {"attempt": 0})["attempt"] + 1
+    state = (order["receipt"] or {"state": "recount"})["state"]
+    if state == "recount":
+        if shopper.rng.random() < SLIP_SHARE:
+            with suppress(Refused):
+                slip = {"total_cents": total + 1000, "attempt": attempt, "photo": _photo()}
+                await shopper.call("POST", f"{path}/receipt", slip)
+            attempt += 1
+        await shopper.call("POST", f"{path}/receipt", {"total_cents": total, "attempt": attempt, "photo": _photo()})
+    await shopper.call("POST", f"{path}/bags", {"count": 1 + len(prices) // 4})
+
+
+def _at_the_till(line: Mapping[str, Any]) -> Decimal:
+    """Cents for what is in the bag for a line, nothing where that is nothing."""
+    if line["status"] == "replaced":
+        quantity, cents = line["replacement"]["quantity"], line["replacement"]["unit_price_cents"]
+    else:
+        quantity, cents = line["found_quantity"], line["unit_price_cents"]
+    return Decimal(quantity) * Decimal(cents)
+
+
 def _result(rng: random.Random, line: Mapping[str, Any]) -> dict[str, str]:
     """What the shelf and the scale gave."""
     if rng.random() < NOT_FOUND_SHARE:
-        return {"status": "to_refund", "reason": "not on the shelf"}
+        return {"status": "to_refund", "reason": "out_of_stock"}
     ordered = Decimal(line["quantity"])
     if line["sold_by"] == "weight":
         weighed = (ordered * Decimal(str(round(rng.uniform(0.93, 1.1), 3)))).quantize(Decimal("0.001"))

@@ -41,6 +41,11 @@ class Store(models.Model):
     currency = models.CharField(max_length=3, default="USD")
     delivery_radius_m = models.PositiveIntegerField()
     minimum_basket_cents = models.PositiveIntegerField()
+    checks_receipts = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Shoppers enter the total of the till's receipt and count the bags before they leave.",
+    )
     is_paused = models.BooleanField(default=False)
     paused_until = models.DateTimeField(
         null=True, blank=True, help_text="A pause ends by itself then (UTC); empty: it lasts until somebody ends it."

@@ -147,6 +147,7 @@ def _store(row: models.Store) -> Store:
         minimum_basket=Money(row.minimum_basket_cents, row.currency),
         is_paused=row.is_paused and (row.paused_until is None or clock.now() < row.paused_until),
         paused_until=row.paused_until if row.is_paused else None,
+        checks_receipts=row.checks_receipts,
     )
 
 

@@ -39,6 +39,8 @@ class Store:
     """It takes no orders now."""
     paused_until: datetime | None = None
     """When the pause ends by itself; None: when somebody ends it."""
+    checks_receipts: bool = False
+    """Shoppers enter the total of the till's receipt, and count the bags, before they leave."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,10 +9,12 @@ from apps.web.views import (
     checkout,
     demo,
     letters,
+    order_edits,
     orders,
     receipts,
     replacements,
     stores,
+    tips,
 )
 
 app_name = "web"
@@ -41,6 +43,8 @@ urlpatterns = [
     path("orders/<int:order_id>/replacements/<int:replacement_id>/", replacements.answer, name="answer_replacement"),
     path("orders/<int:order_id>/lines/<int:line_id>/instead/", replacements.alternatives, name="alternatives"),
     path("orders/<int:order_id>/lines/<int:line_id>/choose/", replacements.choose, name="choose_instead"),
+    path("orders/<int:order_id>/items/", order_edits.items, name="order_items"),
+    path("orders/<int:order_id>/edit/", order_edits.edit, name="edit_order"),
     path("orders/<int:order_id>/reschedule/", orders.reschedule, name="reschedule_order"),
     path("orders/<int:order_id>/cancel/", orders.cancel, name="cancel_order"),
     path("orders/<int:order_id>/rate/", after_delivery.rate, name="rate_order"),
@@ -51,6 +55,7 @@ urlpatterns = [
         after_delivery.photo,
         name="issue_photo",
     ),
+    path("orders/<int:order_id>/tip/", tips.change, name="change_tip"),
     path("demo/", demo.demo, name="demo"),
     path("demo/outbox/", letters.outbox, name="demo_outbox"),
     path("demo/outbox/<slug:name>/", letters.letter, name="demo_letter"),

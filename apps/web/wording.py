@@ -49,6 +49,22 @@ _NOTES = {
     "replacement_rejected": "{instead} was turned down instead of {name}",
     "replacement_withdrawn": "{instead} is no longer proposed instead of {name}",
     "replacement_chosen": "You asked for {instead} instead of {name}",
+    "edited": "You changed your order",
+    "overage_held": "Your card was held for what it came to cost more",
+    "overage_left_behind": "Your card would not pay for everything: some of it stayed in the store",
+    "overage_forgiven": "Your card would not pay for everything: the rest is on us",
+    "tip_raised": "You raised the tip",
+    "tip_lowered": "The tip was lowered",
+    "fee_charged": "The fee was charged",
+}
+
+_NOT_BROUGHT = {
+    "out_of_stock": "Out of stock; you do not pay for it",
+    "poor_quality": "Not good enough today; you do not pay for it",
+    "wrong_price": "The store asked for more than we told you; you do not pay for it",
+    "not_replaced": "Out of stock and not replaced; you do not pay for it",
+    "taken_out": "You took this out",
+    "not_paid_for": "Your card would not pay for it; it stayed in the store",
 }
 
 _REJECTIONS = {
@@ -91,6 +107,16 @@ class ShownCharge:
     amount: Money
 
 
+def outcome(line: OrderLine) -> str:
+    """What became of a line; nothing where it is as ordered, or not picked yet."""
+    if line.status == "to_refund":
+        return _NOT_BROUGHT.get(line.reason, "Not available; you do not pay for it")
+    if line.is_partial and line.found_quantity is not None:
+        unit = f" {line.cost_unit}" if line.sold_by == "weight" else ""
+        return f"Only {line.found_quantity.normalize():f}{unit} of {line.quantity.normalize():f}{unit} were there"
+    return ""
+
+
 def charges(entries: Iterable[Charge | Adjustment]) -> list[ShownCharge]:
     """The lines of a bill; a promotion, which is kept by item, is one line of it."""
     shown: list[ShownCharge] = []
@@ -131,11 +157,18 @@ def _otherwise(line: OrderLine, replacement: Replacement) -> str:
     return "After that we leave it out, and you do not pay for it."
 
 
-def ending(status: str, code: str) -> str:
-    """Why an order ended without a delivery."""
-    if status == "canceled":
-        return "You cancelled this order. The hold on your card is released; your bank shows that within days."
-    return _REJECTIONS.get(code, "The order could not be placed. Nothing was charged.")
+def ending(order: Order) -> str:
+    """Why an order ended without a delivery, and what that cost."""
+    if order.status == "rejected":
+        return _REJECTIONS.get(order.rejected_code, "The order could not be placed. Nothing was charged.")
+    last = next((entry for entry in reversed(order.events) if entry.to_status != entry.from_status), None)
+    is_theirs = last is not None and last.actor.startswith("customer:")
+    who = "You cancelled this order." if is_theirs else "We had to cancel this order, and we are sorry."
+    if order.status == "returned":
+        who = "Nobody was there, so your shopper brought the goods back to the store."
+    if order.total.cents > 0 and any(entry.phase == "final" for entry in order.adjustments):
+        return f"{who} {order.total} of the hold on your card is charged, the rest released."
+    return f"{who} The hold on your card is released; your bank shows that within days."
 
 
 def day(moment: datetime, now: datetime, zone: ZoneInfo) -> str:
@@ -152,6 +185,10 @@ def clock_time(moment: datetime, zone: ZoneInfo) -> str:
     """9 AM, 9:30 AM."""
     local = moment.astimezone(zone)
     return f"{local:%-I %p}" if local.minute == 0 else f"{local:%-I:%M %p}"
+
+
+def moment(at: datetime, zone: ZoneInfo) -> str:
+    return f"{at.astimezone(zone):%A %-d %B}, {clock_time(at, zone)}"
 
 
 def window(starts_at: datetime, ends_at: datetime, zone: ZoneInfo) -> str:

@@ -40,10 +40,11 @@ STORE_STATUS = {
     "picking": "picking",
     "checkout": "checkout",
     "delivering": "delivering",
+    "customer_missing": "delivering",
     "delivered": "delivered",
 }
 """How an order stands in its store's database when it stands so in its customer's."""
-PICKED = frozenset({"checkout", "delivering", "delivered"})
+PICKED = frozenset({"checkout", "delivering", "customer_missing", "delivered"})
 
 
 def violations(
@@ -108,7 +109,8 @@ _ORDERS = """
         (SELECT coalesce(sum(p.captured_cents - p.refunded_cents), 0) FROM payments_payment p
             WHERE p.order_id = o.id) AS paid_cents,
         (SELECT coalesce(sum(a.amount_cents), 0) FROM orders_orderadjustment a
-            WHERE a.order_id = o.id AND a.phase = 'final' AND a.kind = 'tip') AS charged_tip_cents,
+            WHERE a.order_id = o.id AND (a.phase = 'final' AND a.kind = 'tip' OR a.reason = 'tip_lowered'))
+            AS tip_cents,
         (SELECT coalesce(sum(CASE 'provider_cash' WHEN l.debit THEN l.amount_cents WHEN l.credit THEN -l.amount_cents
             ELSE 0 END), 0) FROM ledger_ledgerentry l
             WHERE l.order_id = o.id AND l.cause NOT IN ('disputed', 'dispute_won', 'dispute_lost')) AS cash_cents,
@@ -401,7 +403,13 @@ _STORE_ORDERS = """
     LEFT JOIN dispatch_batchstop t ON t.store_order_id = s.id AND t.kind = 'drop' AND t.state <> 'dropped'
     LEFT JOIN dispatch_batch b ON b.id = t.batch_id
 """
-_EARNINGS = "SELECT shopper_id, batch_id, order_id, kind, amount_cents FROM shoppers_earning"
+_EARNINGS = """
+    SELECT shopper_id, batch_id, order_id, whole AS kind, sum(amount_cents)::bigint AS amount_cents
+    FROM (SELECT *, CASE kind WHEN 'tip_lowered' THEN 'tip' ELSE kind END AS whole
+        FROM shoppers_earning) e
+    GROUP BY shopper_id, batch_id, order_id, whole HAVING sum(amount_cents) <> 0
+"""
+_PAYS = "SELECT id, pay_cents FROM dispatch_batch"
 
 
 def _halves(orders: list[Row]) -> Iterator[str]:
@@ -421,6 +429,8 @@ def _halves(orders: list[Row]) -> Iterator[str]:
         if order.status in UNPLACED:
             continue
         expected = {"released"} if order.status in ENDED else {"consumed" if order.status in PICKED else "committed"}
+        if order.status == "returned":  # what was picked is put back by hand and counted again
+            expected = {"consumed"}
         states = reserved.get(order.id, {"released"} if order.status in ENDED else set())
         if states != expected:
             yield f"9 order {order.id} is {order.status}, its stock {sorted(states)}"
@@ -456,9 +466,19 @@ def _earnings_that_differ(orders: dict[int, Row], in_store: dict[int, Row]) -> I
         due[there.shopper_id, there.batch_id, None, "batch_pay", there.pay_cents - there.peak_cents] = 1
         if there.peak_cents:
             due[there.shopper_id, there.batch_id, None, "peak_pay", there.peak_cents] = 1
-        if orders[order_id].charged_tip_cents:
-            due[there.shopper_id, there.batch_id, order_id, "tip", orders[order_id].charged_tip_cents] = 1
+        if orders[order_id].tip_cents:
+            due[there.shopper_id, there.batch_id, order_id, "tip", orders[order_id].tip_cents] = 1
     names = ("shopper_id", "batch_id", "order_id", "kind", "amount_cents")
-    booked = Counter(tuple(row[name] for name in names) for row in rows("shopper", _EARNINGS))
+    lines = [tuple(row[name] for name in names) for row in rows("shopper", _EARNINGS)]
+    booked = Counter(line for line in lines if line[3] != "work_pay")
+    yield from _work_that_differs([line for line in lines if line[3] == "work_pay"])
     yield from (f"9 shopper {line[0]} did not get {line[3]} of {line[4]}" for line in due - booked)
     yield from (f"9 shopper {line[0]} got {line[3]} of {line[4]} for nothing" for line in booked - due)
+
+
+def _work_that_differs(lines: Sequence[tuple[Any, ...]]) -> Iterator[str]:
+    """Work that came to nothing pays for a batch that is there, and no more than the batch would have paid."""
+    pays = {row["id"]: row["pay_cents"] for row in rows("store", _PAYS)} if lines else {}
+    for shopper_id, batch_id, _, kind, cents in lines:
+        if cents > pays.get(batch_id, 0):
+            yield f"9 shopper {shopper_id} got {kind} of {cents} for nothing"

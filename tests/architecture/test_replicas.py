@@ -12,7 +12,9 @@ LATE_IS_HARMLESS = {
     "catalog.Item",  # the price on the shelf; what an order costs is read again when it is placed
     "dispatch.BatchStop",
     "fulfilment.Proof",
+    "fulfilment.Receipt",  # the shopper's entry locks the order first, and asks the primary
     "fulfilment.StoreOrder",
+    "inventory.FoundStat",
     "orders.OrderEvent",
     "shoppers.Certification",  # claiming and accepting ask again
     "shoppers.Pick",

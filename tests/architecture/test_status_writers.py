@@ -9,7 +9,7 @@ import pytest
 from deploy import state_machines
 from instacart.env import ROOT
 
-COLUMNS = ("status", "state")
+COLUMNS = ("status", "state", "overage")
 
 MOVERS = {
     "apps/dispatch/services/moving.py::batches": "Batch",
@@ -17,10 +17,12 @@ MOVERS = {
     "apps/dispatch/services/moving.py::stops": "Stop of a batch",
     "apps/fulfilment/services/lines.py::move": "Line of a store order",
     "apps/fulfilment/services/stages.py::move": "Store order",
+    "apps/orders/services/overrunning.py::_note": "Overage of an order",
     "apps/notifications/services/sending.py::_turn": "Notification",
     "apps/orders/services/answers.py::transition": "Replacement",
     "apps/orders/services/moving.py::move": "Order",
     "apps/orders/services/refunding.py::_turn": "Refund of an order",
+    "apps/orders/services/tipping.py::_ended": "Tip after the delivery",
     "apps/payments/services/arriving.py::_take": "Payout",
     "apps/payments/services/disputing.py::change": "Dispute",
     "apps/payments/services/paying_out.py::_take": "Transfer",
@@ -32,14 +34,20 @@ MOVERS = {
     "apps/support/services/moving.py::transition": "Report about an order",
 }
 """The functions that write a status which is there already, and the machine it is of. Transfers and refunds of payments
-have two: one for what the provider answers, one for what it refuses or was told past us."""
+have two: one for what the provider answers, one for what it refuses or was told past us; a line has one for its shopper
+and one for its customer."""
 
 NO_MACHINE = {
     "apps/common/idempotency.py::<module>": "an HTTP status, of an answer whose time is over",
     "apps/fulfilment/services/replacing.py::hear_answer": "the store's copy of what the customer's shard says",
+    "apps/inventory/services/changing.py::change": "a reservation that is committed stays so, of another quantity",
+    "apps/inventory/services/finding.py::<module>": "a reservation's states; domain.py says what may follow",
     "apps/inventory/services/replacing.py::<module>": "as a reservation's, of which it is the rest",
     "apps/inventory/services/replacing.py::release_replacement": "as a reservation's, of which it is the rest",
-    "apps/inventory/services/reserving.py::<module>": "a reservation's three states; domain.py says what may follow",
+    "apps/inventory/services/reserving.py::<module>": "a reservation's states; domain.py says what may follow",
+    "apps/orders/services/editing.py::_write": "the customer's copy of what the store's shard says of a line",
+    "apps/orders/services/overrunning.py::_take_out": "the customer's copy of a line that stays in the store",
+    "apps/orders/services/overrunning.py::leave_behind": "the customer's copy of a line that stays in the store",
     "apps/orders/services/picking.py::become": "the customer's copy of what the store's shard says of a line",
     "apps/orders/services/picking.py::_record": "the customer's copy of what the store's shard says of a line",
     "apps/payments/services/accounts.py::open_account": "the provider's word on an account, whatever it was before",

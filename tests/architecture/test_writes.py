@@ -34,6 +34,7 @@ REPEATABLE = {
     "setCartLines": "says how much the cart holds, not how much more",
     "addCard": "a payment method of the provider's is kept once",
     "cancelOrder": "an order that is canceled stays so, and says so",
+    "raiseTip": "says what the whole tip is, not how much more",
     "rescheduleOrder": "an order that has the window keeps it",
     "answerReplacement": "a question that has that answer keeps it",
     "chooseReplacement": "says which item is wanted; one that was asked for is",

@@ -45,6 +45,8 @@ def call(client, verb, path, body=None):
 
 PHOTO = base64.b64encode(b"GIF89a").decode()
 BODIES = {
+    "shopper-order-receipt": {"total_cents": 1, "attempt": 1},
+    "shopper-order-bags": {"count": 1},
     "shopper-online": {"lat": 39.96, "lng": -82.99},
     "shopper-positions": {"positions": [{"lat": 39.96, "lng": -82.99, "at": NOW.isoformat()}]},
     "shopper-order-line": {"status": "found", "quantity": "1"},
@@ -68,6 +70,8 @@ ROUTES = {
     "shopper-order-suggestions": ("get", "shopper/orders/{order}/lines/{line}/suggestions"),
     "shopper-order-replacement": ("post", "shopper/orders/{order}/lines/{line}/replacement"),
     "shopper-order-checkout": ("post", "shopper/orders/{order}/checkout"),
+    "shopper-order-receipt": ("post", "shopper/orders/{order}/receipt"),
+    "shopper-order-bags": ("post", "shopper/orders/{order}/bags"),
     "shopper-order-start-delivery": ("post", "shopper/orders/{order}/start-delivery"),
     "shopper-order-deliver": ("post", "shopper/orders/{order}/deliver"),
 }
@@ -219,7 +223,9 @@ def test_without_a_batch_there_is_none():
         ({"status": "found", "quantity": "0"}, "found_quantity_invalid"),
         ({"status": "found", "quantity": "3"}, "found_quantity_invalid"),
         ({"status": "found", "quantity": "1.5"}, "found_quantity_invalid"),
-        ({"status": "to_refund", "reason": "x" * 201}, "invalid"),
+        ({"status": "to_refund", "reason": "sold out"}, "invalid"),
+        ({"status": "to_refund", "reason": "taken_out"}, "invalid"),
+        ({"status": "to_refund"}, "invalid"),
     ],
 )
 def test_a_line_that_cannot_be_so_is_refused_and_not_written(body, code):

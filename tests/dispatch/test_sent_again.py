@@ -87,7 +87,7 @@ def kept():
     )
 
 
-STEPS = ["start-picking", "line", "checkout", "start-delivery", "deliver"]
+STEPS = ["start-picking", "line", "checkout", "receipt", "bags", "start-delivery", "deliver"]
 """Of an order, in their sequence."""
 
 
@@ -105,7 +105,9 @@ def about_to(name):
     phone = Phone(taken.shopper_id)
     first, *others = fulfilment.PickLine.objects.filter(store_order_id=order_id).order_by("pk")
     requests = {step: ((f"orders/{order_id}/{step}", None), "post") for step in STEPS}
-    requests["line"] = ((f"orders/{order_id}/lines/{first.line_id}", {"status": "to_refund"}), "put")
+    requests["line"] = ((f"orders/{order_id}/lines/{first.line_id}", {"status": "to_refund", "reason": "other"}), "put")
+    requests["receipt"] = ((f"orders/{order_id}/receipt", {"total_cents": 0, "attempt": 1}), "post")
+    requests["bags"] = ((f"orders/{order_id}/bags", {"count": 1}), "post")
     requests["deliver"] = ((f"orders/{order_id}/deliver", BY_PIN), "post")
     find = {"name": "Beans of the region", "price_cents": 149, "quantity": "2"}
     requests["replacement"] = ((f"orders/{order_id}/lines/{first.line_id}/replacement", find), "post")
@@ -167,7 +169,7 @@ def test_each_write_killed_before_its_answer_was_kept_is_done_once(name):
     with mock.patch.object(idempotency, "keep", side_effect=Killed), pytest.raises(Killed):
         phone.send(*request, verb=verb)
     connections.close_all()
-    if name not in ("accept", "replacement", "deliver"):  # those are several transactions, each of which stands
+    if name not in ("accept", "replacement", "receipt", "deliver"):  # several transactions, each of which stands
         assert changed(untouched, snapshot()) == set()
     answer = phone.send(*request, verb=verb)
     assert (answer.status_code in (200, 204), answer.headers.get("Idempotent-Replayed")) == (True, None)
@@ -180,7 +182,7 @@ def test_the_first_answer_is_given_again_although_things_have_moved_on():
     phone = Phone(taken.shopper_id)
     first = phone.send(f"orders/{order_id}/start-picking", key="begin")
     line = first.json()["lines"][0]["id"]
-    phone.send(f"orders/{order_id}/lines/{line}", {"status": "to_refund"}, verb="put", key="line")
+    phone.send(f"orders/{order_id}/lines/{line}", {"status": "to_refund", "reason": "other"}, verb="put", key="line")
     again = phone.send(f"orders/{order_id}/start-picking", key="begin")
     assert (first.status_code, again.status_code) == (200, 200)
     assert again.content == first.content

@@ -13,9 +13,9 @@ ORDERED = {BANANAS: "2.5", MILK: "2", BEER: "1"}
 OUTCOMES: Mapping[str, Mapping[str, str]] = {
     "Bananas": {"status": "found", "quantity": "2.75"},
     "Whole milk": {"status": "found", "quantity": "1"},
-    "Root beer, 6 bottles": {"status": "to_refund", "reason": "Sold out"},
+    "Root beer, 6 bottles": {"status": "to_refund", "reason": "wrong_price"},
 }
-"""Bananas are heavier than ordered, of two milks one is left, the root beer is sold out."""
+"""Bananas are heavier than ordered, of two milks one is left, the root beer costs more on the shelf."""
 
 Between = Callable[[], object]
 

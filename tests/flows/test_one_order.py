@@ -119,6 +119,7 @@ def test_an_order_over_three_keyspaces(bank, here, there):
         (shop, "dispatch_batch"): 1,
         (shop, "dispatch_batchstop"): 2,
         (shop, "dispatch_offer"): 1,
+        (shop, "inventory_foundstat"): 3,
         (shop, "common_inboxmessage"): 1,
         (work, "shoppers_assignment"): 1,
         (work, "shoppers_earning"): 2,
@@ -177,7 +178,11 @@ def test_an_order_of_which_nothing_is_found_costs_nothing_and_tips_nobody(bank):
     offer = steps.take_offer(shopper)
     outbox.drain()
     store_order_id = shopper.only_order()["store_order_id"]
-    steps.pick(shopper, store_order_id, outcomes={name: {"status": "to_refund"} for name in steps.OUTCOMES})
+    steps.pick(
+        shopper,
+        store_order_id,
+        outcomes={name: {"status": "to_refund", "reason": "out_of_stock"} for name in steps.OUTCOMES},
+    )
     steps.bring(shopper, store_order_id, customer.order(order_id)["pin"])
 
     order = customer.order(order_id)

@@ -105,7 +105,7 @@ def test_the_whole_way_to_the_road():
     assert found(store_order_id, BEANS, "2") is True
     assert (
         services.mark_refund(
-            store_order_id=store_order_id, line_id=BANANAS, shopper_id=ME, reason="Shelf empty", now=NOW
+            store_order_id=store_order_id, line_id=BANANAS, shopper_id=ME, reason="out_of_stock", now=NOW
         )
         is True
     )
@@ -142,7 +142,7 @@ def test_a_line_may_be_corrected_until_check_out():
     store_order_id = picking()
     found(store_order_id, BEANS, "2")
     found(store_order_id, BEANS, "1")
-    services.mark_refund(store_order_id=store_order_id, line_id=BANANAS, shopper_id=ME, reason="", now=NOW)
+    services.mark_refund(store_order_id=store_order_id, line_id=BANANAS, shopper_id=ME, reason="other", now=NOW)
     found(store_order_id, BANANAS, "2.875")
     check_out(store_order_id)
     with pytest.raises(errors.WrongStage):
@@ -176,7 +176,7 @@ STEPS = {
     "start_picking": lambda order, who: services.start_picking(store_order_id=order, shopper_id=who, now=NOW),
     "mark_found": lambda order, who: found(order, BEANS, "2", who),
     "mark_refund": lambda order, who: services.mark_refund(
-        store_order_id=order, line_id=BEANS, shopper_id=who, reason="", now=NOW
+        store_order_id=order, line_id=BEANS, shopper_id=who, reason="other", now=NOW
     ),
     "check_out": check_out,
     "start_delivery": lambda order, who: services.start_delivery(store_order_id=order, shopper_id=who, now=NOW),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from apps.fulfilment.errors import QuestionOpen
+from apps.orders.errors import QuestionOpen
 from tests.fulfilment.replacing import CREAM, OAT, Picking, make_wide_market
 from tests.fulfilment.replacing_invariants import violations
 from tests.fulfilment.test_replacing_crashes import TOO_LATE, finish, time_out

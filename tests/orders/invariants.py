@@ -11,6 +11,7 @@ from apps.inventory import models as inventory
 from apps.orders import domain, models, services
 from apps.orders.domain import Phase, Status
 from apps.payments import services as payments
+from apps.payments.gateway import Intent
 from apps.slots import models as slots
 from tests.orders.provider import Provider
 
@@ -61,10 +62,18 @@ def _money(orders: list[models.Order], provider: Provider, waiting: Collection[i
     for order in orders:
         intents = provider.intents_of(order.pk)
         live = [i for i in intents if i.status in ("authorised", "requires_action", "processing")]
-        expected = 1 if order.pk in waiting or (order.status in HOLDING and order.captured_cents is None) else 0
-        if len(live) != expected:
-            yield f"{order}: {len(live)} authorisations instead of {expected}"
-        if any(provider.amounts[i.id] != order.authorise_cents for i in intents):
+        is_held = order.pk in waiting or (order.status in HOLDING and order.captured_cents is None)
+        is_over = order.overage == "held"
+        expected = (order.authorise_cents + is_over * order.overage_cents) if is_held else 0
+        held = sum(provider.amounts[i.id] for i in live)
+        if held != expected or (is_held and not live):
+            yield f"{order}: {held} cents are authorised instead of {expected}"
+        if order.edits == 0 and len(live) > 1 + is_over:
+            yield f"{order}: {len(live)} authorisations instead of {1 + is_over}"
+        agreed = {"estimate": order.authorise_cents, "overage": order.overage_cents}
+        if order.edits == 0 and any(
+            provider.amounts[i.id] != agreed.get(_step(i), provider.amounts[i.id]) for i in intents
+        ):
             yield f"{order}: another amount was authorised"
         taken = sum(intent.received_cents for intent in intents)
         if taken != (order.captured_cents or 0):
@@ -80,6 +89,10 @@ def _money(orders: list[models.Order], provider: Provider, waiting: Collection[i
             yield f"{order}: delivered and not paid for"
 
 
+def _step(intent: Intent) -> str:
+    return intent.reference.step if intent.reference else ""
+
+
 def _ledger() -> list[str]:
     """Every cent of every order, as ``manage.py ledger check`` explains it an hour later."""
     found: list[str] = []
@@ -92,8 +105,10 @@ def _ledger() -> list[str]:
 
 def _stock(store_id: int, holding: list[models.Order], waiting: Collection[int]) -> Iterator[str]:
     promised: Counter[int] = Counter()
-    for order in holding:
-        for item_id, quantity in order.lines.values_list("item_id", "quantity"):
+    left = inventory.Reservation.objects.filter(store_id=store_id, state="consumed").values_list("order_id", flat=True)
+    off_the_shelf = set(left)
+    for order in (order for order in holding if order.pk not in off_the_shelf):
+        for item_id, quantity in order.lines.exclude(reason="taken_out").values_list("item_id", "quantity"):
             promised[item_id] += quantity
     for level in inventory.StockLevel.objects.filter(store_id=store_id):
         if level.reserved != promised[level.item_id]:

@@ -62,7 +62,7 @@ def test_no_order_is_shopped_before_it_is_confirmed():
 
 def test_a_customer_cancels_only_where_the_table_lets_an_order_be_canceled():
     assert all(Status.CANCELED in TRANSITIONS[status] for status in domain.CANCELABLE)
-    assert Status.ACKNOWLEDGED not in domain.CANCELABLE
+    assert Status.ACKNOWLEDGED not in domain.FREELY_CANCELABLE
 
 
 @pytest.mark.parametrize(

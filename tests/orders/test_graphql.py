@@ -7,7 +7,7 @@ import pytest
 from django.contrib.auth.models import AnonymousUser
 
 from apps.accounts.models import User
-from apps.common import outbox
+from apps.common import clock, outbox
 from apps.common.api.graphql import LoadingGraphQLView
 from apps.orders import models
 from apps.orders.api.graphql import Mutation, Query
@@ -204,6 +204,58 @@ def test_a_preview_is_for_ones_own_address(ask):
     where = {key: wanted(ready)[key] for key in ("storeId", "windowId")}
     (error,) = ask(PREVIEW, ready.customer.id, **where, addressId=str(somebody.address_id), code="")["errors"]
     assert error["extensions"]["code"] == "address_not_found"
+
+
+TIP = (
+    "query ($id: ID!) { orderTip(orderId: $id) { amountCents paidCents mostCents isRaisable isUnderWay declinedCode } }"
+)
+RAISE = """
+mutation ($id: ID!, $cents: Int!) {
+  raiseTip(input: {orderId: $id, tipCents: $cents}) { status tip { amountCents } }
+}
+"""
+QUOTE = "query ($id: ID!) { cancellationQuote(orderId: $id) { isPossible feeCents } }"
+CANCEL = """
+mutation ($id: ID!, $fee: Int) {
+  cancelOrder(input: {orderId: $id, agreedFeeCents: $fee}) { order { status totalCents } }
+}
+"""
+
+
+def test_a_tip_is_seen_and_raised(ask):
+    order = make_placed_order()
+    who = {"id": str(order.id)}
+    assert ask(TIP, order.customer_id, **who)["data"] == {"orderTip": None}
+    bring_to(order, "delivered", now=clock.now())
+    outbox.drain()
+    tip = ask(TIP, order.customer_id, **who)["data"]["orderTip"]
+    assert tip == {
+        "amountCents": 300,
+        "paidCents": 2404,
+        "mostCents": 5000,
+        "isRaisable": True,
+        "isUnderWay": False,
+        "declinedCode": "",
+    }
+    raised = ask(RAISE, order.customer_id, **who, cents=800)
+    assert raised["data"]["raiseTip"] == {"status": "charged", "tip": {"amountCents": 800}}
+    assert codes(ask(RAISE, order.customer_id, **who, cents=5001)) == ["tip_invalid"]
+    stranger = make_customer().id
+    for query in (TIP, QUOTE):
+        assert codes(ask(query, stranger, **who)) == ["order_not_found"]
+    assert codes(ask(RAISE, stranger, **who, cents=900)) == ["order_not_found"]
+
+
+def test_canceling_is_quoted_and_agreed_to(ask):
+    pricing.set_ending_fee(ending="acknowledged", flat_cents=500)
+    order = make_placed_order()
+    who = {"id": str(order.id)}
+    assert ask(QUOTE, order.customer_id, **who)["data"]["cancellationQuote"] == {"isPossible": True, "feeCents": 0}
+    bring_to(order, "acknowledged")
+    assert ask(QUOTE, order.customer_id, **who)["data"]["cancellationQuote"] == {"isPossible": True, "feeCents": 500}
+    assert codes(ask(CANCEL, order.customer_id, **who, fee=0)) == ["canceling_costs"]
+    canceled = ask(CANCEL, order.customer_id, **who, fee=500)["data"]["cancelOrder"]["order"]
+    assert canceled == {"status": "canceled", "totalCents": 500}
 
 
 RECEIPT = """

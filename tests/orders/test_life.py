@@ -84,7 +84,7 @@ def test_every_step_the_table_lacks_is_refused_and_changes_nothing(order):
                     services.transition(order_id=order.id, to=after, actor="test", now=MORNING)
                 assert rows() == kept
                 refused += 1
-    assert (allowed, refused) == (18, 15 * 14 - 18)
+    assert (allowed, refused) == (16, 15 * 14 - 16)
 
 
 def test_a_step_taken_before_does_no_harm_when_it_is_told_again(order):
@@ -261,13 +261,6 @@ def test_a_fee_that_changes_after_the_order_does_not_change_the_order(order):
     assert bring_to(order, "checkout").total == Money(2704)
 
 
-def test_more_than_the_authorisation_is_never_charged(order):
-    models.Order.objects.filter(pk=order.id).update(authorise_cents=2700)
-    final = bring_to(order, "checkout")
-    assert final.total == Money(2700)
-    assert [(a.kind, a.amount.cents) for a in final.adjustments if a.phase == "final"][-1] == ("discount", -4)
-
-
 # Delivery and money
 
 
@@ -379,8 +372,8 @@ def test_somebody_elses_order_is_not_found(order):
     assert changed(before, snapshot()) == set()
 
 
-@pytest.mark.parametrize("status", ["acknowledged", "picking", "checkout", "delivering", "delivered"])
-def test_it_is_too_late_to_cancel_once_a_shopper_has_it(order, status):
+@pytest.mark.parametrize("status", ["picking", "checkout", "delivering", "delivered"])
+def test_it_is_too_late_to_cancel_once_the_shopping_has_begun(order, status):
     bring_to(order, status)
     outbox.drain()
     before = snapshot()

@@ -7,6 +7,7 @@ import pytest
 from django.contrib.auth.models import AnonymousUser
 
 from apps.accounts.models import User
+from apps.common import outbox
 from apps.common.api.graphql import LoadingGraphQLView
 from apps.common.money import Money
 from apps.orders import models, services
@@ -27,6 +28,7 @@ SAID = {
     "setCartLines": "cart { version lines { itemId quantity } }",
     "addCard": "card { id last4 }",
     "cancelOrder": "order { id status events { name } }",
+    "raiseTip": "status tip { amountCents }",
     "rescheduleOrder": "order { id status windowStartsAt events { name } }",
     "answerReplacement": "order { id status questions { id } lines { status } events { name } }",
     "chooseReplacement": "order { id status lines { replacementItemId } events { name } }",
@@ -46,6 +48,7 @@ def inputs(provider):
     issue = support.report(
         order_id=brought.id, customer_id=ready.customer.id, kind="late", key="late", now=brought.delivered_at
     )
+    outbox.drain()
     store, items = str(ready.market.store_id), ready.market.item_ids
     line = {"itemId": str(items[BANANAS]), "quantity": "3"}
     other = next(str(id) for id in ready.market.window_ids if id != order.window_id)
@@ -56,6 +59,7 @@ def inputs(provider):
         "setCartLines": {"storeId": store, "lines": [line, {"itemId": str(items[MILK]), "quantity": "1"}]},
         "addCard": {"paymentMethod": "pm_typed_in"},
         "cancelOrder": {"orderId": str(order.id)},
+        "raiseTip": {"orderId": str(brought.id), "tipCents": 800},
         "rescheduleOrder": {"orderId": str(order.id), "windowId": other},
         "answerReplacement": lambda: {"orderId": str(order.id), "replacementId": str(asked(order)), "approve": True},
         "chooseReplacement": {

@@ -13,6 +13,7 @@ from apps.common import clock, outbox
 from apps.common.errors import DomainError
 from apps.inventory import selectors as inventory
 from apps.orders import models, selectors, services
+from apps.pricing import services as pricing
 from tests.orders.factories import (
     ASKS,
     BANANAS,
@@ -70,6 +71,7 @@ def test_twenty_clicks_without_a_key_are_one_order_too(provider):
 
 @pytest.mark.parametrize("round_", range(5))
 def test_cancel_and_a_shopper_who_accepts_cannot_both_win(provider, round_):
+    pricing.set_ending_fee(ending="acknowledged", flat_cents=500)
     market = make_market()
     order = make_placed_order(market=market)
     answers = at_once(
@@ -80,7 +82,7 @@ def test_cancel_and_a_shopper_who_accepts_cannot_both_win(provider, round_):
     after = selectors.order_for_staff(order_id=order.id)
     assert (after.status, answers) in [
         ("canceled", [None, "illegal_transition"]),
-        ("acknowledged", ["too_late_to_cancel", True]),
+        ("acknowledged", ["canceling_costs", True]),
     ]
     assert len(after.events) == 3
     assert violations(provider, store_id=market.store_id) == []

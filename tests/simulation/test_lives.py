@@ -16,6 +16,7 @@ from django.db import close_old_connections
 from apps.accounts import services as accounts
 from apps.common import outbox, photos
 from apps.dispatch import services as dispatch
+from apps.fulfilment import selectors as fulfilment
 from apps.orders import selectors as orders
 from apps.payments import gateway
 from apps.shoppers import presence
@@ -25,6 +26,7 @@ from apps.simulation.city import FAST
 from apps.simulation.clients import Refused, Unanswered
 from apps.simulation.tally import Placed, Tally
 from apps.stores import selectors as stores
+from apps.stores import services as store_services
 from tests.accounts.factories import PASSWORD
 from tests.fulfilment.replacing import make_wide_market
 from tests.orders.provider import Provider
@@ -70,7 +72,9 @@ def a_shopper(market):
 
 @pytest.mark.django_db(databases="__all__")
 class TestInTheMarket:
-    def test_an_order_from_the_cart_to_the_door(self, market):
+    def test_an_order_from_the_cart_to_the_door(self, market, monkeypatch):
+        monkeypatch.setattr(shoppers, "SLIP_SHARE", 1)  # the first total is a slip of the finger
+        store_services.set_receipt_check(store_id=market.store_id, is_on=True)
         shopper_id, zone_id = a_shopper(market)
         tally = Tally(wanted=1)
         self.play(zone_id, tally)
@@ -78,6 +82,9 @@ class TestInTheMarket:
         real = orders.order_for_staff(order_id=int(order.order_id))
         assert (order.status, order.is_checked, order.difference_cents) == ("delivered", True, 0)
         assert (real.status, real.captured) == ("delivered", real.total)
+        receipt = fulfilment.receipt(store_id=market.store_id, order_id=real.id)
+        assert (receipt.attempt, receipt.state, receipt.has_photo) == (2, "passed", True)
+        assert "bags_check" in [event.to_status for event in real.events]
         assert (tally.is_done, tally.is_good, tally.deliveries, tally.claimed) == (True, True, 1, 1)
         assert tally.summary()["lost"] == 0
         assert not shopper_selectors.shopper(shopper_id=shopper_id).is_online

@@ -15,13 +15,22 @@ pytestmark = pytest.mark.django_db(databases="__all__")
 
 OPEN = {"home", "sign_up", "sign_in", "stores", "store", "department", "item", "demo", "demo_outbox"}
 """Pages for everybody."""
-AFTER_DELIVERY = {"rate_order", "report_issue", "issue_photo"}
-ORDER = {"order", "order_live", "alternatives"}
-PRIVATE = {"account", "add_card", "card_added", "cart", "checkout", "orders", *ORDER, *AFTER_DELIVERY}
+OF_AN_ORDER = {"order_items", "rate_order", "report_issue", "issue_photo"}
+ORDER = {"order", "order_live", "order_items", "alternatives"}
+PRIVATE = {"account", "add_card", "card_added", "cart", "checkout", "orders", *ORDER, *OF_AN_ORDER}
 ELSEWHERE = {"receipt", "demo_letter"}
 """Need a delivered order, or a letter: test_receipts.py and test_letters.py ask for them."""
 ANSWERS = {"answer_replacement", "choose_instead"}
-CHANGES = {"remove_address", "cancel_order", "reschedule_order", "withdraw_issue", "choose_letters", *ANSWERS}
+CHANGES = {
+    "remove_address",
+    "cancel_order",
+    "reschedule_order",
+    "edit_order",
+    "change_tip",
+    "withdraw_issue",
+    "choose_letters",
+    *ANSWERS,
+}
 POSTED = {"sign_out", "set_line", "demo_sign_in", *CHANGES}
 """Answer to POST and to nothing else."""
 HAS_FORMS = {"sign_up", "sign_in", "account", "checkout", "rate_order", "report_issue"}
@@ -124,7 +133,10 @@ def test_pages_to_read_take_no_post(world, name):
         ("post", "report_issue"),
         ("post", "withdraw_issue"),
         ("post", "cancel_order"),
+        ("post", "change_tip"),
         ("post", "reschedule_order"),
+        ("post", "edit_order"),
+        ("get", "order_items"),
         ("post", "remove_address"),
     ],
 )

@@ -96,6 +96,7 @@ def _open(grocer: Grocer, *, zone_id: int, now: datetime) -> int:
     hours = [OpeningHours(weekday=day, opens=grocer.opens, closes=grocer.closes) for day in range(7)]
     if list(directory.opening_hours(store_id=store_id)) != hours:
         stores.set_hours(store_id=store_id, hours=hours)
+    stores.set_receipt_check(store_id=store_id, is_on=True)
     _stock(grocer, store_id=store_id, now=now)
     today = now.astimezone(ZoneInfo(TIMEZONE)).date()
     slots.open_windows(store_id=store_id, first_day=today, days=DAYS_OF_WINDOWS, now=now)
@@ -120,6 +121,13 @@ def _stock(grocer: Grocer, *, store_id: int, now: datetime) -> None:
     for item_id in rng.sample(sorted(levels), 3):
         levels[item_id] = Decimal(0)  # something is always out
     inventory.set_on_hand(store_id=store_id, quantities=levels, reason="demo", now=now)
+
+
+def restock(*, now: datetime) -> None:
+    """Somebody fills and counts the shelves that shoppers found empty."""
+    for store_id in store_ids():
+        counted = {item_id: Decimal(120) for item_id in stock.missing(store_id=store_id)}
+        inventory.set_on_hand(store_id=store_id, quantities=counted, reason="demo", now=now)
 
 
 def _row(good: Good) -> FeedItem:

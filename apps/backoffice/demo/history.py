@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import httpx
 from django.conf import settings
@@ -27,8 +28,9 @@ from apps.common.errors import DomainError
 from apps.common.money import Money
 from apps.dispatch import selectors as dispatch_selectors
 from apps.dispatch import services as dispatch
+from apps.fulfilment import selectors as fulfilment_selectors
 from apps.fulfilment import services as fulfilment
-from apps.fulfilment.types import ProofInput, StoreOrder
+from apps.fulfilment.types import PickLine, ProofInput, StoreOrder
 from apps.inventory import selectors as inventory
 from apps.orders import selectors as orders_selectors
 from apps.orders import services as orders
@@ -139,6 +141,7 @@ def _one_day(customers: list[_Neighbour], wanted: int, rng: random.Random, *, no
                 break
         for shopper_id in shopper_ids:
             _work(shopper_id, rng, now=at)
+    city.restock(now=noon + timedelta(hours=8))
     return len(placed)
 
 
@@ -182,19 +185,27 @@ def _work(shopper_id: int, rng: random.Random, *, now: datetime) -> None:
 
 
 def _pick_and_bring(order: StoreOrder, shopper_id: int, rng: random.Random, *, now: datetime) -> None:
-    mine = {"store_order_id": order.id, "shopper_id": shopper_id}
+    mine: dict[str, Any] = {"store_order_id": order.id, "shopper_id": shopper_id}
     fulfilment.start_picking(**mine, now=now + timedelta(minutes=6))
     for number, line in enumerate(order.lines):
         at = now + timedelta(minutes=8 + 2 * number)
         if rng.random() < 0.04:
-            fulfilment.mark_refund(**mine, line_id=line.id, reason="not on the shelf", now=at)
+            fulfilment.mark_refund(**mine, line_id=line.id, reason="out_of_stock", now=at)
             continue
         off = Decimal(rng.randint(-60, 90)) / 1000 if line.sold_by == "weight" else Decimal(0)
         fulfilment.mark_found(**mine, line_id=line.id, quantity=line.quantity * (1 + off), now=at)
     fulfilment.check_out(**mine, now=now + timedelta(minutes=30))
+    total_cents = sum(line.unit_price.times(line.found_quantity).cents for line in _picked(order, shopper_id))
+    if total_cents:
+        fulfilment.enter_receipt(**mine, total_cents=total_cents, attempt=1, now=now + timedelta(minutes=32))
+        fulfilment.count_bags(**mine, count=1 + len(order.lines) // 4, now=now + timedelta(minutes=33))
     fulfilment.start_delivery(**mine, now=now + timedelta(minutes=35))
     pin = orders_selectors.order_for_staff(order_id=order.order_id).pin
     fulfilment.deliver(**mine, proof=ProofInput(kind="pin", pin=pin), now=now + timedelta(minutes=50))
+
+
+def _picked(order: StoreOrder, shopper_id: int) -> tuple[PickLine, ...]:
+    return fulfilment_selectors.store_order(store_order_id=order.id, shopper_id=shopper_id).lines
 
 
 def _tell(moment: datetime) -> None:

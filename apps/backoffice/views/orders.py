@@ -10,6 +10,7 @@ from django.views.decorators.http import require_POST
 
 from apps.accounts import selectors as accounts
 from apps.accounts.api.operators import only_operators
+from apps.backoffice.views import endings
 from apps.common import clock
 from apps.common.api import ids
 from apps.common.errors import DomainError, NotFound
@@ -67,9 +68,12 @@ def order(request: HttpRequest, order_id: int) -> HttpResponse:
             "windows": [window for window in windows if window.id != found.window_id],
             "payments": payments.payments(customer_id=found.customer_id, order_id=order_id),
             "store_order": fulfilment.of_order(store_id=found.store_id, order_id=order_id),
+            "receipt": fulfilment.receipt(store_id=found.store_id, order_id=order_id),
             "batch": dispatch.batch_of_order(store_id=found.store_id, order_id=order_id),
             "after": support.after_delivery(order=found),
             "estimate": [entry for entry in found.adjustments if entry.phase == "estimate"],
+            "can_cancel": found.is_cancelable_for_customer,
+            "reasons": endings.REASONS,
             "final": [entry for entry in found.adjustments if entry.phase == "final"],
         },
     )

@@ -7,6 +7,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from apps.accounts import selectors as accounts
+from apps.backoffice.views import endings
 from apps.common import clock
 from apps.common.api import actor
 from apps.fulfilment import selectors as fulfilment
@@ -25,5 +26,5 @@ def today(request: HttpRequest) -> HttpResponse:
     names = {store_id: known[store_id].name for store_id in store_ids if store_id in known}
     found = fulfilment.open_orders(store_ids=store_ids)
     closed = {order.order_id for order in slots.stranded(now=clock.now(), store_ids=store_ids)}
-    context = {"section": "store", "names": names, "orders": found, "closed": closed}
+    context = {"section": "store", "names": names, "orders": found, "closed": closed, "reasons": endings.REASONS}
     return render(request, "backoffice/store.html", context)

@@ -132,10 +132,16 @@ class PayRule:
     line: int = 15
     unit: int = 5
     km: int = 60
+    minute: int = 25
+    """Of work that comes to nothing: the batch is canceled, or taken away once the picking has begun."""
 
     def cents(self, *, orders: int, lines: int, units: int, route_m: float) -> int:
         drive = floor(self.km * route_m / 1000 + 0.5)
         return self.batch + self.further_order * (orders - 1) + self.line * lines + self.unit * units + drive
+
+    def work_cents(self, worked: timedelta, *, most: int) -> int:
+        """For the time from the acceptance on, half a cent up; never above ``most``, what the whole batch pays."""
+        return max(0, min(most, floor(worked / timedelta(minutes=1) * self.minute + 0.5)))
 
 
 PAY: Final = PayRule()

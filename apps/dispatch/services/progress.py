@@ -1,6 +1,7 @@
 """How a batch goes on after it was accepted."""
 
 from datetime import datetime
+from typing import Any
 
 import sharding
 from apps.common import outbox
@@ -118,7 +119,21 @@ def _cancel(batch: models.Batch, alias: str, now: datetime) -> None:
             outcome=OfferStatus.WITHDRAWN,
         )
         outbox.emit(event, using=alias)
-    outbox.emit(BatchCanceled(batch_id=batch.pk, store_id=batch.store_id, shopper_id=batch.shopper_id), using=alias)
+    work = work_of(batch, until=now)
+    canceled = BatchCanceled(batch_id=batch.pk, store_id=batch.store_id, shopper_id=batch.shopper_id, **work)
+    outbox.emit(canceled, using=alias)
+
+
+def work_of(batch: models.Batch, *, until: datetime) -> dict[str, Any]:
+    """What its shopper has worked for by then, as the events tell it. 1 query, none where nobody has the batch."""
+    if batch.shopper_id is None or batch.acknowledged_at is None:
+        return {}
+    accepted = models.Offer.objects.filter(batch_id=batch.pk, shopper_id=batch.shopper_id, status=OfferStatus.ACCEPTED)
+    return {
+        "work_cents": domain.PAY.work_cents(until - batch.acknowledged_at, most=batch.pay_cents),
+        "offer_id": accepted.order_by("-pk").values_list("pk", flat=True).first() or 0,
+        "currency": batch.currency,
+    }
 
 
 def _locked_batch_of(store_id: int, store_order_id: int) -> models.Batch | None:

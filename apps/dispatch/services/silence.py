@@ -1,7 +1,8 @@
 """Shoppers who fall silent in the middle of a batch: neither a position nor anything done for ``domain.SILENT_FOR``.
 
 Their orders that are not paid for go back with what was picked so far. When that is the whole batch, it is opened
-again as it is, with its pay for whoever completes it. Else they leave it and are planned anew, and it ends with the
+again as it is, with its pay for whoever completes it, and who had begun is paid for the time until the last thing they
+did. Else they leave it and are planned anew, and it ends with the
 others: what is delivered has earned its pay, what is paid for or on the way is with that shopper, a matter for people.
 """
 
@@ -46,6 +47,7 @@ def _reclaim(batch_id: int, store_id: int, since: datetime, now: datetime) -> bo
             return False
         pending = models.BatchStop.objects.filter(batch_id=batch_id, state=StopState.PENDING)
         left = frozenset(pending.values_list("store_order_id", flat=True))
+        worked_until = fulfilment.last_progress(store_order_ids=left)
         taken_back = fulfilment_services.take_back(
             store_id=store_id, store_order_ids=left, shopper_id=batch.shopper_id, quiet_since=since
         )
@@ -54,7 +56,9 @@ def _reclaim(batch_id: int, store_id: int, since: datetime, now: datetime) -> bo
         is_any_delivered = models.BatchStop.objects.filter(batch_id=batch_id, state=StopState.DONE).exists()
         if taken_back == left and not is_any_delivered:
             moving.batches(mine, BatchStatus.OPEN, shopper_id=None, acknowledged_at=None)
-            event = BatchReopened(batch_id=batch_id, store_id=store_id, shopper_id=batch.shopper_id)
+            has_begun = batch.status == BatchStatus.PICKING
+            work = progress.work_of(batch, until=worked_until) if has_begun and worked_until else {}
+            event = BatchReopened(batch_id=batch_id, store_id=store_id, shopper_id=batch.shopper_id, **work)
             outbox.emit(event, using=alias)
         else:
             moving.stops(pending.filter(store_order_id__in=taken_back), StopState.DROPPED)

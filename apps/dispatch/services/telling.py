@@ -46,8 +46,11 @@ def tell_pick(*, batch_id: int, shopper_id: int) -> bool:
     )
 
 
-def tell_tip(*, store_id: int, order_id: int, tip: Money, now: datetime) -> bool:
-    """Whoever delivered the order gets the customer's tip, once. False when there is none, or it is theirs already."""
+def tell_tip(*, store_id: int, order_id: int, tip: Money, now: datetime, number: int = 0) -> bool:
+    """Whoever delivered the order gets the customer's tip, once. False when there is none, or it is theirs already.
+
+    ``number`` counts what was added after the delivery; below zero it was lowered, and that is the shopper's loss.
+    """
     stop = (
         models.BatchStop.objects.filter(store_id=store_id, order_id=order_id, kind="drop", state__in=_NOT_DROPPED)
         .select_related("batch")
@@ -56,7 +59,13 @@ def tell_tip(*, store_id: int, order_id: int, tip: Money, now: datetime) -> bool
     if stop is None or stop.batch.shopper_id is None:
         return False
     return shoppers.earn(
-        shopper_id=stop.batch.shopper_id, batch_id=stop.batch_id, order_id=order_id, kind="tip", amount=tip, now=now
+        shopper_id=stop.batch.shopper_id,
+        batch_id=stop.batch_id,
+        order_id=order_id,
+        kind="tip" if tip.cents > 0 else "tip_lowered",
+        number=number,
+        amount=tip,
+        now=now,
     )
 
 

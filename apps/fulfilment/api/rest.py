@@ -52,6 +52,18 @@ class PickLineOutput(serializers.Serializer[Any]):
     status = serializers.ChoiceField(choices=["not_picked", "found", "replaced", "to_refund"])
     found_quantity = serializers.DecimalField(max_digits=12, decimal_places=3)
     replacement = ProposalOutput(source="proposal", allow_null=True, help_text="What was proposed for it last.")
+    reason = serializers.CharField(
+        help_text="Why it is not brought; taken_out: by the customer; not_paid_for: leave it in the store."
+    )
+
+
+class ReceiptOutput(serializers.Serializer[Any]):
+    attempt = serializers.IntegerField()
+    entered_cents = serializers.IntegerField()
+    state = serializers.ChoiceField(
+        choices=[str(state) for state in domain.ReceiptState],
+        help_text="recount: check the bags and enter it again; flagged: go on, an operator will look at it.",
+    )
 
 
 class StoreOrderOutput(serializers.Serializer[Any]):
@@ -59,18 +71,28 @@ class StoreOrderOutput(serializers.Serializer[Any]):
     status = serializers.ChoiceField(choices=[str(status) for status in domain.Status])
     window_starts_at = serializers.DateTimeField()
     window_ends_at = serializers.DateTimeField()
+    edits = serializers.IntegerField(help_text="How often the customer has changed the list; fetch it when this grows.")
+    checks_receipt = serializers.BooleanField(
+        source="is_receipt_wanted", help_text="Enter the till's receipt and count the bags before you leave the store."
+    )
+    receipt = ReceiptOutput(allow_null=True)
+    bag_count = serializers.IntegerField(allow_null=True)
     lines = PickLineOutput(many=True)
 
 
 class LineInput(serializers.Serializer[Any]):
     status = serializers.ChoiceField(choices=["found", "to_refund"])
     quantity = serializers.DecimalField(max_digits=12, decimal_places=3, required=False)
-    reason = serializers.CharField(max_length=200, required=False, allow_blank=True, default="")
+    reason = serializers.ChoiceField(
+        choices=sorted(domain.NOT_BROUGHT), required=False, help_text="Of to_refund: why it is not brought."
+    )
 
     @override
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if attrs["status"] == "found" and "quantity" not in attrs:
             raise serializers.ValidationError({"quantity": "Say how much was found."})
+        if attrs["status"] == "to_refund" and "reason" not in attrs:
+            raise serializers.ValidationError({"reason": f"Say why: {', '.join(sorted(domain.NOT_BROUGHT))}."})
         return attrs
 
 
@@ -86,6 +108,22 @@ class ProofField(serializers.Serializer[Any]):
         if attrs["kind"] not in attrs:
             raise serializers.ValidationError({attrs["kind"]: "This kind of proof needs it."})
         return attrs
+
+
+class ReceiptInput(serializers.Serializer[Any]):
+    total_cents = serializers.IntegerField(
+        min_value=0, max_value=domain.MOST_RECEIPT_CENTS, help_text="Of the goods, before tax and deposits."
+    )
+    attempt = serializers.IntegerField(
+        min_value=1, max_value=domain.MAX_ATTEMPTS, help_text="1 for what you read first, 2 after a recount, and so on."
+    )
+    photo = serializers.CharField(
+        required=False, max_length=_MAX_BASE64, help_text="Of the receipt: a JPEG or PNG of at most 5 MB, in base64."
+    )
+
+
+class BagsInput(serializers.Serializer[Any]):
+    count = serializers.IntegerField(min_value=1, max_value=domain.MAX_BAGS)
 
 
 class DeliverInput(serializers.Serializer[Any]):
@@ -129,7 +167,7 @@ class LineView(APIView):
         responses=StoreOrderOutput,
         examples=[
             OpenApiExample("By weight", value={"status": "found", "quantity": "1.25"}, request_only=True),
-            OpenApiExample("Not there", value={"status": "to_refund", "reason": "Shelf empty"}, request_only=True),
+            OpenApiExample("Not there", value={"status": "to_refund", "reason": "out_of_stock"}, request_only=True),
         ],
     )
     @idempotency.answered_once(at_the_store)
@@ -159,6 +197,44 @@ class CheckOutView(APIView):
         """Every line has its outcome; they are final now."""
         services.check_out(
             store_order_id=ids.parse(store_order_id), shopper_id=actor.shopper_id(request), now=clock.now()
+        )
+        return order(request, store_order_id)
+
+
+class ReceiptView(APIView):
+    required_scope = SCOPE
+
+    @extend_schema(operation_id="shopper_enter_receipt", tags=TAGS, request=ReceiptInput, responses=StoreOrderOutput)
+    @idempotency.answered_once(at_the_store, is_saga=True)  # a total that differs is refused, and remembered
+    def post(self, request: Request, store_order_id: str) -> Response:
+        """The total of the till's receipt. 409 `receipt_differs`: count again, then send the next attempt."""
+        sent = ReceiptInput(data=request.data)
+        sent.is_valid(raise_exception=True)
+        services.enter_receipt(
+            store_order_id=ids.parse(store_order_id),
+            shopper_id=actor.shopper_id(request),
+            total_cents=sent.validated_data["total_cents"],
+            attempt=sent.validated_data["attempt"],
+            photo=_decoded(sent.validated_data.get("photo", "")),
+            now=clock.now(),
+        )
+        return order(request, store_order_id)
+
+
+class BagsView(APIView):
+    required_scope = SCOPE
+
+    @extend_schema(operation_id="shopper_count_bags", tags=TAGS, request=BagsInput, responses=StoreOrderOutput)
+    @idempotency.answered_once(at_the_store)
+    def post(self, request: Request, store_order_id: str) -> Response:
+        """How many bags the order is in."""
+        sent = BagsInput(data=request.data)
+        sent.is_valid(raise_exception=True)
+        services.count_bags(
+            store_order_id=ids.parse(store_order_id),
+            shopper_id=actor.shopper_id(request),
+            count=sent.validated_data["count"],
+            now=clock.now(),
         )
         return order(request, store_order_id)
 
@@ -214,7 +290,11 @@ def order(request: Request, store_order_id: str) -> Response:
 def _proof(sent: dict[str, Any]) -> ProofInput:
     if sent["kind"] == "pin":
         return ProofInput(kind="pin", pin=sent["pin"])
+    return ProofInput(kind="photo", photo=_decoded(sent["photo"]))
+
+
+def _decoded(photo: str) -> bytes:
     try:
-        return ProofInput(kind="photo", photo=base64.b64decode(sent["photo"], validate=True))
+        return base64.b64decode(photo, validate=True)
     except (binascii.Error, ValueError) as error:
         raise PhotoInvalid("The photo is not base64.") from error

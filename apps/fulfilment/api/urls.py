@@ -19,6 +19,8 @@ urlpatterns = [
         name="shopper-order-replacement",
     ),
     path(f"{_ORDER}/checkout", rest.CheckOutView.as_view(), name="shopper-order-checkout"),
+    path(f"{_ORDER}/receipt", rest.ReceiptView.as_view(), name="shopper-order-receipt"),
+    path(f"{_ORDER}/bags", rest.BagsView.as_view(), name="shopper-order-bags"),
     path(f"{_ORDER}/start-delivery", rest.StartDeliveryView.as_view(), name="shopper-order-start-delivery"),
     path(f"{_ORDER}/deliver", rest.DeliverView.as_view(), name="shopper-order-deliver"),
 ]

@@ -10,6 +10,7 @@ from apps.fulfilment import domain, models
 from apps.fulfilment.domain import LineStatus, Status
 from apps.fulfilment.events import OrderAssigned, OrderUnassigned
 from apps.fulfilment.services import replacing, stages
+from apps.orders.types import LineReason
 
 
 def lock_waiting(*, store_id: int, store_order_ids: Collection[int]) -> frozenset[int]:
@@ -93,6 +94,7 @@ def _done(store_order_ids: Collection[int]) -> dict[int, list[tuple[str, Decimal
     if not store_order_ids:
         return {}
     lines = models.PickLine.objects.filter(store_order_id__in=store_order_ids).exclude(status=LineStatus.NOT_PICKED)
+    lines = lines.exclude(refund_reason=LineReason.TAKEN_OUT)
     done: dict[int, list[tuple[str, Decimal]]] = {}
     for store_order_id, sold_by, quantity in lines.values_list("store_order_id", "sold_by", "quantity"):
         done.setdefault(store_order_id, []).append((sold_by, quantity))

@@ -12,16 +12,20 @@ from apps.fulfilment import domain, models
 from apps.fulfilment.domain import Status
 from apps.fulfilment.errors import PinWrong, StoreOrderNotFound
 from apps.fulfilment.events import Delivered, DeliveryStarted
-from apps.fulfilment.services import stages
+from apps.fulfilment.services import receipts, stages
 from apps.fulfilment.types import ProofInput
 from apps.orders import services as orders
 
 
 @sharding.repeatable
 def start_delivery(*, store_order_id: int, shopper_id: int, now: datetime) -> bool:
-    """The order leaves the store. False when that is known. Raises what ``stages.advance`` does."""
+    """The order leaves the store. False when that is known.
+
+    Raises ``ReceiptMissing`` and ``BagsUncounted`` where its store checks receipts, and what ``stages.advance`` does.
+    """
     target = sharding.home_of_id("store", store_order_id)
     with sharding.atomic(target):
+        receipts.check_may_leave(stages.locked(store_order_id=store_order_id, shopper_id=shopper_id))
         is_new = stages.advance(
             store_order_id=store_order_id, shopper_id=shopper_id, to=Status.DELIVERING, now=now, delivery_started_at=now
         )

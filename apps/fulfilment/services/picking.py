@@ -7,9 +7,10 @@ import sharding
 from apps.common import outbox
 from apps.fulfilment import domain, models
 from apps.fulfilment.domain import LineStatus, Status
-from apps.fulfilment.errors import LineNotFound, LinesOpen
+from apps.fulfilment.errors import LineNotFound, LineReasonInvalid, LinesOpen, LineTakenOut
 from apps.fulfilment.events import CheckedOut, LinePicked, PickingStarted
 from apps.fulfilment.services import lines, replacing, stages
+from apps.inventory import services as inventory
 
 
 @sharding.repeatable
@@ -34,6 +35,7 @@ def mark_found(*, store_order_id: int, line_id: int, shopper_id: int, quantity: 
 
     Raises:
         StoreOrderNotFound, LineNotFound: not this shopper's, or not on this order.
+        LineTakenOut: the customer does not want it any more.
         OrderWasCanceled, WrongStage: the order is not being picked.
         QuestionOpen: the customer is being asked about the line.
         FoundQuantityInvalid: see ``domain.checked_found``.
@@ -49,7 +51,13 @@ def mark_found(*, store_order_id: int, line_id: int, shopper_id: int, quantity: 
 
 
 def mark_refund(*, store_order_id: int, line_id: int, shopper_id: int, reason: str, now: datetime) -> bool:
-    """The line is not to be had; the customer does not pay for it. Else as ``mark_found``."""
+    """The line is not to be had, and why (a ``LineReason``); the customer does not pay for it. Else as ``mark_found``.
+
+    Where the shelf is empty, the item's stock falls with it, and the store stops offering it until somebody counts.
+    Raises ``LineReasonInvalid`` too.
+    """
+    if reason not in domain.NOT_BROUGHT:
+        raise LineReasonInvalid(f"The reason is one of {', '.join(sorted(domain.NOT_BROUGHT))}.")
     return _set_line(
         store_order_id=store_order_id,
         line_id=line_id,
@@ -116,6 +124,8 @@ def _set_line(
         line = row.lines.filter(line_id=line_id).first()
         if line is None:
             raise LineNotFound("There is no such line on this order.")
+        if line.is_taken_out:
+            raise LineTakenOut("The customer took this out of the order; leave it on the shelf.")
         if status == LineStatus.FOUND:
             domain.checked_found(found, ordered=line.quantity, sold_by=line.sold_by)
         if (line.status, line.found_quantity, line.refund_reason) == (status, found, reason):
@@ -124,6 +134,8 @@ def _set_line(
         replacing.put_back(line)
         lines.move(row.lines.filter(pk=line.pk), status, found_quantity=found, refund_reason=reason)
         models.StoreOrder.objects.filter(pk=row.pk).update(progress_at=now)
+        if reason in domain.EMPTY_SHELF:
+            inventory.note_missing(store_id=row.store_id, order_id=row.order_id, item_id=line.item_id, now=now)
         event = LinePicked(
             store_order_id=row.pk,
             order_id=row.order_id,

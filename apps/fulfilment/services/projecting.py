@@ -58,6 +58,7 @@ def project(
                 "is_cold": handling.is_cold,
                 "tip_cents": tip_cents,
                 "currency": store.currency,
+                "checks_receipt": store.checks_receipts,
                 "projected_at": now,
             },
         )
@@ -104,8 +105,10 @@ def reschedule(*, store_id: int, order_id: int, version: int, starts_at: datetim
 
 
 @sharding.repeatable
-def cancel(*, store_id: int, order_id: int, customer_id: int, now: datetime) -> bool:
+def cancel(*, store_id: int, order_id: int, customer_id: int, now: datetime, is_coming_back: bool = False) -> bool:
     """Stop all work on an order. False when there is none to stop: it was stopped before, or is on the road.
+
+    One that ``is_coming_back`` is stopped on the road too.
 
     An order the store has not heard of yet is remembered as canceled, so that it never starts.
     """
@@ -119,7 +122,8 @@ def cancel(*, store_id: int, order_id: int, customer_id: int, now: datetime) -> 
                 store_id=store_id, order_id=order_id, defaults=_tombstone(customer_id, store, now)
             )
             return is_new
-        if not stages.move(mine, Status.CANCELED, canceled_at=now):
+        stoppable = mine if is_coming_back else mine.filter(status__in=domain.OPEN)
+        if not stages.move(stoppable, Status.CANCELED, canceled_at=now):
             return False
         outbox.emit(
             StoreOrderCanceled(store_order_id=row.pk, order_id=order_id, store_id=store_id, shopper_id=row.shopper_id),

@@ -17,7 +17,7 @@ from apps.fulfilment import domain, models
 from apps.fulfilment.domain import LineStatus, Status
 from apps.fulfilment.errors import (
     LineNotFound,
-    QuestionOpen,
+    LineTakenOut,
     ReplacementInvalid,
     ReplacementNotWanted,
     StoreOrderNotFound,
@@ -26,10 +26,10 @@ from apps.fulfilment.events import ReplacementProposed, ReplacementWithdrawn
 from apps.fulfilment.services import lines, stages
 from apps.inventory import services as inventory
 from apps.orders import selectors as orders
-from apps.orders.types import ReplacementStatus
+from apps.orders.errors import QuestionOpen
+from apps.orders.types import LineReason, ReplacementStatus
 
 ACCEPTED = (ReplacementStatus.APPROVED, ReplacementStatus.AUTO_APPROVED)
-TURNED_DOWN = "The customer did not want the replacement"
 
 
 def propose(
@@ -49,6 +49,7 @@ def propose(
     Raises:
         StoreOrderNotFound, LineNotFound, ItemNotFound: not this shopper's, not on the order, not sold here.
         OrderWasCanceled, WrongStage: the order is not being picked.
+        LineTakenOut: the customer does not want it any more.
         QuestionOpen: another proposal for the line has no answer yet.
         ReplacementNotWanted: the customer wants the money back instead.
         ReplacementInvalid: the line's own item, alcohol where none was ordered, or no quantity of it.
@@ -92,8 +93,8 @@ def propose_own(
     It is taxed as the line is. Else as ``propose``.
     """
     domain.checked_offered(quantity, sold_by="count", most=domain.MOST_OF_OWN)
-    if not 0 < price_cents <= domain.MOST_CENTS:
-        raise ReplacementInvalid(f"One of them costs more than 0 and at most {domain.MOST_CENTS} cents.")
+    if not 0 < price_cents <= domain.MOST_CENTS_OF_OWN:
+        raise ReplacementInvalid(f"One of them costs more than 0 and at most {domain.MOST_CENTS_OF_OWN} cents.")
     name, code = domain.checked_text(name, longest=200), domain.checked_text(code, longest=64)
     if not name:
         raise ReplacementInvalid("Say what it is, as its label does.")
@@ -150,7 +151,7 @@ def hear_answer(*, proposal_id: int, now: datetime) -> bool:
         inventory.release_replacement(store_id=row.store_id, claim_id=proposal_id)
         if answer.line_status == LineStatus.TO_REFUND:
             unchanged = line.filter(wish_version__lte=answer.wish_version)
-            lines.move(unchanged, LineStatus.TO_REFUND, refund_reason=TURNED_DOWN)
+            lines.move(unchanged, LineStatus.TO_REFUND, refund_reason=LineReason.NOT_REPLACED)
     return True
 
 
@@ -170,13 +171,19 @@ def note_wish(*, store_id: int, order_id: int, line_id: int, policy: str, item_i
         if not line.update(replacement_policy=policy, replacement_item_id=item_id, wish_version=version):
             return False
         if row.status in (Status.WAITING, *domain.TO_BE_PICKED):
-            lines.move(row.lines.filter(line_id=line_id, status=LineStatus.TO_REFUND), LineStatus.NOT_PICKED)
+            given_up = row.lines.filter(line_id=line_id, status=LineStatus.TO_REFUND)
+            lines.move(given_up.exclude(refund_reason=LineReason.TAKEN_OUT), LineStatus.NOT_PICKED)
     return True
+
+
+def is_asked_about(row: models.StoreOrder, line_id: int) -> bool:
+    """Something is proposed for the line, and word of the answer is not back."""
+    return row.proposals.filter(line_id=line_id, status=ReplacementStatus.PROPOSED).exists()
 
 
 def refuse_while_asking(row: models.StoreOrder, line_id: int) -> None:
     """Raises ``QuestionOpen`` while the customer is being asked about the line."""
-    if row.proposals.filter(line_id=line_id, status=ReplacementStatus.PROPOSED).exists():
+    if is_asked_about(row, line_id):
         raise QuestionOpen(
             "The customer is being asked about this item: wait for the answer, or withdraw the proposal."
         )
@@ -234,6 +241,8 @@ def _replaceable(row: models.StoreOrder, line_id: int, item_id: int | None) -> m
     line = row.lines.filter(line_id=line_id).first()
     if line is None:
         raise LineNotFound("There is no such line on this order.")
+    if line.is_taken_out:
+        raise LineTakenOut("The customer took this out of the order; bring nothing instead.")
     refuse_while_asking(row, line_id)
     if line.replacement_policy == "refund":
         raise ReplacementNotWanted("The customer wants no replacement of this item: mark it to_refund.")

@@ -6,21 +6,26 @@ was taken before.
 """
 
 import logging
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
 
+import sharding
 from apps.common.money import Money
 from apps.fulfilment import domain, models
 from apps.fulfilment.domain import LineStatus, Status
+from apps.fulfilment.services import edits, leaving
 from apps.inventory import services as inventory
 from apps.orders import selectors as order_selectors
 from apps.orders import services as orders
 from apps.orders.errors import IllegalTransition
 from apps.orders.types import PickedLine, Proposed
+from apps.stores import selectors as stores
 
 logger = logging.getLogger(__name__)
 
 TOLD = (LineStatus.FOUND, LineStatus.TO_REFUND)
+_ENDED = ("canceled", "returned")
 
 
 def report(*, store_order_id: int, now: datetime) -> None:
@@ -37,8 +42,11 @@ def report(*, store_order_id: int, now: datetime) -> None:
         return
     if not _bring_to_picking(row, now):
         return
-    if domain.has_reached(row.status, Status.CHECKOUT):
-        _tell_what_was_found(row, now)
+    tell_edits(store_order_id=store_order_id, now=now)
+    if domain.has_reached(row.status, Status.CHECKOUT) and not _tell_what_was_found(row, now):
+        return
+    if row.receipt_passed_at is not None:
+        _move(row, "bags_check", now)
     if domain.has_reached(row.status, Status.DELIVERING):
         _move(row, "delivering", now)
     if domain.has_reached(row.status, Status.DELIVERED):
@@ -52,16 +60,21 @@ def report_line(*, store_order_id: int, line_id: int, now: datetime) -> None:
         return  # or taken back since: whoever goes on with it checks every line out
     if not _bring_to_picking(row, now):
         return
+    tell_edits(store_order_id=store_order_id, now=now)
     line = row.lines.get(line_id=line_id)
     if line.status not in TOLD:
-        return  # asked about since: the customer's shard knows before we do
-    orders.record_line(
-        order_id=row.order_id,
-        line_id=line_id,
-        status=line.status,
-        found_quantity=line.found_quantity,
-        actor=_actor(row),
-        now=now,
+        return  # asked about since, which the customer's shard knows before we do; or they wanted more of it
+    _told(
+        row,
+        lambda: orders.record_line(
+            order_id=row.order_id,
+            line_id=line_id,
+            status=line.status,
+            found_quantity=line.found_quantity,
+            reason=line.refund_reason[:20],
+            actor=_actor(row),
+            now=now,
+        ),
     )
 
 
@@ -73,6 +86,7 @@ def report_proposal(*, proposal_id: int, now: datetime) -> None:
     row = proposal.store_order
     if row.status not in (Status.CANCELED, Status.WAITING):
         _bring_to_picking(row, now)
+    tell_edits(store_order_id=row.pk, now=now)  # the line may be one that was added, or be of more by now
     currency = row.currency
     orders.record_proposal(
         order_id=row.order_id,
@@ -97,6 +111,16 @@ def report_proposal(*, proposal_id: int, now: datetime) -> None:
     )
 
 
+def tell_edits(*, store_order_id: int, now: datetime) -> None:
+    """Write the changes of the list that the store has agreed to into the customer's order; repeating is harmless."""
+    row = models.StoreOrder.objects.get(pk=store_order_id)
+    if not row.edits:
+        return
+    known = order_selectors.edits(order_id=row.order_id)
+    for edit in row.order_edits.filter(number__gt=known).order_by("number"):
+        orders.apply_edit(order_id=row.order_id, edit=edits.read(edit), now=now)
+
+
 def _bring_to_picking(row: models.StoreOrder, now: datetime) -> bool:
     """False for an order that was canceled on its own shard; word of that is on its way here."""
     if not _move(row, "acknowledged", now):
@@ -106,28 +130,62 @@ def _bring_to_picking(row: models.StoreOrder, now: datetime) -> bool:
     return True
 
 
-def _tell_what_was_found(row: models.StoreOrder, now: datetime) -> None:
-    lines = list(row.lines.select_related("replaced_by").order_by("pk"))
-    orders.finalise(
-        order_id=row.order_id,
-        lines=[
-            PickedLine(
-                line_id=line.line_id,
-                status=line.status,
-                found_quantity=line.found_quantity,
-                proposal_id=line.replaced_by_id,
+def _tell_what_was_found(row: models.StoreOrder, now: datetime) -> bool:
+    """False for an order that has ended instead."""
+    lines = _lines(row)
+    picked = [
+        PickedLine(
+            line_id=line.line_id,
+            status=line.status,
+            found_quantity=line.found_quantity,
+            reason=line.refund_reason[:20],
+            proposal_id=line.replaced_by_id,
+        )
+        for line in lines
+    ]
+    if not _told(row, lambda: orders.finalise(order_id=row.order_id, lines=picked, actor=_actor(row), now=now)):
+        return False
+    short = orders.cover(order_id=row.order_id, can_wait=row.status == Status.CHECKOUT, now=now)
+    if short and leaving.leave_behind(store_order_id=row.pk, line_ids=short, now=now):
+        orders.leave_behind(order_id=row.order_id, line_ids=short, now=now)
+        lines = _lines(row)
+    elif short:
+        orders.forgive(order_id=row.order_id, now=now)
+    _take_off_the_shelf(row, lines, now)
+    return True
+
+
+def _lines(row: models.StoreOrder) -> list[models.PickLine]:
+    return list(row.lines.select_related("replaced_by").order_by("pk"))
+
+
+@sharding.repeatable
+def _take_off_the_shelf(row: models.StoreOrder, lines: Sequence[models.PickLine], now: datetime) -> None:
+    """The goods leave the stock, and what was there is counted with it: once, as the stock is.
+
+    A replaced line's own item was not there, whatever lies in the bag for it.
+    """
+    timezone = stores.store(store_id=row.store_id).timezone
+    with sharding.atomic(sharding.home("store", row.store_id)):
+        is_new = inventory.consume(
+            store_id=row.store_id,
+            order_id=row.order_id,
+            taken=domain.taken(map(_goods, lines)),
+            now=now,
+        )
+        if is_new:
+            inventory.note_outcomes(
+                store_id=row.store_id,
+                outcomes={
+                    line.item_id: domain.outcome(
+                        line.status, line.found_quantity, ordered=line.quantity, sold_by=line.sold_by
+                    )
+                    for line in lines
+                    if line.refund_reason not in domain.NOT_THE_SHELFS_FAULT
+                },
+                timezone=timezone,
+                at=row.picked_at or now,
             )
-            for line in lines
-        ],
-        actor=_actor(row),
-        now=now,
-    )
-    inventory.consume(
-        store_id=row.store_id,
-        order_id=row.order_id,
-        taken=domain.taken(map(_goods, lines)),
-        now=now,
-    )
 
 
 def _goods(line: models.PickLine) -> tuple[int, str, Decimal]:
@@ -139,13 +197,18 @@ def _goods(line: models.PickLine) -> tuple[int, str, Decimal]:
 
 
 def _move(row: models.StoreOrder, to: str, now: datetime) -> bool:
-    """Take one step, if it was not taken before. False when the order was canceled instead."""
+    """Take one step, if it was not taken before. False when the order has ended instead."""
+    return _told(row, lambda: orders.transition(order_id=row.order_id, to=to, actor=_actor(row), now=now))
+
+
+def _told(row: models.StoreOrder, tell: Callable[[], object]) -> bool:
+    """False when the order takes no such word, as it has ended on its own shard; word of that is on its way here."""
     try:
-        orders.transition(order_id=row.order_id, to=to, actor=_actor(row), now=now)
+        tell()
     except IllegalTransition:
-        if order_selectors.order_for_staff(order_id=row.order_id).status != "canceled":
+        if order_selectors.order_for_staff(order_id=row.order_id).status not in _ENDED:
             raise
-        logger.info("fulfilment.order_canceled_meanwhile order=%s", row.order_id)
+        logger.info("fulfilment.order_ended_meanwhile order=%s", row.order_id)
         return False
     return True
 

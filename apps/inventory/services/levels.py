@@ -13,7 +13,7 @@ _TAKE = """
     ), locked AS MATERIALIZED (
         SELECT level.id, level.item_id, level.on_hand - level.reserved AS free
         FROM inventory_stocklevel AS level JOIN wanted USING (item_id)
-        WHERE level.store_id = %(store)s
+        WHERE level.store_id = %(store)s AND level.missing_since IS NULL
         ORDER BY level.item_id FOR UPDATE OF level
     )
     UPDATE inventory_stocklevel AS level SET reserved = level.reserved + wanted.quantity

@@ -34,6 +34,7 @@ _PROMISE = """
         SELECT level.id, level.item_id, wanted.quantity
         FROM inventory_stocklevel AS level JOIN wanted USING (item_id)
         WHERE level.store_id = %(store)s AND level.on_hand - level.reserved >= wanted.quantity
+            AND level.missing_since IS NULL
         ORDER BY level.item_id FOR UPDATE OF level
     ), verdict AS MATERIALIZED (
         SELECT NOT EXISTS (
@@ -117,7 +118,7 @@ def reserve(
     try:
         with connections[home.alias].cursor() as cursor:
             is_new, lacking = _promise(cursor, wanted, parameters)
-            if lacking and not _reservation(cursor, store_id, order_id):
+            if lacking and not reservation(cursor, store_id, order_id):
                 raise OutOfStock(lacking)
     except IntegrityError:  # the order reserves twice at this moment, and the other call was faster
         is_new, lacking = False, frozenset()
@@ -139,7 +140,7 @@ def _promise(
 
 
 def _reserve_again(cursor: CursorWrapper, wanted: Mapping[int, Decimal], parameters: Mapping[str, Any]) -> None:
-    earlier = _reservation(cursor, parameters["store"], parameters["order"])
+    earlier = reservation(cursor, parameters["store"], parameters["order"])
     if earlier and not domain.is_gone([state for state, _ in earlier.values()]):
         domain.check_same(earlier, wanted)
         return
@@ -170,7 +171,7 @@ def release(*, store_id: int, order_id: int, now: datetime) -> None:
     Nothing to do for an order without one, or twice. Raises ``ReservationConsumed``.
     """
     with sharding.atomic(sharding.home("store", store_id)) as alias, connections[alias].cursor() as cursor:
-        found = _reservation(cursor, store_id, order_id)
+        found = reservation(cursor, store_id, order_id)
         freed: dict[tuple[int, int], Decimal] = {}
         if domain.must_release([state for state, _ in found.values()]):
             _move(cursor, store_id, order_id, to=domain.RELEASED)
@@ -182,21 +183,21 @@ def release(*, store_id: int, order_id: int, now: datetime) -> None:
 
 
 @sharding.repeatable
-def consume(*, store_id: int, order_id: int, taken: Mapping[int, Decimal], now: datetime) -> None:
+def consume(*, store_id: int, order_id: int, taken: Mapping[int, Decimal], now: datetime) -> bool:
     """The order's goods leave the store: ``taken`` (by item id) leaves the stock, the reservation ends as a whole.
 
     So do the promises of replacements. ``taken`` may be less than was reserved (not found), more (weighed), or of an
-    item that was not reserved. Repeating it changes nothing, whatever it takes. 4 statements. Raises
-    ``ReservationNotFound``, ``ReservationGone``, ``ReservationNotCommitted``, ``QuantityInvalid``.
+    item that was not reserved. False, and nothing changes, when it was done, whatever it takes now. 4 statements.
+    Raises ``ReservationNotFound``, ``ReservationGone``, ``ReservationNotCommitted``, ``QuantityInvalid``.
     """
     found_goods = domain.checked(taken, zero=True)
     with sharding.atomic(sharding.home("store", store_id)) as alias, connections[alias].cursor() as cursor:
-        reserved = _reservation(cursor, store_id, order_id)
+        reserved = reservation(cursor, store_id, order_id)
         if not domain.must_consume([state for state, _ in reserved.values()]):
-            return
+            return False
         _move(cursor, store_id, order_id, to=domain.CONSUMED)
         promised = replacing.ended(cursor, store_id, order_id, to=domain.CONSUMED)
-        for item_id, (_, quantity) in reserved.items():
+        for (_, item_id), quantity in _reserved(store_id, reserved).items():
             promised[item_id] = promised.get(item_id, Decimal(0)) + quantity
         item_ids = sorted(promised.keys() | found_goods.keys())
         cursor.execute(
@@ -210,6 +211,7 @@ def consume(*, store_id: int, order_id: int, taken: Mapping[int, Decimal], now: 
                 "now": now,
             },
         )
+    return True
 
 
 def release_expired(*, using: str, now: datetime) -> int:
@@ -229,14 +231,14 @@ def release_expired(*, using: str, now: datetime) -> int:
     return len(orders)
 
 
-def _reservation(cursor: CursorWrapper, store_id: int, order_id: int) -> dict[int, tuple[str, Decimal]]:
+def reservation(cursor: CursorWrapper, store_id: int, order_id: int) -> dict[int, tuple[str, Decimal]]:
     """State and quantity by item id, locked."""
     cursor.execute(_OF_ORDER, {"store": store_id, "order": order_id})
     return {item_id: (state, quantity) for item_id, state, quantity in cursor.fetchall()}
 
 
 def _states(cursor: CursorWrapper, store_id: int, order_id: int) -> list[str]:
-    return [state for state, _ in _reservation(cursor, store_id, order_id).values()]
+    return [state for state, _ in reservation(cursor, store_id, order_id).values()]
 
 
 def _reserved(store_id: int, found: Mapping[int, tuple[str, Decimal]]) -> dict[tuple[int, int], Decimal]:
@@ -247,7 +249,7 @@ def _reserved(store_id: int, found: Mapping[int, tuple[str, Decimal]]) -> dict[t
 
 _BEFORE = {
     domain.COMMITTED: [domain.HELD],
-    domain.CONSUMED: [domain.COMMITTED],
+    domain.CONSUMED: [domain.COMMITTED, domain.MISSING],
     domain.RELEASED: [domain.HELD, domain.COMMITTED],
 }
 

@@ -17,8 +17,8 @@ _SET = """
         WHERE level.store_id = %(store)s
         ORDER BY level.item_id FOR UPDATE OF level
     ), changed AS (
-        UPDATE inventory_stocklevel AS level SET on_hand = before.wanted
-        FROM before WHERE level.id = before.id AND before.wanted <> before.on_hand
+        UPDATE inventory_stocklevel AS level SET on_hand = before.wanted, missing_since = NULL
+        FROM before WHERE level.id = before.id AND (before.wanted <> before.on_hand OR level.missing_since IS NOT NULL)
         RETURNING level.item_id, before.wanted - before.on_hand AS delta
     ), added AS (
         INSERT INTO inventory_stocklevel (store_id, item_id, on_hand, reserved)
@@ -38,8 +38,9 @@ _COUNT_LOCK = 5_122
 def set_on_hand(*, store_id: int, quantities: Mapping[int, Decimal], reason: str, now: datetime) -> None:
     """Make ``quantities`` what lies in the store, by item id in each item's ``cost_unit``; the rest stays.
 
-    An item never falls below what orders were promised of it. Each change is noted as a movement;
-    repeating it changes nothing. 2 statements, however many items. Raises ``QuantityInvalid``.
+    An item never falls below what orders were promised of it, and one that a shopper missed may be sold again. Each
+    change is noted as a movement; repeating it changes nothing. 2 statements, however many items. Raises
+    ``QuantityInvalid``.
     """
     counted = domain.checked(quantities, zero=True)
     if not counted:

@@ -85,6 +85,9 @@ class OrderLine(graphene.ObjectType):
     status = graphene.String(required=True)
     replacement = graphene.Field(Replacement, description="What is delivered instead, of a line that is replaced.")
     takes_wishes = graphene.Boolean(required=True, description="chooseReplacement may still be asked for it.")
+    reason = graphene.String(required=True, description="Why it is not brought: out_of_stock, taken_out and so on.")
+    is_partial = graphene.Boolean(required=True, description="Less was found than was ordered.")
+    is_taken_out = graphene.Boolean(required=True, description="By the customer, after ordering.")
 
     resolve_unit_price_cents = cents("unit_price")
 
@@ -160,6 +163,7 @@ class Order(graphene.ObjectType):
     is_reschedulable = graphene.Boolean(
         required=True, description="As long as its present window is not past its cut-off."
     )
+    is_editable = graphene.Boolean(required=True, description="As long as its shopper has not checked out: editOrder.")
     tip_cents = graphene.Int(required=True)
     estimate_cents = graphene.Int(required=True)
     total_cents = graphene.Int(required=True, description="Final once picking is over, the estimate before.")
@@ -185,6 +189,33 @@ class Order(graphene.ObjectType):
     resolve_total_cents = cents("total")
     resolve_authorised_cents = cents("authorised")
     resolve_captured_cents = cents("captured")
+
+
+class Tip(graphene.ObjectType):
+    class Meta:
+        description = "The tip of a delivered order. All of it is the shopper's."
+
+    amount_cents = graphene.Int(required=True)
+    paid_cents = graphene.Int(required=True, description="What the order came to without it: for percentages.")
+    most_cents = graphene.Int(required=True)
+    raisable_until = graphene.DateTime(required=True)
+    is_raisable = graphene.Boolean(required=True)
+    is_under_way = graphene.Boolean(required=True, description="More is being charged; ask again in a minute.")
+    declined_code = graphene.String(required=True, description="Why the last raise was not charged, if it was not.")
+
+    resolve_amount_cents = cents("amount")
+    resolve_paid_cents = cents("paid")
+    resolve_most_cents = cents("most")
+
+
+class CancellationQuote(graphene.ObjectType):
+    class Meta:
+        description = "Whether the customer may cancel an order now, and what it costs."
+
+    is_possible = graphene.Boolean(required=True)
+    fee_cents = graphene.Int(required=True, description="Show it, and give it to cancelOrder as agreedFeeCents.")
+
+    resolve_fee_cents = cents("fee")
 
 
 class Charge(graphene.ObjectType):
@@ -261,16 +292,48 @@ class CancelOrder(relay.ClientIDMutation):
     class Input:
         order_id = graphene.ID(required=True)
         reason = graphene.String(default_value="")
+        agreed_fee_cents = graphene.Int(
+            default_value=0,
+            description="What cancellationQuote said; where it costs more by now, canceling_costs and no more.",
+        )
 
     order = graphene.Field(Order, required=True)
 
     @classmethod
     @on_db_thread
-    def mutate_and_get_payload(cls, root, info, *, order_id, reason="", **_):
+    def mutate_and_get_payload(cls, root, info, *, order_id, reason="", agreed_fee_cents=0, **_):
         customer = customer_id(info.context)
-        order = ids.parse(order_id)
-        services.cancel(order_id=order, customer_id=customer, reason=reason, now=clock.now())
+        order, agreed = ids.parse(order_id), Money(agreed_fee_cents)
+        services.cancel(order_id=order, customer_id=customer, reason=reason, agreed=agreed, now=clock.now())
         return cls(order=selectors.order(order_id=order, customer_id=customer))
+
+
+class RaiseTip(relay.ClientIDMutation):
+    class Meta:
+        description = "See to it that the whole tip is so much. Said twice, by two devices too, it is charged once."
+
+    class Input:
+        order_id = graphene.ID(required=True)
+        tip_cents = graphene.Int(required=True, description="The whole tip, not what is added.")
+        card_id = graphene.ID(description="Unsaid: the card the order was paid with.")
+
+    status = graphene.String(required=True, description="charged, asked (look again), declined, or empty: it was so.")
+    tip = graphene.Field(Tip)
+
+    @classmethod
+    @on_db_thread
+    def mutate_and_get_payload(cls, root, info, *, order_id, tip_cents, card_id=None, **_):
+        customer, now = customer_id(info.context), clock.now()
+        order = ids.parse(order_id)
+        currency = selectors.order(order_id=order, customer_id=customer).tip.currency
+        status = services.raise_tip(
+            order_id=order,
+            customer_id=customer,
+            to=Money(tip_cents, currency),
+            card_id=None if card_id is None else ids.parse(card_id),
+            now=now,
+        )
+        return cls(status=status, tip=selectors.tip(order_id=order, customer_id=customer, now=now))
 
 
 class RescheduleOrder(relay.ClientIDMutation):
@@ -380,6 +443,20 @@ class Query:
             now=clock.now(),
         )
 
+    order_tip = graphene.Field(
+        Tip, description="Null before the delivery is paid for.", order_id=graphene.ID(required=True)
+    )
+    cancellation_quote = graphene.Field(CancellationQuote, required=True, order_id=graphene.ID(required=True))
+
+    @on_db_thread
+    def resolve_order_tip(root, info, order_id):
+        customer = customer_id(info.context)
+        return selectors.tip(order_id=ids.parse(order_id), customer_id=customer, now=clock.now())
+
+    @on_db_thread
+    def resolve_cancellation_quote(root, info, order_id):
+        return selectors.cancellation(order_id=ids.parse(order_id), customer_id=customer_id(info.context))
+
     @on_db_thread
     def resolve_alternatives(root, info, order_id, line_id):
         return selectors.alternatives(
@@ -401,3 +478,4 @@ class Mutation:
     reschedule_order = RescheduleOrder.Field()
     answer_replacement = AnswerReplacement.Field()
     choose_replacement = ChooseReplacement.Field()
+    raise_tip = RaiseTip.Field()

@@ -6,9 +6,11 @@ along the state table by ``transition``.
 """
 
 from apps.orders.services.auditing import audit
-from apps.orders.services.canceling import cancel
+from apps.orders.services.canceling import cancel, cancel_for_customer, return_order
 from apps.orders.services.completing import resume, secure, sweep, undo
+from apps.orders.services.editing import apply_edit, plan_edit
 from apps.orders.services.moving import transition
+from apps.orders.services.overrunning import cover, forgive, leave_behind
 from apps.orders.services.picking import finalise, record_line
 from apps.orders.services.pins import check_pin
 from apps.orders.services.placing import place, return_to_cart
@@ -21,25 +23,35 @@ from apps.orders.services.replacing import (
 )
 from apps.orders.services.rescheduling import reschedule, reschedule_by_staff
 from apps.orders.services.settling import settle
+from apps.orders.services.tipping import lower_tip, raise_tip
 
 __all__ = [
     "answer_replacement",
+    "apply_edit",
     "audit",
     "cancel",
+    "cancel_for_customer",
     "check_pin",
     "choose_instead",
+    "cover",
     "expire_replacements",
     "finalise",
+    "forgive",
+    "leave_behind",
+    "lower_tip",
     "note_refund",
     "pay_refund",
     "place",
+    "plan_edit",
     "quote_refund",
+    "raise_tip",
     "record_line",
     "record_proposal",
     "refund",
     "reschedule",
     "reschedule_by_staff",
     "resume",
+    "return_order",
     "return_to_cart",
     "secure",
     "settle",

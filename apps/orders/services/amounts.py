@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from apps.carts.types import Cart
+from apps.catalog.types import Item
 from apps.common.geo import Point
 from apps.common.money import Money
 from apps.orders import estimates, models
@@ -66,23 +67,11 @@ def estimate(
 def lines(order: models.Order, cart: Cart) -> list[models.OrderLine]:
     """The lines of a cart that holds only what is sold, as rows of ``order``, not saved yet; positions count from 1."""
     return [
-        models.OrderLine(
-            order=order,
-            customer_id=order.customer_id,
+        line_of(
+            order,
+            item,
+            line.quantity,
             position=position,
-            item_id=item.id,
-            name=item.name,
-            department=item.department,
-            aisle=item.aisle,
-            rank=item.rank,
-            cost_unit=item.cost_unit,
-            sold_by=item.sold_by,
-            unit_price_cents=item.price.cents,
-            list_price_cents=item.list_price.cents if item.list_price != item.price else None,
-            unit_grams=item.unit_grams,
-            tax_category=item.tax_category,
-            deposit_cents=item.deposit.cents,
-            quantity=line.quantity,
             note=line.note,
             replacement_policy=line.replacement_policy,
             replacement_item_id=line.replacement_item_id,
@@ -91,6 +80,28 @@ def lines(order: models.Order, cart: Cart) -> list[models.OrderLine]:
         for position, line in enumerate(cart.lines, start=1)
         if (item := line.item) is not None
     ]
+
+
+def line_of(order: models.Order, item: Item, quantity: Decimal, **more: Any) -> models.OrderLine:
+    """A line for an item at today's price, not saved yet; ``more`` are its other columns."""
+    return models.OrderLine(
+        order=order,
+        customer_id=order.customer_id,
+        item_id=item.id,
+        name=item.name,
+        department=item.department,
+        aisle=item.aisle,
+        rank=item.rank,
+        cost_unit=item.cost_unit,
+        sold_by=item.sold_by,
+        unit_price_cents=item.price.cents,
+        list_price_cents=item.list_price.cents if item.list_price != item.price else None,
+        unit_grams=item.unit_grams,
+        tax_category=item.tax_category,
+        deposit_cents=item.deposit.cents,
+        quantity=quantity,
+        **more,
+    )
 
 
 def adjustments(
@@ -143,6 +154,13 @@ def final(order: models.Order, picked: Sequence[models.OrderLine]) -> list[model
     return adjustments(order, picked, [*charges, *refunded], phase=Phase.FINAL, reasons=reasons)
 
 
+def estimated(order: models.Order, rows: Sequence[models.OrderLine]) -> tuple[Charge, ...]:
+    """The charges of the order's estimate if ``rows`` were its lines, with the fees and rates it was placed with."""
+    lines = [_priced(line, line.quantity, order.currency) for line in rows if not line.is_taken_out]
+    tip = Money(order.tip_cents, order.currency)
+    return pricing.quote(lines=lines, fees=_fees(order, order.fees), tip=tip).charges
+
+
 def moved(
     order: models.Order, rows: Sequence[models.OrderLine], *, window_fee: Money
 ) -> tuple[dict[str, Any], tuple[Charge, ...]]:
@@ -151,7 +169,7 @@ def moved(
         **order.fees,
         "fees": [{**fee, "flat": window_fee.cents} if fee["code"] == "delivery" else fee for fee in order.fees["fees"]],
     }
-    lines = [_priced(line, line.quantity, order.currency) for line in rows]
+    lines = [_priced(line, line.quantity, order.currency) for line in rows if not line.is_taken_out]
     tip = Money(order.tip_cents, order.currency)
     before, after = (
         pricing.quote(lines=lines, fees=_fees(order, kept), tip=tip).charges for kept in (order.fees, fees)
@@ -216,6 +234,8 @@ def _priced(line: models.OrderLine, quantity: Decimal, currency: str) -> PricedL
 def _reason(line: models.OrderLine, other: models.Replacement | None) -> str:
     if other is not None:
         return _why_replaced(line, other)
+    if line.is_taken_out:
+        return "taken out by the customer"
     if line.status != LineStatus.FOUND:
         return f"refunded: 0 of {line.quantity.normalize():f} {line.cost_unit}"
     found = line.found_quantity or Decimal(0)

@@ -16,6 +16,8 @@ from apps.payments import selectors as payments
 from apps.payments.services import PATIENCE, Tell
 
 _PAGE = 500
+_CHARGED = (Status.DELIVERED, Status.CANCELED, Status.RETURNED)
+"""Their final lines are owed; of those that ended otherwise that is a fee."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +74,7 @@ def _unexplained(
     sold = dict(balance.sold_cents) if balance else {}
     if "commission" in sold:
         sold["item"] = sold.get("item", 0) + sold.pop("commission")
-    charged = {kind: amount for kind, amount in lines.items() if amount} if order.status == Status.DELIVERED else {}
+    charged = {kind: amount for kind, amount in lines.items() if amount} if order.status in _CHARGED else {}
     for kind in sorted(sold.keys() | charged.keys()):
         if sold.get(kind, 0) != charged.get(kind, 0):
             difference = charged.get(kind, 0) - sold.get(kind, 0)

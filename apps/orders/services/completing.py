@@ -20,12 +20,12 @@ from django.conf import settings
 import sharding
 from apps.common.money import Money
 from apps.inventory import services as inventory
-from apps.inventory.errors import OutOfStock, ReservationConsumed
+from apps.inventory.errors import OutOfStock, ReservationConsumed, ReservationGone, ReservationNotFound
 from apps.orders import domain, models, selectors
 from apps.orders.domain import Status
 from apps.orders.errors import IllegalTransition, OrderNotFound
-from apps.orders.services import holding, moving, settling
-from apps.orders.types import Placed, SweepReport
+from apps.orders.services import holding, moving, settling, tipping
+from apps.orders.types import LineReason, Placed, SweepReport
 from apps.payments import selectors as payment_selectors
 from apps.payments import services as payments
 from apps.payments.errors import CardDeclined, CardNotFound, PaymentConflict, ProviderUnavailable
@@ -46,8 +46,8 @@ def resume(*, order_id: int, now: datetime) -> Placed:
 
     Pending: reserve, authorise (or check the card, where the window is far away), confirm or reject. Under way: hold
     what was only checked, or has expired. Rejected, canceled, returned: release and void.
-    Delivered: capture. Raises ``ProviderUnavailable`` or a database error when that fails in a way
-    that time may heal; the sweeper comes back to it.
+    Delivered: capture, and charge a tip that was added. Raises ``ProviderUnavailable`` or a database error when that
+    fails in a way that time may heal; the sweeper comes back to it.
     """
     order = _order(order_id)
     status = Status(order.status)
@@ -57,6 +57,7 @@ def resume(*, order_id: int, now: datetime) -> Placed:
         undo(order_id=order_id, now=now)
     elif status is Status.DELIVERED:
         settling.settle(order_id=order_id, now=now)
+        tipping.charge_tip(order_id=order_id, now=now)
     else:
         holding.hold(order, now=now)
     return standing(_order(order_id))
@@ -95,8 +96,7 @@ def secure(*, order_id: int, now: datetime) -> None:
     quantities = _quantities(order)
     try:
         with sharding.atomic(sharding.home("store", order.store_id)):
-            _hold(order, quantities, now)
-            inventory.commit(store_id=order.store_id, order_id=order_id)
+            _keep(order, quantities, now)
             slots.confirm(store_id=order.store_id, order_id=order_id, version=order.window_version)
     except HoldGone:  # the order moved to another window since it was read; whoever moved it sees to that
         return
@@ -115,7 +115,7 @@ def secure(*, order_id: int, now: datetime) -> None:
 
 @sharding.repeatable
 def undo(*, order_id: int, now: datetime) -> None:
-    """Release stock and window of an ended order and void its authorisation. Repeating is harmless.
+    """Release stock and window of an ended order and what is held for it, but for a fee. Repeating is harmless.
 
     It is done again some minutes after the end, for the sake of a call that was under way when the
     order ended and reserved or authorised afterwards; only then the order is off the sweeper's list.
@@ -127,7 +127,7 @@ def undo(*, order_id: int, now: datetime) -> None:
         with suppress(ReservationConsumed):  # what was picked is put back by hand and counted again
             inventory.release(store_id=order.store_id, order_id=order_id, now=now)
         slots.release(store_id=order.store_id, order_id=order_id)
-    payments.void(customer_id=order.customer_id, order_id=order_id, now=now)
+    settling.close(order, now=now)
     models.Order.objects.filter(pk=order_id, ended_at__lte=now - domain.LAST_LOOK).update(due_at=None)
 
 
@@ -195,12 +195,27 @@ def _quantities(order: models.Order, lines: Sequence[models.OrderLine] | None = 
     """By item id."""
     if lines is not None:
         return {line.item_id: line.quantity for line in lines}
-    return dict(order.lines.order_by("item_id").values_list("item_id", "quantity"))
+    wanted = order.lines.exclude(reason=LineReason.TAKEN_OUT).order_by("item_id")
+    return dict(wanted.values_list("item_id", "quantity"))
+
+
+def _keep(order: models.Order, quantities: Mapping[int, Decimal], now: datetime) -> None:
+    """Make the reservation the order's own. A reservation that is may have been changed since ``quantities`` were read,
+
+    so it is not compared with them. In the caller's transaction.
+    """
+    try:
+        inventory.commit(store_id=order.store_id, order_id=order.pk)
+    except (ReservationGone, ReservationNotFound):
+        _hold(order, quantities, now)
+        inventory.commit(store_id=order.store_id, order_id=order.pk)
+    else:
+        _hold(order, {}, now)
 
 
 @sharding.repeatable
 def _hold(order: models.Order, quantities: Mapping[int, Decimal], now: datetime) -> None:
-    """Reserve stock and window, in one transaction on the store's shard.
+    """Reserve stock (none where ``quantities`` is empty) and window, in one transaction on the store's shard.
 
     Stock before window, here and wherever they are released: two orders never wait for each other.
     """

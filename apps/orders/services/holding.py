@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 
-from apps.common.money import Money
 from apps.orders import models
 from apps.orders.domain import Status
 from apps.orders.errors import IllegalTransition
@@ -51,7 +50,7 @@ def _asked(order: models.Order, payment: Payment, now: datetime) -> Payment:
             customer_id=order.customer_id,
             order_id=order.pk,
             step=settling.STEP,
-            amount=Money(order.authorise_cents, order.currency),
+            amount=payment.amount,  # what was added to the order since has holds of its own
             card_id=order.card_id,
             return_url="",
             now=now,

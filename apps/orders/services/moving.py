@@ -9,9 +9,16 @@ from apps.common import outbox
 from apps.common.events import Event
 from apps.ledger import services as ledger
 from apps.orders import domain, models, selectors
-from apps.orders.domain import Status
+from apps.orders.domain import OverageStatus, Status
 from apps.orders.errors import IllegalTransition, OrderNotFound
-from apps.orders.events import OrderCanceled, OrderConfirmed, OrderDelivered, OrderRejected, OrderStatusChanged
+from apps.orders.events import (
+    OrderCanceled,
+    OrderConfirmed,
+    OrderDelivered,
+    OrderRejected,
+    OrderReturned,
+    OrderStatusChanged,
+)
 from apps.orders.services import answers
 from apps.pricing import services as pricing
 from apps.pricing.types import TIP
@@ -23,7 +30,8 @@ def transition(*, order_id: int, to: str, actor: str, now: datetime, data: Mappi
     False, and nothing happens, when the order is there already, or was there and has gone on: a
     message that is delivered twice or late does no harm. Raises ``IllegalTransition`` for a step the
     state table does not have, and for the steps that belong to ``place`` and ``finalise``, which
-    make sure of something first (an authorisation, the final price).
+    make sure of something first (an authorisation, the final price, a fee).
+    Nobody leaves the check-out before ``cover``.
     """
     return move(order_id=order_id, to=Status(to), actor=actor, now=now, data=data, refused=domain.EARNED)
 
@@ -57,6 +65,7 @@ def move(
             if before is to:
                 return False
             step_exists = domain.may_follow(before, to) and before in only_from and (before, to) not in refused
+            step_exists = step_exists and not (before is Status.CHECKOUT and order.overage == OverageStatus.ASKED)
             if not step_exists and is_old:
                 order.refresh_from_db()
                 is_old = False
@@ -163,6 +172,8 @@ def _announcements(order: models.Order, before: Status, lines: Sequence[models.O
             return [OrderRejected(**names, code=order.rejected_code)]
         case Status.CANCELED:
             return [OrderCanceled(**names)]
+        case Status.RETURNED:
+            return [OrderReturned(**names)]
         case Status.DELIVERED:
             total = selectors.total(order_id=order.pk, phase=domain.Phase.FINAL)
             tip = selectors.total(order_id=order.pk, phase=domain.Phase.FINAL, kind=TIP)

@@ -3,24 +3,25 @@
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 import sharding
 from apps.common import outbox
 from apps.common.money import Money
 from apps.orders import domain, models, replacements
-from apps.orders.domain import LineStatus, Phase, Status
+from apps.orders.domain import LineStatus, OverageStatus, Status
 from apps.orders.errors import IllegalTransition, LineNotFound, LinesOpen, LineStatusInvalid, OrderNotFound
 from apps.orders.events import OrderLineRecorded
-from apps.orders.services import amounts, moving
+from apps.orders.services import amounts, moving, overrunning, settling
 from apps.orders.types import PickedLine, ReplacementStatus
-from apps.pricing.types import DISCOUNT
+from apps.payments.types import SMALLEST_CENTS
 
 
 @sharding.repeatable
 def record_line(
-    *, order_id: int, line_id: int, status: str, found_quantity: Decimal, actor: str, now: datetime
+    *, order_id: int, line_id: int, status: str, found_quantity: Decimal, actor: str, now: datetime, reason: str = ""
 ) -> bool:
-    """Note what became of a line: ``found`` with the quantity taken, or ``to_refund``; the last note stands.
+    """Note what became of a line: ``found`` with the quantity taken, or ``to_refund`` and why; the last note stands.
 
     False, and nothing changes, once picking is over: what the check-out said counts, and notes may
     arrive late. So too while a question about the line is open: it was asked after that note.
@@ -37,7 +38,7 @@ def record_line(
             return False
         if line_id in asked_about(order):
             return False
-        _record(order, [PickedLine(line_id=line_id, status=status, found_quantity=found_quantity)])
+        _record(order, [PickedLine(line_id=line_id, status=status, found_quantity=found_quantity, reason=reason)])
         follow_questions(order, actor=actor, now=now)
         outbox.emit(
             OrderLineRecorded(
@@ -58,8 +59,8 @@ def finalise(*, order_id: int, now: datetime, lines: Sequence[PickedLine] = (), 
 
     ``lines`` are recorded first, in the same transaction: the check-out's own word on every line.
     Prices, fees and taxes are those of the estimate; a refunded line stays on the receipt at 0. With
-    nothing found nothing is charged. The total never exceeds the authorisation: should rounding carry
-    it over, a discount brings it down again.
+    nothing found nothing is charged. What the total is above all that is held waits for ``cover``, and the order stays
+    at the check-out so long; less than a card can be charged with is forgiven at once.
 
     Raises:
         OrderNotFound: there is no such order.
@@ -79,26 +80,17 @@ def finalise(*, order_id: int, now: datetime, lines: Sequence[PickedLine] = (), 
         if still_open:
             raise LinesOpen(f"Neither found, replaced nor refunded yet: {', '.join(still_open)}.")
         adjustments = amounts.final(order, picked)
-        over = domain.overrun(
-            [Money(adjustment.amount_cents, order.currency) for adjustment in adjustments],
-            Money(order.authorise_cents, order.currency),
-        )
-        if over:
-            adjustments.append(
-                models.OrderAdjustment(
-                    order=order,
-                    customer_id=order.customer_id,
-                    kind=DISCOUNT,
-                    code="authorized",
-                    label="No more than you authorized",
-                    amount_cents=-over.cents,
-                    phase=Phase.FINAL,
-                    reason="final total above the authorisation",
-                    actor="system",
-                )
-            )
+        held = settling.held(order)
+        over = domain.overrun([Money(line.amount_cents, order.currency) for line in adjustments], held)
+        changes: dict[str, Any] = {"held_cents": held.cents}
+        if over.cents >= SMALLEST_CENTS:
+            changes |= {"overage": OverageStatus.ASKED, "overage_cents": over.cents}
+        elif over:
+            adjustments.append(overrunning.forgiven(order, over.cents, reason="cents above what was held"))
         models.OrderAdjustment.objects.bulk_create(adjustments)
-        moving.move(order_id=order_id, to=Status.CHECKOUT, actor=actor, now=now, only_from=domain.BEING_PICKED)
+        moving.move(
+            order_id=order_id, to=Status.CHECKOUT, actor=actor, now=now, only_from=domain.BEING_PICKED, changes=changes
+        )
     return True
 
 
@@ -147,9 +139,9 @@ def _record(order: models.Order, picked: Sequence[PickedLine]) -> None:
         found = domain.checked_found(
             entry.found_quantity, status=entry.status, ordered=line.quantity, sold_by=line.sold_by
         )
-        become(line, LineStatus(entry.status), found=found)
+        become(line, LineStatus(entry.status), found=found, reason=entry.reason)
     noted = {entry.line_id: lines[entry.line_id] for entry in picked}
-    models.OrderLine.objects.bulk_update(noted.values(), ["status", "found_quantity", "replacement_id"])
+    models.OrderLine.objects.bulk_update(noted.values(), ["status", "found_quantity", "reason", "replacement_id"])
 
 
 def replaced_by(line: models.OrderLine, replacement: models.Replacement | None) -> None:
@@ -160,9 +152,15 @@ def replaced_by(line: models.OrderLine, replacement: models.Replacement | None) 
 
 
 def become(
-    line: models.OrderLine, status: LineStatus, *, found: Decimal | None = None, replacement_id: int | None = None
+    line: models.OrderLine,
+    status: LineStatus,
+    *,
+    found: Decimal | None = None,
+    reason: str = "",
+    replacement_id: int | None = None,
 ) -> None:
     """Give ``line``, not saved yet, its outcome: the customer's copy of what the store's shard says, or will."""
     line.status = status
     line.found_quantity = found
+    line.reason = reason
     line.replacement_id = replacement_id

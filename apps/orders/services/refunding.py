@@ -25,6 +25,9 @@ from apps.payments.types import RefundStatus as PaymentRefundStatus
 from apps.pricing.types import DEPOSIT, DISCOUNT, ITEM, REFUND, TAX
 
 GOODWILL = "goodwill"
+TIP_LOWERED = "tip_lowered"
+GIVEN = [reason for reason in RefundReason if reason is not RefundReason.TIP_LOWERED]
+"""Reasons anybody may give."""
 _REQUEST = "refund-"
 _ROUNDING = 2
 """Cents by which the pieces of a line may exceed it, each rounded by itself."""
@@ -60,8 +63,8 @@ def refund(
         RefundInvalid: no such reason, or an amount or quantity that is none.
         NotRefundable: the order is not paid for, or more is asked for than is left of the line or the order.
     """
-    if reason not in list(RefundReason):
-        raise RefundInvalid(f"The reason is one of {', '.join(RefundReason)}.")
+    if reason not in GIVEN:
+        raise RefundInvalid(f"The reason is one of {', '.join(GIVEN)}.")
     if lines and amount is not None:
         raise RefundInvalid("Give back for lines or an amount, not both at once.")
     asked = fingerprint(reason, sorted(map(str, lines)), str(amount))
@@ -74,20 +77,9 @@ def refund(
             if earlier.fingerprint != asked:
                 raise IdempotencyConflict("This idempotency key was used before for another refund.")
             return selectors.refund_of(earlier, order.currency)
-        parts, cents = _payable(order, lines, amount)
+        parts, _ = _payable(order, lines, amount)
         row = _written(order, parts, key=key, asked=asked, reason=reason, actor=actor, now=now)
-        outbox.emit(
-            OrderRefunded(
-                order_id=order_id,
-                customer_id=order.customer_id,
-                store_id=order.store_id,
-                number=row.number,
-                amount_cents=cents,
-                currency=order.currency,
-                reason=reason,
-            ),
-            using=alias,
-        )
+        outbox.emit(_told(order, row), using=alias)
     return selectors.refund_of(row, order.currency)
 
 
@@ -97,6 +89,33 @@ def quote_refund(*, order_id: int, lines: Sequence[RefundLine]) -> Money:
     if order is None:
         raise OrderNotFound(f"There is no order {order_id}.")
     return Money(_payable(order, lines, None)[1], order.currency)
+
+
+def decide_tip(order: models.Order, less: Money, *, key: str, actor: str, now: datetime) -> int:
+    """That the customer gets ``less`` of their tip back; the refund's number. In the transaction that locked the order.
+
+    Raises ``NotRefundable`` where so much was given back already that less than that is left of what was paid.
+    """
+    returned = order.refunds.values_list("amount_cents", flat=True)
+    if less.cents > (order.captured_cents or 0) - sum(returned):
+        raise NotRefundable("That is more than is left to give back.")
+    reason = RefundReason.TIP_LOWERED
+    parts = [_Part(None, "Tip, lowered", {TIP_LOWERED: less.cents})]
+    row = _written(order, parts, key=key, asked=fingerprint(reason, less), reason=reason, actor=actor, now=now)
+    outbox.emit(_told(order, row), using=sharding.alias_of_id("customer", order.pk))
+    return row.number
+
+
+def _told(order: models.Order, row: models.OrderRefund) -> OrderRefunded:
+    return OrderRefunded(
+        order_id=order.pk,
+        customer_id=order.customer_id,
+        store_id=order.store_id,
+        number=row.number,
+        amount_cents=row.amount_cents,
+        currency=order.currency,
+        reason=row.reason,
+    )
 
 
 def pay_refund(*, order_id: int, number: int, now: datetime) -> None:
@@ -109,6 +128,7 @@ def pay_refund(*, order_id: int, number: int, now: datetime) -> None:
             request=f"{_REQUEST}{number}",
             amount=Money(row.amount_cents, row.order.currency),
             reason=row.reason,
+            newest_first=row.reason == RefundReason.TIP_LOWERED,
             now=now,
         )
     except RefundTooLarge:  # somebody gave it back by hand
@@ -172,14 +192,16 @@ def _of_line(order: models.Order, row: models.OrderLine, asked: RefundLine) -> _
     for adjustment in order.adjustments.filter(phase=Phase.FINAL, line=row):
         kind = ITEM if adjustment.kind == DISCOUNT else adjustment.kind  # what a sale or a promotion took off
         paid[kind] += adjustment.amount_cents
-    percent = Decimal(order.fees["tax_percent"].get(row.tax_category, 0))
+    other = order.replacements.get(pk=row.replacement_id) if row.replacement_id else None  # that was sold, and taxed
+    name, tax_category = (row.name, row.tax_category) if other is None else (other.name, other.tax_category)
+    percent = Decimal(order.fees["tax_percent"].get(tax_category, 0))
     tax = Money(paid[ITEM], order.currency).times(percent / 100).cents
     whole = paid[ITEM] + paid[DEPOSIT] + tax
     before = -sum(order.adjustments.filter(phase=Phase.REFUND, line=row).values_list("amount_cents", flat=True))
     if asked.quantity is not None and asked.amount is None:
         found = row.found_quantity or Decimal(0)
         if not asked.quantity.is_finite() or not 0 < asked.quantity <= found:
-            raise RefundInvalid(f"Between 0 and {found.normalize():f} of {row.name} can be given back.")
+            raise RefundInvalid(f"Between 0 and {found.normalize():f} of {name} can be given back.")
         share = asked.quantity / found
         cents = {
             kind: Money(sum_, "").times(share).cents for kind, sum_ in ((ITEM, paid[ITEM]), (DEPOSIT, paid[DEPOSIT]))
@@ -197,8 +219,8 @@ def _of_line(order: models.Order, row: models.OrderLine, asked: RefundLine) -> _
     else:
         raise RefundInvalid("Say for each line how much of it, or an amount.")
     if before + sum(cents.values()) > whole:
-        raise NotRefundable(f"At most {Money(whole - before, order.currency)} is left to give back for {row.name}.")
-    return _Part(row, f"Refund, {row.name}", cents)
+        raise NotRefundable(f"At most {Money(whole - before, order.currency)} is left to give back for {name}.")
+    return _Part(row, f"Refund, {name}", cents)
 
 
 def _everything_left(order: models.Order) -> list[_Part]:

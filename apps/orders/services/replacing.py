@@ -26,7 +26,7 @@ from apps.orders.errors import (
 )
 from apps.orders.events import LineWishChanged
 from apps.orders.services import answers, moving, picking
-from apps.orders.types import Proposed, ReplacementStatus
+from apps.orders.types import LineReason, Proposed, ReplacementStatus
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ def choose_instead(*, order_id: int, customer_id: int, line_id: int, item_id: in
 
     Raises:
         OrderNotFound, LineNotFound: not this customer's, or not on the order.
-        LineNotReplaceable: the line was found or is replaced, or picking is over.
+        LineNotReplaceable: the line was found, is replaced or was taken out, or picking is over.
         ReplacementUnsuitable: the store has no such item, it is the line's own, or it is alcohol and the line is not.
     """
     order = models.Order.objects.filter(pk=order_id, customer_id=customer_id).first()
@@ -160,7 +160,7 @@ def _wish(
         line = order.lines.get(pk=line_id)
         if line.wish_version and line.replacement_item_id == item_id:
             return
-        if order.status not in domain.WISHABLE or line.status not in domain.UNPICKED:
+        if order.status not in domain.WISHABLE or not domain.takes_wishes(line.status, line.reason):
             raise LineNotReplaceable("Your shopper is done with this item; it cannot be changed any more.")
         line.replacement_policy, line.replacement_item_id = "item", item_id
         line.wish_version += 1
@@ -245,7 +245,7 @@ def _settle(
         picking.replaced_by(line, row)
         line.save()
     elif to is ReplacementStatus.REJECTED and row.alternative_item_id is None:
-        picking.become(line, LineStatus.TO_REFUND, found=domain.NOTHING)
+        picking.become(line, LineStatus.TO_REFUND, found=domain.NOTHING, reason=LineReason.NOT_REPLACED)
         line.save()
     _note(order, to, by, now, _about(row), [event])
     if order.status in domain.BEING_PICKED:

@@ -5,7 +5,7 @@ from apps.payments.services.cards import add_card, card_page, finish_card_page
 from apps.payments.services.paying_out import pay_out, sweep_transfers, take_back
 from apps.payments.services.reconciling import PATIENCE, Tell, compare_with_provider
 from apps.payments.services.refunding import refund
-from apps.payments.services.settling import capture, void
+from apps.payments.services.settling import capture, give_up, void
 from apps.payments.services.sweeping import sweep
 from apps.payments.services.webhooks import handle_event, receive_event
 
@@ -20,6 +20,7 @@ __all__ = [
     "charge",
     "compare_with_provider",
     "finish_card_page",
+    "give_up",
     "handle_event",
     "open_account",
     "pay_out",

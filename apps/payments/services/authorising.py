@@ -31,7 +31,7 @@ def authorise(
 
     Raises:
         CardNotFound: not a card of this customer's.
-        AmountTooSmall: less than ``domain.SMALLEST_CENTS``.
+        AmountTooSmall: less than ``types.SMALLEST_CENTS``.
         PaymentConflict: the step was asked for with another amount or card, or is over.
         ProviderUnavailable: not known whether it worked. Calling again finds out, and goes on.
     """
@@ -219,8 +219,8 @@ def _opened(
 
 
 def _card(*, customer_id: int, card_id: int, amount: Money) -> _Card:
-    if amount.cents < domain.SMALLEST_CENTS:
-        raise AmountTooSmall(f"A card is charged with {Money(domain.SMALLEST_CENTS, amount.currency)} or more.")
+    if amount.cents < types.SMALLEST_CENTS:
+        raise AmountTooSmall(f"A card is charged with {Money(types.SMALLEST_CENTS, amount.currency)} or more.")
     owner = models.Wallet.objects.filter(pk=customer_id).values("stripe_customer_id")
     # Pinned: the id of somebody else's card must not lead there.
     alias = sharding.alias_for("customer", customer_id)

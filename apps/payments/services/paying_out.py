@@ -27,6 +27,7 @@ from apps.payments.gateway import Sent
 from apps.payments.services.states import KEY_LIFETIME
 from apps.payments.types import AccountStatus, TransferStatus
 from apps.shoppers import selectors as shoppers
+from apps.shoppers.types import TIPS
 
 logger = logging.getLogger(__name__)
 
@@ -148,7 +149,7 @@ def _owed_to_shoppers(accounts: Sequence[models.PayoutAccount], now: datetime) -
     ids = {account.party_id: account.pk for account in accounts if account.party_kind == "shopper"}
     earned = shoppers.earned(shopper_ids=list(ids), before=now) if ids else {}
     return {
-        ids[shopper_id]: Owed(sum(kinds.values()), sum(kinds.values()) - kinds.get("tip", 0))
+        ids[shopper_id]: Owed(sum(kinds.values()), sum(cents for kind, cents in kinds.items() if kind not in TIPS))
         for shopper_id, kinds in earned.items()
     }
 

@@ -27,9 +27,18 @@ NOTHING_LEFT, REFUSED = "nothing_left", "refused"
 
 
 def refund(
-    *, customer_id: int, order_id: int, request: str, amount: Money, reason: str, now: datetime
+    *,
+    customer_id: int,
+    order_id: int,
+    request: str,
+    amount: Money,
+    reason: str,
+    now: datetime,
+    newest_first: bool = False,
 ) -> tuple[types.Refund, ...]:
     """Give ``amount`` of what the order has paid back, from its oldest payment on; the refunds of this ``request``.
+
+    With ``newest_first`` from its newest on: what was paid last, a tip, is what goes back.
 
     Call it again with the same ``request`` as often as you like: it is given back once. The status says how far it
     is: ``requested`` means that the provider has not said yet; the sweep finds out, nobody has to ask again.
@@ -38,7 +47,15 @@ def refund(
         RefundTooLarge: more than was taken and not asked back; nothing is given back.
         RefundConflict: the same request was made before for another amount.
     """
-    rows = _opened(customer_id=customer_id, order_id=order_id, request=request, amount=amount, reason=reason, now=now)
+    rows = _opened(
+        customer_id=customer_id,
+        order_id=order_id,
+        request=request,
+        amount=amount,
+        reason=reason,
+        newest_first=newest_first,
+        now=now,
+    )
     for row in rows:
         if row.status == Status.REQUESTED:
             try:
@@ -81,7 +98,14 @@ def follow(payment: models.Payment, *, now: datetime) -> None:
 
 @sharding.repeatable
 def _opened(
-    *, customer_id: int, order_id: int, request: str, amount: Money, reason: str, now: datetime
+    *,
+    customer_id: int,
+    order_id: int,
+    request: str,
+    amount: Money,
+    reason: str,
+    newest_first: bool,
+    now: datetime,
 ) -> list[models.Refund]:
     """The refunds of this request with their keys, committed before anybody is called."""
     with sharding.atomic(sharding.home("customer", customer_id)):
@@ -96,7 +120,7 @@ def _opened(
         if amount.cents <= 0 or any(payment.currency != amount.currency for payment in locked):
             raise RefundTooLarge("There is nothing to give back in this amount or currency.")
         left = amount.cents
-        for payment in locked:
+        for payment in reversed(locked) if newest_first else locked:
             part = min(left, payment.captured_cents - payment.refunded_cents - payment.refunding_cents)
             if part > 0:
                 rows.append(_open(payment, request=request, cents=part, reason=reason, now=now))

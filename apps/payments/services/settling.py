@@ -1,3 +1,4 @@
+from contextlib import suppress
 from datetime import datetime
 
 from apps.common.money import Money
@@ -58,6 +59,24 @@ def void(*, customer_id: int, order_id: int, now: datetime) -> None:
             release(row, now=now)
 
 
+def give_up(*, customer_id: int, order_id: int, step: str, now: datetime) -> None:
+    """Nobody wants this step any more: whatever is held for it, or turns out to be held later, is released.
+
+    Repeating is harmless, and nothing happens to a step that was never begun, was refused, or was taken. It is over
+    from here on, also where the provider does not answer: the sweep releases it then. Raises ``ProviderUnavailable``
+    where somebody else is at it at this moment, and nothing is decided.
+    """
+    row = models.Payment.objects.filter(customer_id=customer_id, order_id=order_id, step=step).first()
+    if row is None or row.status not in domain.VOIDABLE:
+        return
+    with suppress(AlreadyCaptured):
+        try:
+            release(row, now=now)
+        except ProviderUnavailable:
+            if states.again(row).status != Status.VOIDING:
+                raise
+
+
 def resume_capture(row: models.Payment, *, now: datetime) -> models.Payment:
     """Go on with a capture that was interrupted: look first, it may have worked."""
     row = authorising.refreshed(row, now=now)
@@ -88,7 +107,7 @@ def release(row: models.Payment, *, now: datetime) -> models.Payment:
 def _nothing_captured(row: models.Payment, *, now: datetime) -> models.Payment:
     if row.status == Status.VOIDED:
         return row
-    if row.status not in (Status.AUTHORISED, Status.VOIDING, Status.CHECKED):
+    if row.status not in domain.VOIDABLE:
         raise NotCapturable("There is no authorisation to release.")
     return release(row, now=now)
 

@@ -68,7 +68,10 @@ class EarningOutput(serializers.Serializer[Any]):
     id = serializers.CharField()
     batch_id = serializers.CharField()
     order_id = serializers.CharField(allow_null=True)
-    kind = serializers.ChoiceField(choices=["batch_pay", "peak_pay", "tip"])
+    kind = serializers.ChoiceField(
+        choices=["batch_pay", "peak_pay", "work_pay", "tip", "tip_lowered"],
+        help_text="work_pay: for a batch that was taken away or canceled. tip_lowered: below zero.",
+    )
     amount_cents = serializers.IntegerField(source="amount.cents")
     currency = serializers.CharField(source="amount.currency")
     earned_at = serializers.DateTimeField()
@@ -76,6 +79,7 @@ class EarningOutput(serializers.Serializer[Any]):
 
 class EarningsOutput(serializers.Serializer[Any]):
     total_cents = serializers.IntegerField(source="total.cents")
+    tips_cents = serializers.IntegerField(source="tips.cents", help_text="Of the total, what customers tipped.")
     currency = serializers.CharField(source="total.currency")
     earnings = EarningOutput(many=True)
     next_cursor = serializers.CharField(allow_null=True)

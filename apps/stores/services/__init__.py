@@ -10,6 +10,7 @@ from apps.stores.services.editing import (
     pause,
     resume,
     set_hours,
+    set_receipt_check,
     set_special_day,
 )
 
@@ -23,5 +24,6 @@ __all__ = [
     "pause",
     "resume",
     "set_hours",
+    "set_receipt_check",
     "set_special_day",
 ]

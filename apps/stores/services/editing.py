@@ -136,6 +136,12 @@ def resume(*, store_id: int) -> None:
     _set_paused(store_id, is_paused=False, until=None)
 
 
+def set_receipt_check(*, store_id: int, is_on: bool) -> None:
+    """Whether shoppers have to check the till's receipt there. Raises ``StoreNotFound``."""
+    if not models.Store.objects.filter(pk=store_id).update(checks_receipts=is_on):
+        raise StoreNotFound("There is no such store.")
+
+
 def _set_paused(store_id: int, *, is_paused: bool, until: datetime | None) -> None:
     if not models.Store.objects.filter(pk=store_id).update(is_paused=is_paused, paused_until=until):
         raise StoreNotFound("There is no such store.")

@@ -7,6 +7,9 @@ from typing import Any
 
 from django import template
 
+from apps.orders.types import OrderLine
+from apps.web import wording
+
 register = template.Library()
 
 _SYMBOLS = {
@@ -44,3 +47,9 @@ def at(mapping: Mapping[Any, Any], key: object) -> Any:
 def plain(quantity: Decimal | int) -> str:
     """A quantity without trailing zeros: 2, 1.5."""
     return f"{Decimal(quantity).normalize():f}"
+
+
+@register.filter
+def outcome(line: OrderLine) -> str:
+    """What became of a line, where that is not just what was ordered."""
+    return wording.outcome(line)

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_GET, require_POST
 from apps.common import clock
 from apps.common.api import ids
 from apps.common.errors import DomainError, NotFound
+from apps.common.money import Money
 from apps.dispatch import selectors as dispatch
 from apps.orders import selectors, services
 from apps.orders.types import Order
@@ -23,7 +24,8 @@ from apps.slots import selectors as slots
 from apps.stores import selectors as directory
 from apps.stores.types import Store
 from apps.web import wording
-from apps.web.views import after_delivery
+from apps.web.views import after_delivery, tips
+from apps.web.views.order_edits import new_key
 from apps.web.views.shared import customer_id
 
 _OVER = frozenset({"delivered", "rejected", "canceled", "returned"})
@@ -78,7 +80,11 @@ def live_part(request: HttpRequest, order_id: int, refusal: DomainError | None =
 def cancel(request: HttpRequest, order_id: int) -> HttpResponse:
     try:
         services.cancel(
-            order_id=order_id, customer_id=customer_id(request) or 0, reason="customer asked", now=clock.now()
+            order_id=order_id,
+            customer_id=customer_id(request) or 0,
+            reason="customer asked",
+            agreed=_shown_fee(request),
+            now=clock.now(),
         )
     except NotFound as missing:
         raise Http404 from missing
@@ -87,6 +93,12 @@ def cancel(request: HttpRequest, order_id: int) -> HttpResponse:
     else:
         messages.success(request, "The order is cancelled and the hold on your card is released.")
     return redirect("web:order", order_id)
+
+
+def _shown_fee(request: HttpRequest) -> Money:
+    """What the page said that canceling costs; nothing where it said nothing we understand."""
+    typed = request.POST.get("fee", "")
+    return Money(int(typed)) if typed.isascii() and typed.isdigit() and len(typed) < 10 else Money(0)
 
 
 @require_POST
@@ -150,6 +162,7 @@ def _context(order: Order) -> dict[str, object]:
     zone = ZoneInfo(store.timezone)
     is_final = any(adjustment.phase == "final" for adjustment in order.adjustments)
     phase = "final" if is_final else "estimate"
+    tip = tips.shown(order)
     return {
         "section": "orders",
         "order": order,
@@ -172,7 +185,12 @@ def _context(order: Order) -> dict[str, object]:
         "pin": "" if order.status in _OVER else order.pin,
         "action_url": _action_url(order),
         "windows": _windows(order, zone),
-        "can_cancel": order.is_cancelable,
+        "cancellation": selectors.cancellation(order_id=order.id, customer_id=order.customer_id)
+        if order.is_cancelable
+        else None,
         **after_delivery.context(order, zone),
-        "ended_because": wording.ending(order.status, order.rejected_code),
+        "edit_key": new_key() if order.is_editable else "",
+        "tip": tip,
+        "tip_until": wording.moment(tip.tip.raisable_until, zone) if tip else "",
+        "ended_because": wording.ending(order),
     }

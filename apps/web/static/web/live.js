@@ -4,11 +4,16 @@
   const page = document.querySelector("[data-live-url]");
   if (!page) return;
   const badge = page.querySelector("[data-state]");
-  const MINUTE_MS = 60000, POLL_MS = 8000, LONGEST_WAIT_MS = 15000, CALM_MS = 400, NOT_YOURS = 4404;
+  const MINUTE_MS = 60000, POLL_MS = 8000, LONGEST_WAIT_MS = 15000, CALM_MS = 400, BUSY_MS = 3000, NOT_YOURS = 4404;
   let wait = 500, poller = null, soon = null;
 
   const show = (state, text) => { badge.dataset.state = state; badge.textContent = text; };
-  const refresh = () => htmx.ajax("GET", page.dataset.partialUrl, { target: "#order-live", swap: "innerHTML" });
+  const refresh = async () => {
+    if (page.querySelector("details :is(input, select):focus")) { setTimeout(refreshSoon, BUSY_MS); return; } // somebody types
+    const open = [...page.querySelectorAll("details[open][id]")].map((one) => one.id);
+    await htmx.ajax("GET", page.dataset.partialUrl, { target: "#order-live", swap: "innerHTML" });
+    open.forEach((id) => document.getElementById(id)?.setAttribute("open", ""));
+  };
   const refreshSoon = () => { soon ??= setTimeout(() => { soon = null; refresh(); }, CALM_MS); }; // many messages, one look
   const poll = () => { poller ??= setInterval(refresh, POLL_MS); };
 

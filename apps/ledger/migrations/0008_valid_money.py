@@ -6,9 +6,9 @@ class Migration(migrations.Migration):
     atomic = False  # writers go on meanwhile
 
     dependencies = [
-        ('orders', '0009_replacements'),
+        ('ledger', '0007_money_after_picking'),
     ]
 
     operations = [
-        ValidateConstraint(model_name='orderline', name='orders_line_replaced_by_something'),
+        ValidateConstraint(model_name='ledgerentry', name='ledger_account_known'),
     ]

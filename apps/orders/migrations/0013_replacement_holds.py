@@ -6,10 +6,9 @@ class Migration(migrations.Migration):
     atomic = False  # writers go on meanwhile
 
     dependencies = [
-        ('fulfilment', '0007_replacements'),
+        ('orders', '0012_replacements'),
     ]
 
     operations = [
-        ValidateConstraint(model_name='pickline', name='fulfilment_line_status'),
-        ValidateConstraint(model_name='pickline', name='fulfilment_line_replaced_by_something'),
+        ValidateConstraint(model_name='orderline', name='orders_line_replaced_by_something'),
     ]

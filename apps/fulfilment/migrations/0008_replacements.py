@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('fulfilment', '0006_rescheduling'),
+        ('fulfilment', '0007_edits'),
     ]
 
     operations = [

@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('orders', '0008_valid_prices'),
+        ('orders', '0011_valid_money'),
     ]
 
     operations = [
