@@ -267,11 +267,11 @@ def test_the_same_request_again_is_the_same_proposal(picking):
 
 def test_one_question_about_a_line_at_a_time(picking):
     picking.propose(MILK, OAT)
-    with pytest.raises(errors.QuestionOpen):
+    with pytest.raises(QuestionOpen):
         picking.propose(MILK, CREAM)
-    with pytest.raises(errors.QuestionOpen):
+    with pytest.raises(QuestionOpen):
         picking.found(MILK)
-    with pytest.raises(errors.QuestionOpen):
+    with pytest.raises(QuestionOpen):
         picking.refund(MILK)
     assert CREAM not in picking.reserved()
     assert len(picking.order.questions) == 1
@@ -313,7 +313,7 @@ def test_who_answers_before_the_withdrawal_is_heard_is_served(picking):
     picking.propose(MILK, OAT)
     picking.withdraw(MILK, tell=False)
     assert picking.pick_line(MILK).proposal.is_withdrawn
-    with pytest.raises(errors.QuestionOpen):
+    with pytest.raises(QuestionOpen):
         picking.found(MILK)
     picking.answer(picking.question(MILK).id, approve=True)
     assert (picking.line(MILK).status, picking.pick_line(MILK).status) == ("replaced", "replaced")
