@@ -59,6 +59,7 @@ ROUTES = {
     "shopper-offline": ("post", "shopper/offline"),
     "shopper-positions": ("post", "shopper/positions"),
     "shopper-earnings": ("get", "shopper/earnings"),
+    "shopper-statement": ("get", "shopper/statements"),
     "shopper-offers": ("get", "shopper/offers"),
     "shopper-heat-map": ("get", "shopper/heat-map"),
     "shopper-batch": ("get", "shopper/batch"),
@@ -150,6 +151,8 @@ def test_going_online_and_off():
         "is_online": True,
         "online_since": online.json()["online_since"],
         "shift_ends_at": "2026-05-04T20:30:00Z",
+        "rating": None,
+        "ratings": 0,
     }
     offline = call(app(shopper), "post", "shopper/offline").json()
     assert (offline["is_online"], offline["online_since"], offline["shift_ends_at"]) == (False, None, None)

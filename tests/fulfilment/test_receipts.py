@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 from django.core.files.storage import default_storage
 
+from apps.common.errors import PhotoInvalid
 from apps.fulfilment import domain, errors, models, selectors, services
 from apps.stores import services as stores
 from tests.fulfilment.factories import NOW, make_assigned_store_order
@@ -122,7 +123,7 @@ class TestOneOrder:
         before = default_storage.listdir("receipts")[1]
         assert services.enter_receipt(**mine, total_cents=TOTAL, attempt=1, photo=picture()) is False
         assert default_storage.listdir("receipts")[1] == before
-        with pytest.raises(errors.PhotoInvalid):
+        with pytest.raises(PhotoInvalid):
             services.enter_receipt(**mine, total_cents=TOTAL, attempt=2, photo=b"no picture")
 
     @pytest.mark.parametrize(("total", "attempt"), [(-1, 1), (10**9, 1), (1, 0), (1, 10**6)])

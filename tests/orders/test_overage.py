@@ -88,7 +88,7 @@ def test_a_card_that_will_not_hold_more_leaves_goods_in_the_store(provider, mark
     assert standing(order) == ("checkout", "left_behind", 704)
     left = [("Bananas", "found"), ("Whole milk", "found"), ("Root beer, 6 bottles", "to_refund")]
     assert statuses(at_store(order).lines) == left
-    assert at_store(order).lines[2].refund_reason == "not_paid_for"
+    assert at_store(order).lines[2].reason == "not_paid_for"
     found = selectors.order_for_staff(order_id=order.id)
     assert statuses(found.lines) == left
     (beer,) = [one for one in found.adjustments if one.phase == "final" and "beer" in one.label]

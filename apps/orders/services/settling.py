@@ -41,6 +41,9 @@ def settle(*, order_id: int, now: datetime) -> Money:
 
     total = selectors.total(order_id=order_id, phase=domain.Phase.FINAL)
     take(order, total, now=now)
+    for payment in payment_selectors.payments(customer_id=order.customer_id, order_id=order_id):
+        if not payment.is_charge:  # holds that somebody began for an addition, and never came back to
+            payments.give_up(customer_id=order.customer_id, order_id=order_id, step=payment.step, now=now)
 
     with sharding.atomic(sharding.alias_of_id("customer", order_id)):
         unsettled = models.Order.objects.filter(pk=order_id, captured_cents__isnull=True, sequence=order.sequence)
