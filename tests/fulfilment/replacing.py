@@ -174,8 +174,13 @@ class Picking:
             self.tell()
 
     def refund(self, code: str) -> None:
-        line_id = self.line(code).id
-        services.mark_refund(store_order_id=self.store_order_id, line_id=line_id, shopper_id=ME, reason="out_of_stock", now=MORNING)
+        services.mark_refund(
+            store_order_id=self.store_order_id,
+            line_id=self.line(code).id,
+            shopper_id=ME,
+            reason="out_of_stock",
+            now=MORNING,
+        )
         self.tell()
 
     def check_out(self) -> None:

@@ -13,7 +13,13 @@ from apps.inventory.errors import OutOfStock
 from apps.orders import models as order_models
 from apps.orders import selectors
 from apps.orders import services as orders
-from apps.orders.errors import AlreadyAnswered, LineNotReplaceable, OrderNotFound, ReplacementUnsuitable
+from apps.orders.errors import (
+    AlreadyAnswered,
+    LineNotReplaceable,
+    OrderNotFound,
+    QuestionOpen,
+    ReplacementUnsuitable,
+)
 from tests.fulfilment.replacing import (
     APPLES,
     COLA,

@@ -1,6 +1,7 @@
 """Ends without a delivery: who may cancel until when, what it costs, and where the money goes."""
 
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
@@ -185,6 +186,20 @@ def test_a_fee_that_the_bank_will_not_pay_any_more_is_written_off(provider, mark
     assert violations(provider, store_id=market.store_id) == []
 
 
+def ask_about_the_milk(market, order):
+    """All the rest is found, and beer is proposed instead, which is kept for the order meanwhile."""
+    row = at_store(order)
+    mine = {"store_order_id": row.id, "shopper_id": 7, "now": MORNING}
+    milk = market.item_ids[MILK]
+    for line in row.lines:
+        if line.item_id != milk:
+            fulfilment.mark_found(**mine, line_id=line.id, quantity=line.quantity)
+    (asked,) = [line.id for line in row.lines if line.item_id == milk]
+    beer = market.item_ids[BEER]
+    fulfilment.propose(**mine, line_id=asked, item_id=beer, quantity=Decimal(3), key="instead")
+    outbox.drain()
+
+
 @pytest.mark.parametrize("until", ["brand_new", "acknowledged", "picking", "verifying_replacements"])
 def test_the_store_cancels_until_the_check_out_for_free(provider, market, order, until):
     if until != "brand_new":
@@ -195,13 +210,14 @@ def test_the_store_cancels_until_the_check_out_for_free(provider, market, order,
         else:
             outbox.drain()
     if until == "verifying_replacements":
-        services.transition(order_id=order.id, to=until, actor="shopper:7", now=MORNING)
+        ask_about_the_milk(market, order)
     assert status(order) == until
     cancel_for_customer(order)
     outbox.drain()
     found = selectors.order_for_staff(order_id=order.id)
     assert (found.status, found.events[-1].actor) == ("canceled", "store:3")
     assert found.events[-1].data == {"reason": "out_of_stock", "note": "Sorry"}
+    assert [one.status for one in found.replacements] == ["withdrawn"] * (until == "verifying_replacements")
     assert (provider.taken_cents, provider.held_cents, final(order)) == (0, 0, [])
     assert at_store(order).status == "canceled"
     assert available(market) == FULL
