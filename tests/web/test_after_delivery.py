@@ -200,7 +200,7 @@ def test_the_page_asks_as_often_however_much_was_said(order, browser):
         return queries.by_alias[sharding.alias_for("customer", order.customer_id)]
 
     before = asked()
-    assert before == 8
+    assert before == 14
     rate(order)
     reported(order, 0, kind="damaged", key="b")
     reported(order, None, kind="late", key="c")
