@@ -162,6 +162,11 @@ class OrderLine:
     is_asked_about: bool = False
     """A question about it waits for the customer's answer."""
 
+    @property
+    def delivered(self) -> "OrderLine | Replacement":
+        """What is brought for it, by name and as it is sold: itself, or its replacement."""
+        return self.replacement or self
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adjustment:

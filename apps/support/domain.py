@@ -76,6 +76,9 @@ TRANSITIONS: Final[Mapping[Status, frozenset[Status]]] = {
 }
 """Where a report may go from each state. Every step is one guarded update with its history."""
 
+CHARGED: Final = frozenset({"found", "replaced"})
+"""Lines of an order for which something was delivered, and paid."""
+
 STANDING: Final = frozenset({S.OPENED, S.RESOLVED_REFUND})
 """Neither declined nor withdrawn: it may still be true, or is known to be."""
 

@@ -126,14 +126,14 @@ def after_delivery(*, order: Order) -> AfterDelivery:
         lines=tuple(
             ReportableLine(
                 id=line.id,
-                name=line.name,
+                name=line.delivered.name,
                 found=line.found_quantity,
                 left=max(line.found_quantity - _reported(said, line.id), Decimal(0)),
-                cost_unit=line.cost_unit,
-                sold_by=line.sold_by,
+                cost_unit=line.delivered.cost_unit,
+                sold_by=line.delivered.sold_by,
             )
             for line in order.lines
-            if line.status == "found" and line.found_quantity
+            if line.status in domain.CHARGED and line.found_quantity
         ),
     )
 

@@ -420,4 +420,4 @@ def test_the_current_batch_takes_as_many_queries_however_long_the_list(phone, ma
     phone.post(f"offers/{offer['id']}/accept")
     with counted() as queries:
         selectors.current_batch(shopper_id=phone.shopper_id)
-    assert queries.total == 9
+    assert queries.total == 10

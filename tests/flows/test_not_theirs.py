@@ -51,6 +51,8 @@ def test_an_order_that_is_being_shopped_is_not_canceled(world):
     order_id = world.customer.place(world.request())["orderId"]
     outbox.drain()
     steps.take_offer(shopper)
+    (order,) = shopper.call("get", "batch")["batch"]["orders"]
+    shopper.call("post", f"orders/{order['store_order_id']}/start-picking")
     outbox.drain()
     with world.unchanged():
         code, sentence = refusal(world.customer.ask, people.CANCEL, id=order_id)

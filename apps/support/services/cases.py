@@ -3,9 +3,12 @@
 from datetime import datetime, timedelta
 
 from apps.orders import selectors as orders
-from apps.orders.types import Order
+from apps.orders.types import LineReason, Order
 from apps.support import domain, models
 from apps.support.errors import NotDelivered, TooLate
+
+_STAYED_BEHIND = frozenset({LineReason.TAKEN_OUT, LineReason.NOT_PAID_FOR})
+"""The store had these."""
 
 
 def lock(customer_id: int) -> None:
@@ -40,7 +43,8 @@ def delivery(order: Order, delivered_at: datetime) -> domain.Delivery:
         taken_at=max(taken, default=None),
         takes=timedelta(minutes=order.window_minutes),
         has_gaps=any(
-            line.status == "to_refund" or (line.sold_by == "count" and (line.found_quantity or 0) < line.quantity)
+            line.status != "found" or (line.sold_by == "count" and (line.found_quantity or 0) < line.quantity)
             for line in order.lines
+            if line.reason not in _STAYED_BEHIND
         ),
     )

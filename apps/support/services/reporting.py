@@ -106,7 +106,7 @@ def _opened(said: _Report, customer_id: int, references: Sequence[str], now: dat
             customer_id=customer_id,
             order_id=order.id,
             line_id=said.line.id if said.line else None,
-            line_name=said.line.name if said.line else "",
+            line_name=said.line.delivered.name if said.line else "",
             store_id=order.store_id,
             shopper_id=cases.shopper_of(order),
             kind=said.kind,
@@ -146,7 +146,7 @@ def _line(order: Order, line_id: int | None) -> OrderLine | None:
     line = next((line for line in order.lines if line.id == line_id), None)
     if line is None:
         raise IssueInvalid("That item is not in this order.")
-    if line.status != "found" or not line.found_quantity:
+    if line.status not in domain.CHARGED or not line.found_quantity:
         raise LineNotCharged(f"{line.name} was not to be had, and you were not charged for it.")
     return line
 
@@ -156,7 +156,7 @@ def _quantity(line: OrderLine | None, quantity: Decimal | None) -> Decimal | Non
         if quantity is not None:
             raise IssueInvalid("A quantity is said of one item.")
         return None
-    return domain.checked_quantity(quantity, found=line.found_quantity or Decimal(0), sold_by=line.sold_by)
+    return domain.checked_quantity(quantity, found=line.found_quantity or Decimal(0), sold_by=line.delivered.sold_by)
 
 
 def _stored(photo: photos.Photo) -> str:
