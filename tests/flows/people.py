@@ -167,10 +167,12 @@ class Shopper(Person):
         )  # people are hired in the back office
         self.call("post", "online", {"lat": at.lat, "lng": at.lng})
 
-    def call(self, verb: str, path: str, body: Any = None) -> Any:
+    def call(self, verb: str, path: str, body: Any = None, *, key: str = "") -> Any:
         """The answer; raises ``Refusal``."""
         send: Callable[..., Any] = getattr(self.client, verb)
-        sent = {} if verb == "get" else {"data": json.dumps(body or {}), "content_type": "application/json"}
+        sent: dict[str, Any] = {"headers": {"Idempotency-Key": key}} if key else {}
+        if verb != "get":
+            sent |= {"data": json.dumps(body or {}), "content_type": "application/json"}
         answer = send(f"/api/v1/shopper/{path}", **sent)
         if answer.status_code >= 400:
             assert answer["Content-Type"] == "application/problem+json"
