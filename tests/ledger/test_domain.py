@@ -62,5 +62,5 @@ def test_when_all_items_were_given_back_nobody_keeps_any_of_it(parts, basis_poin
 
 def test_every_kind_of_money_line_that_pricing_knows_has_an_account():
     kinds = {value for name, value in vars(pricing).items() if name.isupper() and isinstance(value, str)}
-    codes = {pricing.SALE, pricing.SURGE}  # of stages, which are discounts and fees
+    codes = {pricing.SALE, pricing.SURGE, *pricing.ENDINGS}  # of stages and occasions, which are discounts and fees
     assert kinds - codes - {pricing.REFUND} == set(domain.CREDITED) - {domain.COMMISSION}
