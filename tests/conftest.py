@@ -1,6 +1,8 @@
 """What every test stands on: servers and databases of their own, and the guard that no test may mix databases."""
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from django.test import TransactionTestCase
@@ -24,6 +26,15 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if session.config.stash.get(_STARTED, False):
         testservers.stop()
+
+
+@pytest.fixture
+def media(settings: Any, tmp_path: Path) -> Path:
+    """Where photos are kept, for one test alone: those that run beside it have theirs."""
+    settings.STORAGES = settings.STORAGES | {
+        "default": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": tmp_path}}
+    }
+    return tmp_path
 
 
 @pytest.fixture(scope="session")

@@ -53,11 +53,8 @@ def provider():
 
 
 @pytest.fixture(autouse=True)
-def media(settings, tmp_path):
-    settings.STORAGES = settings.STORAGES | {
-        "default": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": tmp_path}}
-    }
-    return tmp_path
+def photos(media):
+    """Kept apart from those of other tests."""
 
 
 class Phone:

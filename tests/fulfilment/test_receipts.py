@@ -115,7 +115,7 @@ class TestOneOrder:
         assert services.enter_receipt(**mine, total_cents=0, attempt=2) is False
         assert state(mine) == (1, TOTAL, TOTAL, "passed")
 
-    def test_a_photo_is_kept_with_the_entry_that_counts_and_no_other(self, mine):
+    def test_a_photo_is_kept_with_the_entry_that_counts_and_no_other(self, mine, media):
         services.enter_receipt(**mine, total_cents=TOTAL, attempt=1, photo=picture())
         kept = models.Receipt.objects.get(store_id=row(mine).store_id).photo
         with default_storage.open(kept) as file:
