@@ -149,7 +149,7 @@ def test_the_load_and_the_hour_of_the_store_count():
 def test_the_questions_do_not_grow_with_the_batch(orders):
     taken = make_accepted(orders=orders)
     order_id = models.BatchStop.objects.filter(batch_id=taken.batch_id).values_list("order_id", flat=True)[0]
-    for number in (6, 5):  # the model is read once
+    for number in (7, 6):  # the model is read once
         with counted() as queries:
             assert selectors.eta(store=taken.store, order_id=order_id) is not None
         assert queries.total == number
@@ -182,7 +182,7 @@ def test_the_order_page_and_the_shoppers_app_show_it():
         with counted() as queries:
             text = browser.get(page).content.decode()
         assert f'<p class="arrival"><strong>{said.likely}</strong> {said.detail}</p>' in text
-        assert queries.by_alias[sharding.alias_for("store", store.id)] == 5
+        assert queries.by_alias[sharding.alias_for("store", store.id)] == 6
 
     with clock.shifted_to(told["latest"] + timedelta(minutes=1)):
         assert "Any minute now" in browser.get(page).content.decode()
