@@ -12,7 +12,7 @@ from apps.orders import services as orders
 from apps.payments import services as payments
 from instacart.invariants import rules
 from instacart.invariants.provider import Intent, at_provider
-from instacart.invariants.rules import Row
+from instacart.invariants.reading import Row, rows
 
 UNEXPLAINED = "ledger"
 """What ``manage.py ledger check`` would list stands under this name instead of a number."""
@@ -101,7 +101,7 @@ def double_charges(intents: Sequence[Intent]) -> int:
 
 
 def _oversold() -> int:
-    levels = [Row(row) for row in rules.rows("store", rules.LEVELS)]
+    levels = [Row(row) for row in rows("store", rules.LEVELS)]
     return sum(max(0, one.reserved - one.on_hand, one.promised - one.on_hand, -one.on_hand) for one in levels)
 
 
